@@ -1,0 +1,69 @@
+import createDebug from 'debug';
+import { execa } from 'execa';
+import { err, ok, type Result } from 'neverthrow';
+import { type Cancelled, cancelled, type Failed } from './failures.ts';
+
+export interface CommandOptions {
+  readonly signal?: AbortSignal;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  /** Called with each piece of standard error as it comes, for tools that report progress there. */
+  readonly onStderr?: (chunk: Uint8Array) => void | Promise<void>;
+}
+
+/** A command that ran and did not exit with 0, or that could not be started. */
+export interface CommandFailed extends Failed {
+  /** Undefined if it was killed by a signal or never started. */
+  readonly exitCode: number | undefined;
+  readonly stderr: string;
+}
+
+/**
+ * Runs one program of the host to its end, without a shell and with `LC_ALL=C`.
+ *
+ * Aborting kills it (TERM, then KILL after five seconds); the promise settles when it is gone.
+ *
+ * @returns Its standard output.
+ */
+export async function runCommand(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Result<string, CommandFailed | Cancelled>> {
+  if (options.signal?.aborted) return err(cancelled(options.signal));
+  const debug = createDebug(`snapstep:${file.slice(file.lastIndexOf('/') + 1)}`);
+  debug('%s %o', file, args);
+  const child = execa(file, args, {
+    reject: false,
+    stripFinalNewline: false,
+    env: { ...options.env, LC_ALL: 'C' },
+    forceKillAfterDelay: 5000,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  });
+  if (options.onStderr) child.stderr?.on('data', options.onStderr);
+  const result = await child;
+  debug('%s ended with %o: %s', file, result.exitCode, result.stderr);
+  if (!result.failed) return ok(result.stdout);
+  if (options.signal?.aborted) return err(cancelled(options.signal));
+  return err({
+    type: 'failed',
+    message: describe(file, args, result),
+    exitCode: result.exitCode,
+    stderr: result.stderr,
+    cause: result.originalMessage ?? result.shortMessage,
+  });
+}
+
+function describe(
+  file: string,
+  args: readonly string[],
+  result: { exitCode?: number | undefined; signal?: string | undefined; stderr: string; code?: string | undefined },
+): string {
+  const command = [file, ...args].join(' ');
+  if (result.code === 'ENOENT') return `"${file}" is not installed or not on the PATH (needed for: ${command})`;
+  const how = result.signal ? `was killed by ${result.signal}` : `exited with ${result.exitCode}`;
+  return `"${command}" ${how}: ${result.stderr.trim() || 'it printed no reason'}`;
+}

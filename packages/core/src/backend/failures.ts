@@ -1,0 +1,50 @@
+import type { Result, ResultAsync } from 'neverthrow';
+import type { StepKey } from './names.ts';
+
+/**
+ * What a backend method gives back: the success, or a failure that the caller is expected to handle.
+ *
+ * An `async` method that returns a `Result` fits, and so does one that returns a `ResultAsync`.
+ * A rejected promise is never such a failure: it is a bug, and it passes through untouched.
+ */
+export type Outcome<T, E> = Promise<Result<T, E>> | ResultAsync<T, E>;
+
+/** The caller asked to stop. `reason` is the abort signal's reason. */
+export interface Cancelled {
+  readonly type: 'cancelled';
+  readonly reason: unknown;
+}
+
+/** Anything without a tag of its own. The message names the command or path and what was said about it. */
+export interface Failed {
+  readonly type: 'failed';
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** Teardown did not end within its bound. Nothing more is launched at what is stuck. */
+export interface Stuck {
+  readonly type: 'stuck';
+  readonly message: string;
+  readonly needsReboot: boolean;
+}
+
+/** There is one member for each thing a caller can do about a failure, and no more. */
+export type StoreError =
+  /** The snapshot named as the parent is gone. The builder builds it again. */
+  | { readonly type: 'not-found'; readonly key: StepKey; readonly message: string }
+  /** The disk is full. The builder prunes, then tries once more. */
+  | { readonly type: 'no-space'; readonly message: string }
+  /** Something still uses it, or another process owns the store. Trying later may succeed. */
+  | { readonly type: 'busy'; readonly message: string }
+  | Stuck
+  | Failed
+  | Cancelled;
+
+export function cancelled(signal: AbortSignal): Cancelled {
+  return { type: 'cancelled', reason: signal.reason };
+}
+
+export function failed(message: string, cause?: unknown): Failed {
+  return cause === undefined ? { type: 'failed', message } : { type: 'failed', message, cause };
+}

@@ -1,0 +1,12 @@
+export { err, ok, type Result, ResultAsync } from 'neverthrow';
+export * from './command.ts';
+export * from './escape-name.ts';
+export * from './failures.ts';
+export * from './fetcher.ts';
+export * from './inside.ts';
+export * from './log-sink.ts';
+export * from './names.ts';
+export * from './owner-lock.ts';
+export * from './sandbox.ts';
+export * from './store.ts';
+export * from './volume.ts';

@@ -1,0 +1,146 @@
+import type { Outcome, StoreError } from './failures.ts';
+import type { PinnedImage } from './fetcher.ts';
+import type { CacheId, HostPath, Owner, StepKey, VolumeName } from './names.ts';
+import type { Mounted, Volume, Volumes } from './volume.ts';
+
+/** A saved file-system state: immutable, and usable as a parent. */
+export interface Snapshot {
+  readonly key: StepKey;
+  /** Read-only. */
+  readonly volumes: Volumes;
+}
+
+/**
+ * A writable copy of a snapshot.
+ *
+ * It ends in one of two ways: {@link commit} keeps it, disposing it throws it away. Disposing after
+ * a commit does nothing, so `await using` is always right.
+ */
+export interface ActiveSnapshot extends AsyncDisposable {
+  readonly volumes: Volumes;
+  /**
+   * Saves all volumes at once, under the key given to {@link Store.prepare}.
+   * When it fails, nothing is saved. Calling it twice is a bug, and throws.
+   */
+  commit(): Outcome<Snapshot, StoreError>;
+}
+
+export interface PrepareRequest {
+  readonly key: StepKey;
+  /** What to start from: a saved snapshot; fresh, empty volumes; or a base image the store holds itself. */
+  readonly from:
+    | { readonly snapshot: StepKey }
+    | { readonly empty: readonly VolumeName[] }
+    | { readonly baseImage: PinnedImage };
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Keeps snapshots. This is what the author of a storage backend implements.
+ *
+ * The builder promises every backend:
+ * - keys, names and owners are valid; keys are safe to use in file names;
+ * - `prepare` is called only for a key that is not saved and not being prepared;
+ * - a snapshot is removed only after its children, and never while it is in use;
+ * - calls about different keys may run at the same time, calls about the same key never do.
+ *
+ * Every backend promises the builder:
+ * - a key is visible to `lookup` only after `commit` succeeded, even across a crash;
+ * - opening a store throws away everything that was active when the last process died;
+ * - a method settles only when nothing it started is still running, also after an abort;
+ * - what is mounted is what somebody leases, and no more;
+ * - one process owns the store at a time: opening it a second time fails with `busy`.
+ *
+ * Run `storeSuite` from `@snapstep/core/conformance` to check them.
+ */
+export interface Store extends Partial<StoreFeatures>, AsyncDisposable {
+  /** Shown in messages, such as `zfs`. */
+  readonly name: string;
+  readonly caches: CacheVolumes;
+
+  lookup(key: StepKey): Outcome<Snapshot | undefined, StoreError>;
+  prepare(request: PrepareRequest): Outcome<ActiveSnapshot, StoreError>;
+  /** Removing what is not there succeeds. */
+  remove(key: StepKey, signal?: AbortSignal): Outcome<void, StoreError>;
+  /** Settles once the space of earlier removals is free again, so that prune does not overshoot. */
+  reclaimed(signal?: AbortSignal): Outcome<void, StoreError>;
+  /** Every saved snapshot, in any order. Used to bring the index in line after a crash. */
+  list(): Outcome<readonly StepKey[], StoreError>;
+  usage(): Outcome<Usage, StoreError>;
+}
+
+/** One thing that can run out. A store reports each that it knows: bytes, inodes, metadata, objects, mounts. */
+export interface UsageAxis {
+  readonly axis: 'bytes' | 'inodes' | 'metadata-bytes' | 'objects' | 'mounts';
+  readonly used: number;
+  /** Absent where nothing bounds it. */
+  readonly total?: number;
+}
+export type Usage = readonly UsageAxis[];
+
+/**
+ * What only some stores can do. A store has a feature by having the property, so it cannot claim
+ * one that it lacks.
+ */
+export interface StoreFeatures {
+  /** Mounts a volume where the caller says, as macOS needs for a home directory. */
+  readonly placement: {
+    mountAt(volume: Volume, target: HostPath): Outcome<Mounted, StoreError>;
+  };
+  /** Base images that live in the store as snapshots of their own, cloned instead of unpacked. */
+  readonly baseImages: {
+    /** `digest` identifies the content, so a rebuilt image of the same name gives other keys. */
+    pin(name: string): Outcome<PinnedImage | undefined, StoreError>;
+    list(): Outcome<readonly PinnedImage[], StoreError>;
+  };
+  /** Keeps one active snapshot from filling the disk. */
+  readonly quota: {
+    limit(snapshot: ActiveSnapshot, bytes: number): Outcome<void, StoreError>;
+  };
+  /** Moves snapshots between machines. */
+  readonly transfer: {
+    /** Two stores can exchange snapshots when their formats are equal, such as `zfs-send/1`. */
+    readonly format: string;
+    /** With `since`, a snapshot the receiver has, only what changed after it is sent. */
+    send(key: StepKey, options: TransferOptions): Outcome<ReadableStream<Uint8Array>, StoreError>;
+    receive(
+      key: StepKey,
+      body: ReadableStream<Uint8Array>,
+      options: TransferOptions,
+    ): Outcome<Snapshot, StoreError>;
+  };
+}
+
+export interface TransferOptions {
+  readonly since?: StepKey;
+  readonly signal: AbortSignal;
+}
+
+export type StoreFeature = keyof StoreFeatures;
+/** A store that certainly has the features `F`. */
+export type StoreWith<F extends StoreFeature> = Store & Pick<StoreFeatures, F>;
+
+/**
+ * Cache volumes: directories that outlive builds, such as a package manager's downloads.
+ *
+ * The backend only copies and replaces. Who wins when two builds used the same cache is decided by
+ * the builder, which also makes sure that calls about one `id` never overlap.
+ */
+export interface CacheVolumes {
+  /** A private, writable copy of the newest version; empty and owned by `owner` if there is none. */
+  checkOut(id: CacheId, owner: Owner): Outcome<CacheCopy, StoreError>;
+  remove(id: CacheId): Outcome<void, StoreError>;
+  list(): Outcome<readonly CacheId[], StoreError>;
+}
+
+/** Disposing it throws the copy away, unless it was published. */
+export interface CacheCopy extends AsyncDisposable {
+  readonly volume: Volume;
+  /** False only if it is certain that nothing was written, so that publishing can be skipped. */
+  changed(): Outcome<boolean, StoreError>;
+  /**
+   * Makes this copy the newest version. After a crash the cache is the old version, this one, or
+   * empty; never a mixture.
+   */
+  publish(): Outcome<void, StoreError>;
+}

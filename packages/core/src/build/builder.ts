@@ -1,0 +1,123 @@
+import type { ResultAsync } from 'neverthrow';
+import type { Cancelled, StoreError } from '../backend/failures.ts';
+import type { FetchError } from '../backend/fetcher.ts';
+import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
+import type { Exit, LimitName, ResourceLimits, SandboxError } from '../backend/sandbox.ts';
+import type { Snapshot, Usage } from '../backend/store.ts';
+import type { SavedStep } from '../cache/index-db.ts';
+import type { PrunePolicy } from '../cache/prune.ts';
+import type { StepLog } from '../log/step-log.ts';
+import type { Explanation } from '../plan/explain.ts';
+import type { CopyOp, RunOp, Spec } from '../spec/spec.ts';
+
+/** An op that makes a snapshot, as events and errors name it. */
+export type StepOp = { readonly op: 'base'; readonly image: string } | RunOp | CopyOp;
+
+export type BuildError =
+  /** Line and column, from 1, are there where the spec came from text. */
+  | { readonly type: 'invalid-spec'; readonly message: string; readonly line?: number; readonly column?: number }
+  | { readonly type: 'invalid-context'; readonly path: string; readonly message: string }
+  | { readonly type: 'missing-secret'; readonly id: string; readonly message: string }
+  | {
+      readonly type: 'step-failed';
+      readonly key: StepKey;
+      readonly stage: string;
+      readonly op: StepOp;
+      readonly exit: Exit;
+      readonly message: string;
+    }
+  /** A limit was asked for that this sandbox or store cannot enforce. Nothing was run. */
+  | { readonly type: 'unenforceable-limit'; readonly limit: LimitName | 'diskBytes'; readonly message: string }
+  | { readonly type: 'store'; readonly error: Exclude<StoreError, Cancelled>; readonly message: string }
+  | { readonly type: 'sandbox'; readonly error: Exclude<SandboxError, Cancelled>; readonly message: string }
+  | { readonly type: 'fetch'; readonly error: Exclude<FetchError, Cancelled>; readonly message: string }
+  | Cancelled;
+
+/** Where a step's result came from: `joined` is another build's run of the same step, still going on. */
+export type StepSource = 'ran' | 'joined' | 'cache';
+
+/** The events of one stage come in order; those of stages that run at the same time are mixed. */
+export type BuildEvent =
+  | { readonly type: 'stage-started'; readonly stage: string; readonly steps: number }
+  | {
+      readonly type: 'step-started';
+      readonly key: StepKey;
+      readonly stage: string;
+      readonly op: StepOp;
+      /** The step's place in its stage, from 1; the base image is the first. */
+      readonly number: number;
+      readonly source: StepSource;
+    }
+  /** The step's log, whole and in order; a cached step's saved log is replayed unless `replayLogs` is false. */
+  | { readonly type: 'step-output'; readonly key: StepKey; readonly stage: string; readonly chunk: Uint8Array }
+  | {
+      readonly type: 'step-done';
+      readonly key: StepKey;
+      readonly stage: string;
+      readonly source: StepSource;
+      readonly milliseconds: number;
+    }
+  | { readonly type: 'step-failed'; readonly key: StepKey; readonly stage: string; readonly error: BuildError }
+  | { readonly type: 'note'; readonly text: string };
+
+/** A secret's value, and a version that goes into the step key: raise it to run the steps that use it again. */
+export type SecretValue = Uint8Array | { readonly value: Uint8Array; readonly version: string };
+
+export interface BuildRequest {
+  readonly spec: Spec;
+  /** The directory that `(copy (src ...))` reads. Without it, a spec that copies from the context is refused. */
+  readonly context?: HostPath;
+  readonly secrets?: ReadonlyMap<string, SecretValue>;
+  readonly limits?: ResourceLimits;
+  /** How much each step may write. Needs the store feature `quota`, and is refused without it. */
+  readonly diskBytes?: number;
+  /** Whether the logs of cached steps come as events too. Default: true. */
+  readonly replayLogs?: boolean;
+  /** Stops this build. A step that another build waits for goes on. */
+  readonly signal?: AbortSignal;
+  /** Awaited before the next event, so a slow listener holds up only itself. If it throws, its build is cancelled. */
+  readonly onEvent?: (event: BuildEvent) => void | Promise<void>;
+}
+
+/** A saved snapshot in use. It cannot be pruned until it is disposed. */
+export interface LeasedSnapshot extends AsyncDisposable {
+  readonly key: StepKey;
+  readonly snapshot: Snapshot;
+}
+
+export interface PlannedStep {
+  readonly stage: string;
+  readonly op: StepOp;
+  /** Undefined where it depends on files that a stage has yet to make. */
+  readonly key: StepKey | undefined;
+  readonly saved: boolean;
+}
+
+export interface RemovedSteps {
+  readonly removed: readonly StepKey[];
+}
+
+export interface Builder extends AsyncDisposable {
+  build(request: BuildRequest): ResultAsync<LeasedSnapshot, BuildError>;
+  /** What each step's key would be and whether it is saved, without running anything. */
+  plan(request: BuildRequest): ResultAsync<readonly PlannedStep[], BuildError>;
+  /** The inputs behind a key, and how they differ from those of the nearest saved step. `not-found` if it knows neither. */
+  explain(key: StepKey): ResultAsync<Explanation, StoreError>;
+  /** Undefined if the step is neither saved nor running. */
+  log(key: StepKey): ResultAsync<StepLog | undefined, StoreError>;
+  /** Every saved step, the least recently used first. */
+  list(): ResultAsync<readonly SavedStep[], StoreError>;
+  /** Leases a saved snapshot; `not-found` if there is none. */
+  open(key: StepKey): ResultAsync<LeasedSnapshot, StoreError>;
+  /** Deletes a step and all that was built on it. `busy` if one of them is in use; then nothing is deleted. */
+  remove(key: StepKey, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError>;
+  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError>;
+  usage(): ResultAsync<Usage, StoreError>;
+  readonly caches: {
+    list(): ResultAsync<readonly CacheId[], StoreError>;
+    /** Running steps keep their copies, which are discarded when they end. */
+    remove(id: CacheId): ResultAsync<void, StoreError>;
+  };
+  /** Builds a tiny spec for real on `image`, never from the cache. Does not wait for a build slot. */
+  healthcheck(image: string, signal?: AbortSignal): ResultAsync<void, BuildError>;
+}
