@@ -1,1 +1,6 @@
-export {};
+export { btrfsVolume } from './btrfs-volume.ts';
+export { busyboxRootfs } from './busybox-rootfs.ts';
+export { collectLog } from './collect-log.ts';
+export { expectErr, expectOk } from './expect-result.ts';
+export { type Need, needs } from './needs.ts';
+export { tempDir } from './temp-dir.ts';

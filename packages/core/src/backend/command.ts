@@ -60,10 +60,16 @@ export async function runCommand(
 function describe(
   file: string,
   args: readonly string[],
-  result: { exitCode?: number | undefined; signal?: string | undefined; stderr: string; code?: string | undefined },
+  result: {
+    exitCode?: number | undefined;
+    signal?: string | undefined;
+    stderr: string;
+    code?: string | undefined;
+  },
 ): string {
   const command = [file, ...args].join(' ');
-  if (result.code === 'ENOENT') return `"${file}" is not installed or not on the PATH (needed for: ${command})`;
+  if (result.code === 'ENOENT')
+    return `"${file}" is not installed or not on the PATH (needed for: ${command})`;
   const how = result.signal ? `was killed by ${result.signal}` : `exited with ${result.exitCode}`;
   return `"${command}" ${how}: ${result.stderr.trim() || 'it printed no reason'}`;
 }

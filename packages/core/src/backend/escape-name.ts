@@ -19,7 +19,9 @@ export function unescapeName(name: string): string | undefined {
   if (body === undefined) return undefined;
   const bytes = body.match(/%..|[^%]/g) ?? [];
   return new TextDecoder().decode(
-    Uint8Array.from(bytes, (byte) => (byte.length === 3 ? Number.parseInt(byte.slice(1), 16) : byte.charCodeAt(0))),
+    Uint8Array.from(bytes, (byte) =>
+      byte.length === 3 ? Number.parseInt(byte.slice(1), 16) : byte.charCodeAt(0),
+    ),
   );
 }
 

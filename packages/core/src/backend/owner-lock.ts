@@ -27,7 +27,8 @@ export function lockDirectory(directory: HostPath): Result<OwnerLock, StoreError
     writeFileSync(pidFile, `${process.pid}\n`);
   } catch (error) {
     database?.close();
-    if (isLocked(error)) return err({ type: 'busy', message: `${directory} is in use by ${readOwner(pidFile)}` });
+    if (isLocked(error))
+      return err({ type: 'busy', message: `${directory} is in use by ${readOwner(pidFile)}` });
     return err(failed(`cannot lock ${directory}: ${error instanceof Error ? error.message : error}`, error));
   }
   return ok({ directory, [Symbol.asyncDispose]: async () => void (database.isOpen && database.close()) });

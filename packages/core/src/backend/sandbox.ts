@@ -92,7 +92,10 @@ export interface Sandbox<F extends StoreFeature = never> extends AsyncDisposable
    */
   locate(path: string): { readonly volume: VolumeName; readonly path: string } | undefined;
   /** The user of that name or those numbers in the step's world; undefined if it has no such name. */
-  account(user: Owner | { readonly name: string }, volumes: Volumes): Outcome<Account | undefined, SandboxError>;
+  account(
+    user: Owner | { readonly name: string },
+    volumes: Volumes,
+  ): Outcome<Account | undefined, SandboxError>;
   /** The argv prefix of `(run (shell ...))` where the spec names no shell. */
   readonly defaultShell: readonly [string, ...string[]];
   /** The `PATH` of a command where neither the image nor the spec sets one. */

@@ -15,7 +15,12 @@ export type StepOp = { readonly op: 'base'; readonly image: string } | RunOp | C
 
 export type BuildError =
   /** Line and column, from 1, are there where the spec came from text. */
-  | { readonly type: 'invalid-spec'; readonly message: string; readonly line?: number; readonly column?: number }
+  | {
+      readonly type: 'invalid-spec';
+      readonly message: string;
+      readonly line?: number;
+      readonly column?: number;
+    }
   | { readonly type: 'invalid-context'; readonly path: string; readonly message: string }
   | { readonly type: 'missing-secret'; readonly id: string; readonly message: string }
   | {
@@ -27,7 +32,11 @@ export type BuildError =
       readonly message: string;
     }
   /** A limit was asked for that this sandbox or store cannot enforce. Nothing was run. */
-  | { readonly type: 'unenforceable-limit'; readonly limit: LimitName | 'diskBytes'; readonly message: string }
+  | {
+      readonly type: 'unenforceable-limit';
+      readonly limit: LimitName | 'diskBytes';
+      readonly message: string;
+    }
   | { readonly type: 'store'; readonly error: Exclude<StoreError, Cancelled>; readonly message: string }
   | { readonly type: 'sandbox'; readonly error: Exclude<SandboxError, Cancelled>; readonly message: string }
   | { readonly type: 'fetch'; readonly error: Exclude<FetchError, Cancelled>; readonly message: string }
@@ -49,7 +58,12 @@ export type BuildEvent =
       readonly source: StepSource;
     }
   /** The step's log, whole and in order; a cached step's saved log is replayed unless `replayLogs` is false. */
-  | { readonly type: 'step-output'; readonly key: StepKey; readonly stage: string; readonly chunk: Uint8Array }
+  | {
+      readonly type: 'step-output';
+      readonly key: StepKey;
+      readonly stage: string;
+      readonly chunk: Uint8Array;
+    }
   | {
       readonly type: 'step-done';
       readonly key: StepKey;
@@ -57,7 +71,12 @@ export type BuildEvent =
       readonly source: StepSource;
       readonly milliseconds: number;
     }
-  | { readonly type: 'step-failed'; readonly key: StepKey; readonly stage: string; readonly error: BuildError }
+  | {
+      readonly type: 'step-failed';
+      readonly key: StepKey;
+      readonly stage: string;
+      readonly error: BuildError;
+    }
   | { readonly type: 'note'; readonly text: string };
 
 /** A secret's value, and a version that goes into the step key: raise it to run the steps that use it again. */
