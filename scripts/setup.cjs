@@ -42,18 +42,18 @@ const NODE_VERSION = '24.21.0';
 const root = path.dirname(__dirname);
 const tools = path.join(root, '.tools');
 const pnpmVersion = require('../package.json').packageManager.replace('pnpm@', '');
-const target = process.platform + '-' + process.arch;
+const target = `${process.platform}-${process.arch}`;
 const ours = {
-  node: path.join(tools, 'node_modules', 'node-' + target, 'bin', 'node'),
-  pnpm: path.join(tools, 'node_modules', '@pnpm', 'exe.' + target, 'pnpm'),
+  node: path.join(tools, 'node_modules', `node-${target}`, 'bin', 'node'),
+  pnpm: path.join(tools, 'node_modules', '@pnpm', `exe.${target}`, 'pnpm'),
 };
 
 main(process.argv[2], process.argv.slice(3));
 
 function main(job, args) {
   if (job === '--locked') return void prepare();
-  if (!Object.prototype.hasOwnProperty.call(JOBS, job)) {
-    fail('usage: node scripts/setup.cjs ' + Object.keys(JOBS).join('|'), 2);
+  if (!Object.hasOwn(JOBS, job)) {
+    fail(`usage: node scripts/setup.cjs ${Object.keys(JOBS).join('|')}`, 2);
   }
   // Looking costs little, so that the second start takes a fraction of a second.
   const missing = missingPackages();
@@ -82,7 +82,7 @@ function prepare() {
 function installPackages() {
   const missing = missingPackages();
   if (!canInstallPackages() || missing.length === 0) return;
-  say('Installing from Debian:\n' + describe(missing));
+  say(`Installing from Debian:\n${describe(missing)}`);
   const env = Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' });
   const apt = (args) => echo('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=600'].concat(args), { env });
   // The package lists may be good enough without an update, such as when one of many mirrors is down.
@@ -92,11 +92,11 @@ function installPackages() {
 
 function reportMissing(packages) {
   const why = isDebian() ? 'only root can install them' : 'this machine has no apt-get';
-  say('Going on without these Debian packages (' + why + '); what needs them says so:\n' + describe(packages));
+  say(`Going on without these Debian packages (${why}); what needs them says so:\n${describe(packages)}`);
 }
 
 function describe(packages) {
-  return packages.map((name) => '    ' + name.padEnd(16) + DEBIAN_PACKAGES[name]).join('\n');
+  return packages.map((name) => `    ${name.padEnd(16)}${DEBIAN_PACKAGES[name]}`).join('\n');
 }
 
 function installTools() {
@@ -110,12 +110,14 @@ function installTools() {
       ' and pnpm ' +
       pnpmVersion.split('.')[0] +
       '):\n' +
-      missing.map((spec) => '    ' + spec).join('\n'),
+      missing.map((spec) => `    ${spec}`).join('\n'),
   );
   fs.mkdirSync(tools, { recursive: true });
   // A package.json of its own keeps npm from looking for one further up.
   fs.writeFileSync(path.join(tools, 'package.json'), '{ "private": true }\n');
-  const flags = '--no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error'.split(' ');
+  const flags = '--no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error'.split(
+    ' ',
+  );
   const all = [nodeSpec(), pnpmSpec()].filter((spec) => missing.includes(spec) || isOurs(spec));
   const npm = npmCommand();
   if (!echo(npm[0], npm.slice(1).concat(['install', '--prefix', tools], flags, all), { cwd: tools })) {
@@ -131,16 +133,18 @@ function npmCommand() {
 
 function run(script, args) {
   const wanted = missingTools();
-  if (wanted.length > 0) fail('still missing: ' + wanted.join(', '), 1);
+  if (wanted.length > 0) fail(`still missing: ${wanted.join(', ')}`, 1);
   const dirs = [machineNodeFits() ? path.dirname(process.execPath) : path.dirname(ours.node)];
   if (fs.existsSync(ours.pnpm)) dirs.push(path.dirname(ours.pnpm));
-  const env = Object.assign({}, process.env, { PATH: dirs.concat(process.env.PATH || '').join(path.delimiter) });
+  const env = Object.assign({}, process.env, {
+    PATH: dirs.concat(process.env.PATH || '').join(path.delimiter),
+  });
   installDependencies(env);
   const node = machineNodeFits() ? process.execPath : ours.node;
   const child = spawn(node, [path.join(root, script)].concat(args), { stdio: 'inherit', env });
   // We must outlive the child, which has things to unmount; it is told once for each signal that we get.
-  ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) => process.on(signal, () => child.kill(signal)));
-  child.on('error', (error) => fail('cannot start ' + node + ': ' + error.message, 1));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`, 1));
   child.on('exit', (code, signal) => {
     if (signal) process.exitCode = 128 + require('os').constants.signals[signal];
     else process.exitCode = code === null ? 1 : code;
@@ -154,7 +158,7 @@ function installDependencies(env) {
   const options = { cwd: root, env, stdio: first ? 'inherit' : 'pipe', encoding: 'utf8' };
   const result = spawnAlone(['pnpm', 'install', '--frozen-lockfile', '--reporter=append-only'], options);
   if (result.status === 0) return;
-  fail('pnpm install failed\n' + (result.stdout || '') + (result.stderr || ''), 1);
+  fail(`pnpm install failed\n${result.stdout || ''}${result.stderr || ''}`, 1);
 }
 
 function missingTools() {
@@ -165,11 +169,11 @@ function missingTools() {
 }
 
 function nodeSpec() {
-  return 'node-' + target + '@' + NODE_VERSION;
+  return `node-${target}@${NODE_VERSION}`;
 }
 
 function pnpmSpec() {
-  return '@pnpm/exe.' + target + '@' + pnpmVersion;
+  return `@pnpm/exe.${target}@${pnpmVersion}`;
 }
 
 function isOurs(spec) {
@@ -196,7 +200,7 @@ function missingPackages() {
   const query = ['-W', '-f', '${Package} ${db:Status-Status}\n'].concat(names);
   const result = spawnSync('dpkg-query', query, { encoding: 'utf8' });
   const lines = (result.stdout || '').split('\n');
-  return names.filter((name) => !lines.includes(name + ' installed'));
+  return names.filter((name) => !lines.includes(`${name} installed`));
 }
 
 function canInstallPackages() {
@@ -208,15 +212,15 @@ function isDebian() {
 }
 
 function echo(program, args, options) {
-  console.log('$ ' + [path.basename(program)].concat(args).join(' '));
+  console.log(`$ ${[path.basename(program)].concat(args).join(' ')}`);
   return spawnSync(program, args, Object.assign({ stdio: 'inherit' }, options)).status === 0;
 }
 
 function say(text) {
-  console.log('\n' + text + '\n');
+  console.log(`\n${text}\n`);
 }
 
 function fail(message, code) {
-  console.error('set-up: ' + message);
+  console.error(`set-up: ${message}`);
   process.exit(code);
 }
