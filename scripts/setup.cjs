@@ -52,9 +52,8 @@ main(process.argv[2], process.argv.slice(3));
 
 function main(job, args) {
   if (job === '--locked') return void prepare();
-  if (!Object.hasOwn(JOBS, job)) {
-    fail(`usage: node scripts/setup.cjs ${Object.keys(JOBS).join('|')}`, 2);
-  }
+  const jobs = Object.keys(JOBS);
+  if (!jobs.includes(job)) fail(`usage: node scripts/setup.cjs ${jobs.join('|')}`, 2);
   // Looking costs little, so that the second start takes a fraction of a second.
   const missing = missingPackages();
   if (missingTools().length > 0 || (canInstallPackages() && missing.length > 0)) prepareAlone();
@@ -102,25 +101,20 @@ function describe(packages) {
 function installTools() {
   const missing = missingTools();
   if (missing.length === 0) return;
-  say(
-    'Installing from the npm registry into .tools/ (the machine has Node ' +
-      process.versions.node +
-      ', this project is built with Node ' +
-      NODE_MAJOR +
-      ' and pnpm ' +
-      pnpmVersion.split('.')[0] +
-      '):\n' +
-      missing.map((spec) => `    ${spec}`).join('\n'),
-  );
+  const wanted = `Node ${NODE_MAJOR} and pnpm ${pnpmVersion.split('.')[0]}`;
+  const list = missing.map((spec) => `    ${spec}`).join('\n');
+  say(`Installing from the npm registry into .tools/, because this project uses ${wanted}:\n${list}`);
   fs.mkdirSync(tools, { recursive: true });
   // A package.json of its own keeps npm from looking for one further up.
   fs.writeFileSync(path.join(tools, 'package.json'), '{ "private": true }\n');
-  const flags = '--no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error'.split(
-    ' ',
-  );
+  const flags = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
   const all = [nodeSpec(), pnpmSpec()].filter((spec) => missing.includes(spec) || isOurs(spec));
   const npm = npmCommand();
-  if (!echo(npm[0], npm.slice(1).concat(['install', '--prefix', tools], flags, all), { cwd: tools })) {
+  if (
+    !echo(npm[0], npm.slice(1).concat(['install', '--loglevel=error', '--prefix', tools], flags, all), {
+      cwd: tools,
+    })
+  ) {
     fail('npm install failed: is the npm registry reachable?', 1);
   }
 }
@@ -132,15 +126,10 @@ function npmCommand() {
 }
 
 function run(script, args) {
-  const wanted = missingTools();
-  if (wanted.length > 0) fail(`still missing: ${wanted.join(', ')}`, 1);
-  const dirs = [machineNodeFits() ? path.dirname(process.execPath) : path.dirname(ours.node)];
-  if (fs.existsSync(ours.pnpm)) dirs.push(path.dirname(ours.pnpm));
-  const env = Object.assign({}, process.env, {
-    PATH: dirs.concat(process.env.PATH || '').join(path.delimiter),
-  });
-  installDependencies(env);
   const node = machineNodeFits() ? process.execPath : ours.node;
+  const dirs = [path.dirname(node), path.dirname(ours.pnpm), process.env.PATH || ''];
+  const env = Object.assign({}, process.env, { PATH: dirs.join(path.delimiter) });
+  installDependencies(env);
   const child = spawn(node, [path.join(root, script)].concat(args), { stdio: 'inherit', env });
   // We must outlive the child, which has things to unmount; it is told once for each signal that we get.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -1,0 +1,22 @@
+import type { Check } from './report.ts';
+import { runTool } from './run-tool.ts';
+
+/** Checks that are one command each. */
+export const commandChecks: readonly Check[] = [
+  command('biome: formatting and lint rules', 'biome', 'check', '.', '--error-on-warnings', '--colors=off'),
+  command('tsc: types', 'tsc', '--noEmit'),
+  command(
+    'dependency-cruiser: directions of imports',
+    'depcruise',
+    'packages',
+    'test',
+    'examples',
+    'scripts',
+  ),
+  command('knip: no unused file, export or dependency', 'knip', '--no-progress'),
+  command('tsup and tsc: JavaScript and declarations', 'pnpm', 'run', 'build'),
+];
+
+function command(name: string, ...argv: [string, ...string[]]): Check {
+  return { name, run: (signal) => runTool(argv, { signal }) };
+}
