@@ -3,11 +3,8 @@ import { join, resolve } from 'node:path';
 import { tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { installedNode, NODES } from '../../scripts/checks/installed-node.ts';
 import { packAll, publishedTarballs, type Tarball } from '../../scripts/checks/pack.ts';
-import { installedNode } from './installed-node.ts';
-
-/** The oldest that the packages promise, the one they are built with, and the newest. */
-const NODES = ['22.18.0', '24.21.0', '26.10.0'];
 
 const repository = resolve(import.meta.dirname, '../..');
 let project: Awaited<ReturnType<typeof tempDir>>;
