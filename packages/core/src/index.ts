@@ -1,7 +1,9 @@
 export * from './backend/index.ts';
-export * from './build/builder.ts';
-export * from './cache/index-db.ts';
-export type * from './cache/prune.ts';
-export type * from './log/step-log.ts';
-export type * from './plan/explain.ts';
-export type * from './spec/spec.ts';
+export type * from './build/builder.ts';
+export { type BuilderOptions, openBuilder } from './build/open-builder.ts';
+export type { SavedStep } from './cache/index-db.ts';
+export type { PrunePolicy } from './cache/prune.ts';
+export type { FollowOptions, StepLog } from './log/step-log.ts';
+export type { Difference, Explanation } from './plan/explain.ts';
+export { canonicalJson, type KeyedInputs, stepKey } from './plan/key.ts';
+export * from './spec/index.ts';

@@ -1,6 +1,9 @@
-import type { StepKey } from '../backend/names.ts';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { HostPath, StepKey } from '../backend/names.ts';
 
-/** One row of the index, as `list` gives it. */
+/** A saved step, as `list` gives it. */
 export interface SavedStep {
   readonly key: StepKey;
   readonly parent: StepKey | undefined;
@@ -10,4 +13,230 @@ export interface SavedStep {
   readonly usedAt: Date;
   /** How long the step took to run. */
   readonly milliseconds: number;
+}
+
+/** `saving`: the step runs, nothing is promised. `saved`: it is there, whole. `removing`: it must not be used again. */
+export type RowState = 'saving' | 'saved' | 'removing';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS steps (
+    key TEXT PRIMARY KEY,
+    parent TEXT REFERENCES steps (key) ON DELETE SET NULL,
+    state TEXT NOT NULL CHECK (state IN ('saving', 'saved', 'removing')),
+    op TEXT NOT NULL,
+    title TEXT NOT NULL,
+    saved_ms INTEGER NOT NULL,
+    used_ms INTEGER NOT NULL,
+    used_sequence INTEGER NOT NULL,
+    run_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS steps_parent ON steps (parent);
+  CREATE INDEX IF NOT EXISTS steps_used ON steps (used_sequence);
+  CREATE TABLE IF NOT EXISTS aliases (
+    quick TEXT PRIMARY KEY,
+    key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS aliases_key ON aliases (key);
+  PRAGMA user_version = 1;
+`;
+
+interface Row {
+  readonly key: StepKey;
+  readonly parent: StepKey | null;
+  readonly title: string;
+  readonly saved_ms: number;
+  readonly used_ms: number;
+  readonly run_ms: number;
+}
+
+/**
+ * The table of saved steps, their parents and last use, in `index.db`. Which step is older is decided by a
+ * sequence that only grows, so that a clock that jumps does no harm.
+ */
+export class IndexDb implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #sequence: number;
+
+  private constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#sequence = Number(this.#get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0);
+  }
+
+  /** `damaged` is the path of the copy that was kept, if the file was no index that can be trusted. */
+  static open(stateDir: HostPath): { readonly index: IndexDb; readonly damaged: string | undefined } {
+    const path = join(stateDir, 'index.db');
+    try {
+      return { index: new IndexDb(openDatabase(path)), damaged: undefined };
+    } catch (error) {
+      if (!existsSync(path)) throw error;
+      const damaged = `${path}.damaged-${Date.now()}`;
+      renameSync(path, damaged);
+      for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+      return { index: new IndexDb(openDatabase(path)), damaged };
+    }
+  }
+
+  isSaved(key: StepKey): boolean {
+    return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'saved'", key) !== undefined;
+  }
+
+  /** A row for a step that is about to run. */
+  begin(
+    key: StepKey,
+    step: { readonly parent: StepKey | undefined; readonly op: string; readonly title: string },
+  ): void {
+    this.#run(
+      `INSERT INTO steps VALUES (?, ?, 'saving', ?, ?, 0, 0, 0, 0)`,
+      ...[key, step.parent ?? null, step.op, step.title],
+    );
+  }
+
+  saved(key: StepKey, milliseconds: number): void {
+    const now = Date.now();
+    this.#run(
+      `UPDATE steps SET state = 'saved', saved_ms = ?, used_ms = ?, used_sequence = ?, run_ms = ? WHERE key = ?`,
+      ...[now, now, this.#next(), Math.round(milliseconds), key],
+    );
+  }
+
+  /** These steps were of use: the last one most recently. */
+  touch(keys: readonly StepKey[]): void {
+    if (keys.length === 0) return;
+    this.#run('BEGIN');
+    const now = Date.now();
+    for (const key of keys) {
+      this.#run('UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?', now, this.#next(), key);
+    }
+    this.#run('COMMIT');
+  }
+
+  removing(key: StepKey): void {
+    this.#run("UPDATE steps SET state = 'removing' WHERE key = ?", key);
+  }
+
+  forget(key: StepKey): void {
+    this.#run('DELETE FROM steps WHERE key = ?', key);
+  }
+
+  /** Remembers that what `quick` names has the same files as the saved step `key`. */
+  alias(quick: StepKey, key: StepKey): void {
+    this.#run('INSERT OR REPLACE INTO aliases VALUES (?, ?)', quick, key);
+  }
+
+  resolveAlias(quick: StepKey): StepKey | undefined {
+    return this.#get(
+      "SELECT aliases.key AS value FROM aliases JOIN steps USING (key) WHERE quick = ? AND state = 'saved'",
+      quick,
+    )?.value as StepKey | undefined;
+  }
+
+  children(key: StepKey): StepKey[] {
+    return this.#all('SELECT key FROM steps WHERE parent = ?', key).map((row) => row.key as StepKey);
+  }
+
+  hasChildren(key: StepKey): boolean {
+    return this.#get('SELECT 1 FROM steps WHERE parent = ?', key) !== undefined;
+  }
+
+  /** Saved steps that nothing is built on, the least recently used first. */
+  leaves(): SavedStep[] {
+    return this.#saved(
+      `SELECT * FROM steps AS s WHERE state = 'saved' AND NOT EXISTS (SELECT 1 FROM steps WHERE parent = s.key)
+       ORDER BY used_sequence`,
+    );
+  }
+
+  list(): SavedStep[] {
+    return this.#saved("SELECT * FROM steps WHERE state = 'saved' ORDER BY used_sequence");
+  }
+
+  /** Saved steps of one kind, the most recently used first. */
+  similar(op: string, limit: number): StepKey[] {
+    const rows = this.#all(
+      "SELECT key FROM steps WHERE op = ? AND state = 'saved' ORDER BY used_sequence DESC LIMIT ?",
+      ...[op, limit],
+    );
+    return rows.map((row) => row.key as StepKey);
+  }
+
+  countSaved(): number {
+    return Number(this.#get("SELECT count(*) AS value FROM steps WHERE state = 'saved'")?.value);
+  }
+
+  /** Every row, whatever its state. */
+  states(): ReadonlyMap<StepKey, RowState> {
+    return new Map(
+      this.#all('SELECT key, state FROM steps').map((row) => [row.key as StepKey, row.state as RowState]),
+    );
+  }
+
+  /** Puts back a row that a damaged index lost. Parents come before their children, or are unknown. */
+  restore(step: SavedStep & { readonly op: string }): void {
+    const parent = step.parent !== undefined && this.isSaved(step.parent) ? step.parent : null;
+    this.#run(
+      `INSERT INTO steps VALUES (?, ?, 'saved', ?, ?, ?, ?, ?, ?)`,
+      ...[step.key, parent, step.op, step.title, step.savedAt.getTime(), step.usedAt.getTime()],
+      ...[this.#next(), step.milliseconds],
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #saved(sql: string): SavedStep[] {
+    return (this.#all(sql) as unknown as Row[]).map((row) => ({
+      key: row.key,
+      parent: row.parent ?? undefined,
+      title: row.title,
+      savedAt: new Date(row.saved_ms),
+      usedAt: new Date(row.used_ms),
+      milliseconds: row.run_ms,
+    }));
+  }
+
+  #next(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+
+  #run(sql: string, ...values: readonly (string | number | null)[]): void {
+    this.#prepare(sql).run(...values);
+  }
+
+  #get(sql: string, ...values: readonly (string | number)[]): Record<string, unknown> | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: readonly (string | number)[]): Record<string, unknown>[] {
+    return this.#prepare(sql).all(...values);
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** @throws If the file is not a healthy index of this version. */
+function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    const version = db.prepare('PRAGMA user_version').get()?.user_version;
+    if (version !== 0 && version !== 1) throw new Error(`${path} is of version ${version}, not 1`);
+    const health = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (health !== 'ok') throw new Error(`${path} is damaged: ${health}`);
+    db.exec(SCHEMA);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }

@@ -1,4 +1,10 @@
+import { err, ok, type Result } from 'neverthrow';
+import { cancelled, type StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
+import type { Store } from '../backend/store.ts';
+import type { IndexDb, SavedStep } from './index-db.ts';
+import type { Leases } from './leases.ts';
+import type { StepTable } from './step-table.ts';
 
 /**
  * Which saved steps may go. The least recently used go first, and what is in use or built upon stays.
@@ -13,4 +19,106 @@ export interface PrunePolicy {
   /** How many steps may go at the most. */
   readonly limit?: number;
   readonly onRemoved?: (key: StepKey) => void;
+}
+
+/** What removal needs to know and to change. */
+export interface Saved {
+  readonly index: IndexDb;
+  readonly store: Store;
+  readonly leases: Leases;
+  readonly steps: Pick<StepTable<unknown>, 'isRunning' | 'isReserved' | 'reserve'>;
+  /** Called when a step is gone from the store, before its row is. */
+  readonly onRemoved: (key: StepKey) => Promise<void>;
+}
+
+/** Removes what the policy lets go, one by one, looking again before each: meanwhile a step may have come into use. */
+export async function prune(
+  saved: Saved,
+  policy: PrunePolicy,
+  signal?: AbortSignal,
+): Promise<Result<StepKey[], StoreError>> {
+  const removed: StepKey[] = [];
+  while (removed.length < (policy.limit ?? Number.POSITIVE_INFINITY)) {
+    if (signal?.aborted) return err(cancelled(signal));
+    const pressure = await isUnderPressure(saved, policy);
+    if (pressure.isErr()) return err(pressure.error);
+    const next = saved.index
+      .leaves()
+      .find((step) => mayGo(step, policy, pressure.value) && !isInUse(saved, step.key));
+    if (next === undefined) break;
+    const gone = await removeStep(saved, next.key, signal);
+    if (gone.isErr()) return err(gone.error);
+    removed.push(next.key);
+    policy.onRemoved?.(next.key);
+    if (policy.keepFreeBytes !== undefined) await saved.store.reclaimed(signal);
+  }
+  if (removed.length > 0) await saved.store.reclaimed(signal);
+  return ok(removed);
+}
+
+/** Removes a step and all that was built on it; nothing at all if one of them is in use. */
+export async function removeWithDescendants(
+  saved: Saved,
+  key: StepKey,
+  signal?: AbortSignal,
+): Promise<Result<StepKey[], StoreError>> {
+  const doomed = descendants(saved.index, key).reverse();
+  const used = doomed.find((one) => isInUse(saved, one));
+  if (used !== undefined) return err({ type: 'busy', message: `the step ${used} is in use` });
+  // Marked together, before anything is awaited: none of them can come into use from here on.
+  for (const one of doomed) saved.index.removing(one);
+  for (const one of doomed) {
+    const gone = await removeStep(saved, one, signal);
+    if (gone.isErr()) return err(gone.error);
+  }
+  await saved.store.reclaimed(signal);
+  return ok(doomed);
+}
+
+/** Removes one step. The builder's promise to stores, that nothing uses it, is the caller's to keep. */
+export async function removeStep(
+  { index, store, steps, onRemoved }: Pick<Saved, 'index' | 'store' | 'steps' | 'onRemoved'>,
+  key: StepKey,
+  signal?: AbortSignal,
+): Promise<Result<void, StoreError>> {
+  index.removing(key);
+  return steps.reserve(key, async () => {
+    const removed = await store.remove(key, signal);
+    if (removed.isErr()) return removed;
+    await onRemoved(key);
+    index.forget(key);
+    return ok();
+  });
+}
+
+function mayGo(step: SavedStep, policy: PrunePolicy, isUnderPressure: boolean): boolean {
+  const { unusedSince, keepFreeBytes, maxObjects } = policy;
+  if (unusedSince !== undefined && step.usedAt < unusedSince) return true;
+  const takesAll = unusedSince === undefined && keepFreeBytes === undefined && maxObjects === undefined;
+  return takesAll || isUnderPressure;
+}
+
+async function isUnderPressure(
+  { index, store }: Saved,
+  { keepFreeBytes, maxObjects }: PrunePolicy,
+): Promise<Result<boolean, StoreError>> {
+  if (maxObjects !== undefined && index.countSaved() > maxObjects) return ok(true);
+  if (keepFreeBytes === undefined) return ok(false);
+  const usage = await store.usage();
+  return usage.map((axes) =>
+    axes.some(
+      ({ axis, used, total }) => axis === 'bytes' && total !== undefined && total - used < keepFreeBytes,
+    ),
+  );
+}
+
+function isInUse({ leases, steps }: Saved, key: StepKey): boolean {
+  return leases.has(key) || steps.isRunning(key) || steps.isReserved(key);
+}
+
+/** The step itself first, then what was built on it, each parent before its children. */
+function descendants(index: IndexDb, key: StepKey): StepKey[] {
+  const found = [key];
+  for (const one of found) found.push(...index.children(one));
+  return found;
 }

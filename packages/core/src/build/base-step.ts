@@ -1,0 +1,30 @@
+import { ok } from 'neverthrow';
+import type { PinnedImage } from '../backend/fetcher.ts';
+import { type KeyedInputs, stepKey } from '../plan/key.ts';
+import type { Engine } from './engine.ts';
+import { fromFetcher } from './errors.ts';
+import type { StepToMake } from './produce.ts';
+
+/** The first step of a stage: the base image, unpacked. */
+export function baseStep(
+  engine: Engine,
+  base: { readonly image: PinnedImage; readonly isInStore: boolean },
+): Omit<StepToMake, 'skipsQueue' | 'diskBytes'> {
+  const { image } = base;
+  const { layout } = engine.sandbox;
+  const inputs: KeyedInputs = { op: 'base', digest: image.digest, platform: image.platform, layout };
+  return {
+    key: stepKey(inputs),
+    op: { op: 'base', image: image.name },
+    title: `(from ${image.name})`,
+    inputs,
+    parent: undefined,
+    from: base.isInStore ? { baseImage: image } : { empty: layout },
+    image: { env: {} },
+    body: async ({ active, log, signal }) => {
+      if (base.isInStore) return ok({ env: {} });
+      const unpacked = await engine.fetcher.unpack(image, active.volumes, { log, signal });
+      return unpacked.mapErr(fromFetcher);
+    },
+  };
+}

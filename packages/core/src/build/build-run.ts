@@ -1,0 +1,255 @@
+import { err, ok, type Result } from 'neverthrow';
+import { cancelled } from '../backend/failures.ts';
+import type { StepKey } from '../backend/names.ts';
+import type { Lease } from '../cache/leases.ts';
+import { planStages, type StagePlan } from '../plan/stages.ts';
+import type { BuildError, LeasedSnapshot } from './builder.ts';
+import { manifestOfCopy } from './copy-step.ts';
+import type { Engine } from './engine.ts';
+import { fromStore, isOwnersFault } from './errors.ts';
+import { EventQueue } from './event-queue.ts';
+import { type KeyedStep, StepKeys } from './step-keys.ts';
+import { type StepPlace, StepReporter } from './step-reporter.ts';
+import {
+  type InnerRequest,
+  lost,
+  type Obtainable,
+  obtainableBase,
+  obtainableStep,
+  openStep,
+} from './step-to-make.ts';
+
+/** How often a build starts again because something it had counted on was gone from the store. */
+const RESTARTS = 3;
+
+/** Builds a spec whose request was checked. Settles when nothing of it is running any more. */
+export async function runBuild(
+  engine: Engine,
+  request: InnerRequest,
+): Promise<Result<LeasedSnapshot, BuildError>> {
+  for (let restarts = 0; ; restarts += 1) {
+    using run = new BuildRun(engine, request);
+    const result = await run.result();
+    if (result.isOk() || restarts === RESTARTS || !run.forgetLost(result.error)) return result;
+    await run.note(`${result.error.message}; building it again`);
+  }
+}
+
+/** One try at one build. Disposing it gives its leases back. */
+class BuildRun implements Disposable {
+  readonly #engine: Engine;
+  readonly #request: InnerRequest;
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #keys: StepKeys;
+  readonly #events: EventQueue;
+  readonly #reporter: StepReporter;
+  readonly #stages = new Map<StagePlan, Promise<Result<StepKey, BuildError>>>();
+  readonly #leases: Lease[] = [];
+  #failure: BuildError | undefined;
+
+  constructor(engine: Engine, request: InnerRequest) {
+    this.#engine = engine;
+    this.#request = request;
+    const own = this.#abort.signal;
+    this.#signal = request.signal ? AbortSignal.any([request.signal, own]) : own;
+    this.#events = new EventQueue(request.onEvent, (bug) => this.#abort.abort(bug));
+    this.#reporter = new StepReporter(this.#events, {
+      logs: engine.logs,
+      replays: request.replayLogs ?? true,
+      signal: this.#signal,
+    });
+    this.#keys = new StepKeys(engine, {
+      context: request.context,
+      secrets: request.secrets ?? new Map(),
+      signal: this.#signal,
+    });
+  }
+
+  async result(): Promise<Result<LeasedSnapshot, BuildError>> {
+    const end = await this.#untilQuiet(this.#stage(planStages(this.#request.spec)));
+    if (this.#failure) return err(this.#failure);
+    if (this.#signal.aborted) return err(cancelled(this.#signal));
+    if (end.isErr()) return err(end.error);
+    const key = end.value;
+    const snapshot = await this.#engine.store.lookup(key);
+    if (snapshot.isErr()) return err(fromStore(snapshot.error));
+    if (snapshot.value === undefined)
+      return err(lost(key, `the ${this.#engine.store.name} store does not have it`));
+    const lease = this.#engine.leases.take(key);
+    return ok({ key, snapshot: snapshot.value, [Symbol.asyncDispose]: async () => lease[Symbol.dispose]() });
+  }
+
+  /** Whether the build failed because of a lost snapshot. The index will not count on it again. */
+  forgetLost(error: BuildError): error is BuildError & { readonly type: 'store' } {
+    if (error.type !== 'store' || error.error.type !== 'not-found') return false;
+    this.#engine.index.forget(error.error.key);
+    return true;
+  }
+
+  note(text: string): Promise<void> {
+    return this.#events.emit({ type: 'note', text });
+  }
+
+  [Symbol.dispose](): void {
+    for (const lease of this.#leases) lease[Symbol.dispose]();
+  }
+
+  /** Waits for all stages that were started, also for those whose result nobody needs any more. */
+  async #untilQuiet(main: Promise<Result<StepKey, BuildError>>): Promise<Result<StepKey, BuildError>> {
+    try {
+      return await main;
+    } catch (bug) {
+      if (!this.#signal.aborted) throw bug;
+      return err(cancelled(this.#signal));
+    } finally {
+      for (let started = 0; started < this.#stages.size; ) {
+        started = this.#stages.size;
+        await Promise.allSettled(this.#stages.values());
+      }
+    }
+  }
+
+  /** The key of a stage's last step, which is saved and leased then. */
+  #stage(stage: StagePlan): Promise<Result<StepKey, BuildError>> {
+    const known = this.#stages.get(stage);
+    if (known) return known;
+    const end = this.#buildStage(stage).then((result) => {
+      if (result.isErr() && !this.#signal.aborted) {
+        this.#failure = result.error;
+        this.#abort.abort(new Error(`stage "${stage.name}" failed`));
+      }
+      return result;
+    });
+    end.catch(() => {}); // Whoever needs this stage sees it.
+    this.#stages.set(stage, end);
+    return end;
+  }
+
+  async #buildStage(stage: StagePlan): Promise<Result<StepKey, BuildError>> {
+    let keyed = await this.#keys.of(stage);
+    if (keyed.isErr()) return err(keyed.error);
+    await this.#events.emit({ type: 'stage-started', stage: stage.name, steps: keyed.value.length });
+    let next = await this.#skipSaved(stage, { steps: keyed.value, from: 0 });
+    while (next < keyed.value.length) {
+      this.#startSources(keyed.value.slice(next));
+      // Without inputs a key is only known from an earlier build, and its step has gone meanwhile.
+      if (keyed.value[next]?.inputs === undefined) {
+        const learnt = await this.#lookAtFiles(keyed.value[next]);
+        if (learnt.isErr()) return err(learnt.error);
+        keyed = await this.#keys.of(stage);
+        if (keyed.isErr()) return err(keyed.error);
+        next = await this.#skipSaved(stage, { steps: keyed.value, from: next });
+      } else {
+        const made = await this.#make(stage, { steps: keyed.value, at: next });
+        if (made.isErr()) return err(made.error);
+        next += 1;
+      }
+    }
+    const end = keyed.value.at(-1)?.key;
+    if (end === undefined) throw new Error(`stage "${stage.name}" ended without a key`);
+    return ok(end);
+  }
+
+  /** Looks from the last step back for one that is saved. @returns The index of the step after it. */
+  async #skipSaved(
+    stage: StagePlan,
+    { steps, from }: { readonly steps: readonly KeyedStep[]; readonly from: number },
+  ): Promise<number> {
+    const last = steps.findLastIndex(({ key }) => key !== undefined && this.#engine.index.isSaved(key));
+    if (last < from) return from;
+    const keys = steps.slice(from, last + 1).flatMap(({ key }) => key ?? []);
+    this.#leases.push(...keys.slice(-1).map((key) => this.#engine.leases.take(key)));
+    this.#engine.index.touch(keys);
+    for (let i = from; i <= last; i += 1) {
+      const step = steps[i];
+      if (step?.key === undefined) continue;
+      this.#rememberFiles(step);
+      await this.#reporter.cached({ stage: stage.name, key: step.key, op: step.op, number: i + 1 });
+    }
+    return last + 1;
+  }
+
+  /** Stages that the steps to come will read start now, all at the same time. */
+  #startSources(steps: readonly KeyedStep[]): void {
+    for (const { draft } of steps) if (draft?.source) void this.#stage(draft.source);
+  }
+
+  /** Builds the stage that a `copy` reads, and looks at the files. */
+  async #lookAtFiles(step: KeyedStep | undefined): Promise<Result<void, BuildError>> {
+    const draft = step?.draft;
+    if (draft?.source === undefined || draft.op.op !== 'copy')
+      throw new Error('only a copy from a stage lacks a key');
+    const source = await this.#stage(draft.source);
+    if (source.isErr()) return err(source.error);
+    const opened = await openStep(this.#engine, source.value);
+    if (opened.isErr()) return err(opened.error);
+    await using place = opened.value;
+    const manifest = await manifestOfCopy(this.#engine, draft.op, { root: place.root, signal: this.#signal });
+    if (manifest.isErr()) return err(manifest.error);
+    this.#keys.learn(draft, manifest.value);
+    return ok();
+  }
+
+  /** Runs a step or joins its run, and leases what comes out. */
+  async #make(
+    stage: StagePlan,
+    { steps, at }: { readonly steps: readonly KeyedStep[]; readonly at: number },
+  ): Promise<Result<void, BuildError>> {
+    const obtainable = await this.#obtainable(stage, { steps, at });
+    if (obtainable.isErr()) return err(obtainable.error);
+    const { key } = obtainable.value;
+    const step = steps[at] as KeyedStep;
+    const lease = await this.#obtain(obtainable.value, {
+      stage: stage.name,
+      key,
+      op: step.op,
+      number: at + 1,
+    });
+    if (lease.isErr()) return err(lease.error);
+    this.#leases.push(lease.value);
+    this.#rememberFiles(step);
+    return ok();
+  }
+
+  async #obtain(obtainable: Obtainable, place: StepPlace): Promise<Result<Lease, BuildError>> {
+    const { key } = obtainable;
+    for (;;) {
+      const report = this.#reporter.begin(place);
+      const lease = await this.#engine.steps.obtain(
+        { ...obtainable, signal: this.#signal, onStart: report.started },
+        () => (this.#engine.index.isSaved(key) ? this.#engine.leases.take(key) : undefined),
+      );
+      await report.ended(lease);
+      // What was wrong with the other build's files or limits need not be wrong with ours.
+      if (lease.isOk() || report.source !== 'joined' || !isOwnersFault(lease.error)) return lease;
+    }
+  }
+
+  async #obtainable(
+    stage: StagePlan,
+    { steps, at }: { readonly steps: readonly KeyedStep[]; readonly at: number },
+  ): Promise<Result<Obtainable, BuildError>> {
+    const step = steps[at];
+    const parent = steps[at - 1]?.key;
+    if (step?.draft === undefined || step.key === undefined || parent === undefined) {
+      const base = await this.#keys.base(stage);
+      return base.map((value) => obtainableBase(this.#engine, this.#request, value));
+    }
+    const { draft, key } = step;
+    const source = draft.source ? await this.#stage(draft.source) : ok(undefined);
+    if (source.isErr()) return err(source.error);
+    return obtainableStep(this.#engine, this.#request, {
+      step: { ...step, draft, key },
+      stage: stage.name,
+      parent,
+      source: source.value,
+    });
+  }
+
+  /** So that next time this copy is known before its stage is built. */
+  #rememberFiles({ quick, key }: KeyedStep): void {
+    if (quick !== undefined && key !== undefined && this.#engine.index.isSaved(key))
+      this.#engine.index.alias(quick, key);
+  }
+}

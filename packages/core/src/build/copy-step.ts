@@ -1,0 +1,100 @@
+import { err, ok, type Result } from 'neverthrow';
+import { failed } from '../backend/failures.ts';
+import type { ImageConfig } from '../backend/fetcher.ts';
+import type { HostPath } from '../backend/names.ts';
+import type { Snapshot } from '../backend/store.ts';
+import { type CopySources, manifestOf } from '../plan/manifest.ts';
+import { joinPath, type Settings } from '../plan/stages.ts';
+import type { CopyOp } from '../spec/spec.ts';
+import type { BuildError } from './builder.ts';
+import { copyTree } from './copy-tree.ts';
+import type { Engine } from './engine.ts';
+import { fromSandbox, fromSource, fromStore } from './errors.ts';
+import type { StepIo } from './produce.ts';
+import { accountOf, ROOT, workingDirectory } from './run-step.ts';
+
+/** A place that a `copy` reads from, for as long as it is not disposed. */
+export interface SourcePlace extends AsyncDisposable {
+  readonly root: HostPath;
+}
+
+export interface CopyStep {
+  readonly op: CopyOp;
+  readonly settings: Settings;
+  readonly image: ImageConfig;
+  readonly manifest: string;
+  /** Opened anew each time, since a step may outlive the build that planned it. */
+  readonly openSource: () => Promise<Result<SourcePlace, BuildError>>;
+}
+
+/** The context needs no lease: it belongs to the one who asked for the build. */
+export async function openContext(context: HostPath): Promise<Result<SourcePlace, BuildError>> {
+  return ok({ root: context, [Symbol.asyncDispose]: async () => {} });
+}
+
+/** A snapshot as a source: its first volume is the root of the paths. The caller leases the snapshot. */
+export async function openSnapshot(
+  engine: Engine,
+  snapshot: Snapshot,
+): Promise<Result<SourcePlace, BuildError>> {
+  const name = engine.sandbox.locate('/')?.volume ?? engine.sandbox.layout[0];
+  const volume = name === undefined ? undefined : snapshot.volumes.get(name);
+  if (volume === undefined) {
+    return err(fromStore(failed(`the snapshot ${snapshot.key} lacks the volume "${name}"`)));
+  }
+  const mounted = await volume.mount();
+  if (mounted.isErr()) return err(fromStore(mounted.error));
+  const { value } = mounted;
+  return ok({ root: value.path, [Symbol.asyncDispose]: async () => value[Symbol.asyncDispose]() });
+}
+
+/** The digest of what a `copy` would write. */
+export async function manifestOfCopy(
+  engine: Engine,
+  op: CopyOp,
+  from: { readonly root: HostPath; readonly signal: AbortSignal },
+): Promise<Result<string, BuildError>> {
+  const sources = sourcesOf(engine, op, from.root);
+  const manifest = await manifestOf(sources, { cache: engine.hashes, signal: from.signal });
+  return manifest.mapErr(fromSource);
+}
+
+/** Writes the files of a `copy` into the active snapshot. */
+export async function copyBody(
+  engine: Engine,
+  step: CopyStep,
+  io: StepIo,
+): Promise<Result<ImageConfig, BuildError>> {
+  const { op, settings, image } = step;
+  const account = await accountOf(engine, settings.user ?? image.user ?? ROOT, io.active.volumes);
+  if (account.isErr()) return err(account.error);
+  const target = joinPath(workingDirectory(settings, image), op.dst);
+  const place = engine.sandbox.locate(target);
+  const volume = place && io.active.volumes.get(place.volume);
+  if (place === undefined || volume === undefined) {
+    return err(fromSandbox(failed(`"${target}" is in no volume that is kept: nothing can be copied there`)));
+  }
+  const opened = await step.openSource();
+  if (opened.isErr()) return err(opened.error);
+  await using source = opened.value;
+  const mounted = await volume.mount();
+  if (mounted.isErr()) return err(fromStore(mounted.error));
+  await using into = mounted.value;
+
+  const copied = await copyTree({
+    sources: sourcesOf(engine, op, source.root),
+    manifest: step.manifest,
+    root: into.path,
+    target: place.path,
+    owner: { uid: account.value.uid, gid: account.value.gid },
+    hashes: engine.hashes,
+    signal: io.signal,
+  });
+  if (copied.isOk()) return ok(image);
+  return err(copied.error.type === 'failed' ? fromSandbox(copied.error) : fromSource(copied.error));
+}
+
+function sourcesOf(engine: Engine, op: CopyOp, root: HostPath): CopySources {
+  const named = op.dst.endsWith('/');
+  return { root, src: op.src, exclude: op.exclude, named, forbidden: engine.stateDir };
+}

@@ -1,0 +1,38 @@
+import type { Fetcher } from '../backend/fetcher.ts';
+import type { HostPath } from '../backend/names.ts';
+import type { Sandbox } from '../backend/sandbox.ts';
+import type { Store, StoreFeature, StoreFeatures } from '../backend/store.ts';
+import type { CacheBroker } from '../cache/cache-broker.ts';
+import type { IndexDb } from '../cache/index-db.ts';
+import type { Leases } from '../cache/leases.ts';
+import type { Slots } from '../cache/slots.ts';
+import type { StepTable } from '../cache/step-table.ts';
+import type { StepLogs } from '../log/step-log.ts';
+import type { HashCache } from '../plan/hash-cache.ts';
+import type { BuildError } from './builder.ts';
+import type { StepRecords } from './step-records.ts';
+
+/** What all builds of one builder share. */
+export interface Engine {
+  readonly store: Store;
+  /** Its needs were checked against the store when the builder was opened. */
+  readonly sandbox: Sandbox<StoreFeature>;
+  readonly features: Pick<StoreFeatures, StoreFeature>;
+  readonly fetcher: Fetcher;
+  readonly platform: string;
+  readonly stateDir: HostPath;
+
+  readonly index: IndexDb;
+  readonly records: StepRecords;
+  readonly logs: StepLogs;
+  readonly hashes: HashCache;
+  readonly leases: Leases;
+  readonly steps: StepTable<BuildError>;
+  readonly caches: CacheBroker;
+  /** Steps that may run at once. */
+  readonly slots: Slots;
+  /** Commands that the sandbox may run at once. */
+  readonly commands: Slots;
+  /** Frees space after the store said that it is full; how many steps went. */
+  readonly makeRoom: (signal: AbortSignal) => Promise<number>;
+}

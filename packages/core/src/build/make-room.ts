@@ -1,0 +1,34 @@
+import type { Store } from '../backend/store.ts';
+import { prune, type Saved } from '../cache/prune.ts';
+import type { Engine } from './engine.ts';
+
+/** After the store said that it is full, this part of it shall be free. */
+const ROOMY = 0.1;
+
+/** What removal needs to know of an engine. */
+export function savedOf({ index, store, leases, steps, logs, records }: Engine): Saved {
+  return {
+    index,
+    store,
+    leases,
+    steps,
+    onRemoved: async (key) => {
+      await logs.remove(key);
+      await records.remove(key);
+    },
+  };
+}
+
+/** Prunes until a tenth of the store is free, at least one step. @returns How many steps went. */
+export async function pruneUntilRoomy(engine: Engine, signal: AbortSignal): Promise<number> {
+  const saved = savedOf(engine);
+  const first = await prune(saved, { limit: 1 }, signal);
+  const more = await prune(saved, { keepFreeBytes: await roomyBytes(engine.store) }, signal);
+  return first.unwrapOr([]).length + more.unwrapOr([]).length;
+}
+
+async function roomyBytes(store: Store): Promise<number> {
+  const usage = await store.usage();
+  const bytes = usage.isOk() ? usage.value.find(({ axis }) => axis === 'bytes') : undefined;
+  return (bytes?.total ?? 0) * ROOMY;
+}

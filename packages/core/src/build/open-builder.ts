@@ -1,0 +1,125 @@
+import { mkdirSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import createDebug from 'debug';
+import { err, ok, type Result, ResultAsync } from 'neverthrow';
+import { failed, type StoreError } from '../backend/failures.ts';
+import type { Fetcher } from '../backend/fetcher.ts';
+import { type HostPath, toHostPath } from '../backend/names.ts';
+import { lockDirectory, type OwnerLock } from '../backend/owner-lock.ts';
+import type { Sandbox } from '../backend/sandbox.ts';
+import type { Store, StoreFeature, StoreFeatures, StoreWith } from '../backend/store.ts';
+import { CacheBroker } from '../cache/cache-broker.ts';
+import { IndexDb } from '../cache/index-db.ts';
+import { Leases } from '../cache/leases.ts';
+import { reconcile } from '../cache/reconcile.ts';
+import { Slots } from '../cache/slots.ts';
+import { StepTable } from '../cache/step-table.ts';
+import { StepLogs } from '../log/step-log.ts';
+import { HashCache } from '../plan/hash-cache.ts';
+import type { Builder } from './builder.ts';
+import type { Engine } from './engine.ts';
+import { pruneUntilRoomy } from './make-room.ts';
+import { restoreIndex } from './restore-index.ts';
+import { SnapstepBuilder } from './snapstep-builder.ts';
+import { StepRecords } from './step-records.ts';
+
+const debug: createDebug.Debugger = createDebug('snapstep:builder');
+const MEMORY_PER_STEP = 512 * 1024 * 1024;
+
+export interface BuilderOptions<F extends StoreFeature> {
+  /** Stays the caller's: dispose it after the builder. */
+  readonly store: StoreWith<F>;
+  /** Stays the caller's, too. */
+  readonly sandbox: Sandbox<F>;
+  readonly fetcher: Fetcher;
+  /** Where the index, the logs and the records are kept. Made if it does not exist. */
+  readonly stateDir: HostPath;
+  /** Steps that may run at once. Default: twice the processors, and no more than half a gigabyte of memory for each. */
+  readonly concurrency?: number;
+  /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
+  readonly platform?: string;
+}
+
+/**
+ * Puts a store, a sandbox and a fetcher together. Whatever a crash left behind is put in order first.
+ *
+ * @returns `busy`, with the owner's pid, if another builder uses `stateDir`.
+ */
+export function openBuilder<F extends StoreFeature = never>(
+  options: BuilderOptions<F>,
+): ResultAsync<Builder, StoreError> {
+  return new ResultAsync(open(options));
+}
+
+async function open<F extends StoreFeature>(
+  options: BuilderOptions<F>,
+): Promise<Result<Builder, StoreError>> {
+  const { store, stateDir } = options;
+  const lacking = options.sandbox.requires.filter((feature) => store[feature] === undefined);
+  if (lacking.length > 0) {
+    return err(
+      failed(`the ${options.sandbox.name} sandbox needs a store with ${lacking}; ${store.name} has none`),
+    );
+  }
+  const lock = takeStateDir(stateDir);
+  if (lock.isErr()) return err(lock.error);
+  const { index, damaged } = IndexDb.open(stateDir);
+  const records = new StepRecords(toHostPath(join(stateDir, 'steps')));
+  const restored = damaged === undefined ? ok() : await restoreIndex({ index, store, records, damaged });
+  const order = restored.isErr() ? err(restored.error) : await reconcile(index, store);
+  if (order.isErr()) {
+    index[Symbol.dispose]();
+    await lock.value[Symbol.asyncDispose]();
+    return err(order.error);
+  }
+  debug('opened %s: %o', stateDir, order.value);
+  return ok(new SnapstepBuilder(makeEngine(options, { index, records }), lock.value));
+}
+
+function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return err(failed(`cannot make the state directory ${stateDir}: ${(error as Error).message}`, error));
+  }
+  return lockDirectory(stateDir);
+}
+
+function makeEngine<F extends StoreFeature>(
+  options: BuilderOptions<F>,
+  { index, records }: { readonly index: IndexDb; readonly records: StepRecords },
+): Engine {
+  const { store, sandbox, fetcher, stateDir } = options;
+  const logs = new StepLogs(toHostPath(join(stateDir, 'logs')));
+  const leases = new Leases();
+  const engine: Engine = {
+    store,
+    // `open` has seen to it that the store has what this sandbox requires.
+    sandbox: sandbox as Sandbox<StoreFeature>,
+    features: store as Store as Store & StoreFeatures,
+    fetcher,
+    platform: options.platform ?? hostPlatform(),
+    stateDir,
+    index,
+    records,
+    logs,
+    leases,
+    hashes: HashCache.open(stateDir),
+    steps: new StepTable({ leases, beginLog: (key) => logs.begin(key) }),
+    caches: new CacheBroker(store.caches),
+    slots: new Slots(options.concurrency ?? defaultConcurrency()),
+    commands: new Slots(sandbox.concurrency),
+    makeRoom: (signal) => pruneUntilRoomy(engine, signal),
+  };
+  return engine;
+}
+
+function defaultConcurrency(): number {
+  return Math.max(1, Math.min(2 * availableParallelism(), Math.floor(totalmem() / MEMORY_PER_STEP)));
+}
+
+function hostPlatform(): string {
+  const architecture = { x64: 'amd64', ia32: '386' }[process.arch as string] ?? process.arch;
+  return `${process.platform}/${architecture}`;
+}

@@ -1,0 +1,95 @@
+import { err, ok, type Result } from 'neverthrow';
+import { cancelled } from '../backend/failures.ts';
+import type { ImageConfig } from '../backend/fetcher.ts';
+import type { StepKey } from '../backend/names.ts';
+import type { ActiveSnapshot, PrepareRequest } from '../backend/store.ts';
+import type { LogWriter } from '../log/step-log.ts';
+import type { KeyedInputs } from '../plan/key.ts';
+import type { BuildError, StepOp } from './builder.ts';
+import type { Engine } from './engine.ts';
+import { fromStore, fromThrown } from './errors.ts';
+
+/** A step that is to be made: where from, and what fills it. */
+export interface StepToMake {
+  readonly key: StepKey;
+  readonly op: StepOp;
+  readonly title: string;
+  readonly inputs: KeyedInputs;
+  readonly parent: StepKey | undefined;
+  readonly from: PrepareRequest['from'];
+  /** What the image at the root of the chain says; a base step learns it from its body. */
+  readonly image: ImageConfig;
+  /** Health checks do not wait for a slot, so that they answer while all are taken. */
+  readonly skipsQueue: boolean;
+  /** How much it may write; only where the store has the feature `quota`. */
+  readonly diskBytes: number | undefined;
+  readonly body: (io: StepIo) => Promise<Result<ImageConfig, BuildError>>;
+}
+
+export interface StepIo {
+  readonly active: ActiveSnapshot;
+  readonly log: LogWriter;
+  readonly signal: AbortSignal;
+}
+
+type Made = Result<void, BuildError>;
+type Running = Omit<StepIo, 'active'>;
+
+/**
+ * Makes one step and saves it: a row `saving`, an active snapshot, the body, commit, a row `saved`.
+ * Whatever fails, nothing is left of it. A full disk is pruned once, and the step tried once more.
+ */
+export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
+  using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
+  try {
+    using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
+    const made = await attempt(engine, step, io);
+    if (made.isOk() || !isNoSpace(made.error)) return made;
+    await io.log.write('The disk is full: making room, then trying once more.\n');
+    const removed = await engine.makeRoom(io.signal);
+    return removed === 0 ? made : await attempt(engine, step, io);
+  } catch (error) {
+    if (io.signal.aborted) return err(cancelled(io.signal));
+    const failure = fromThrown(error);
+    if (failure === undefined) throw error;
+    return err(failure);
+  }
+}
+
+async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
+  const start = performance.now();
+  const { index, records } = engine;
+  index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
+  let saved = false;
+  try {
+    await records.write(step.key, { inputs: step.inputs, title: step.title, image: step.image });
+    const made = await fill(engine, step, io);
+    if (made.isOk()) index.saved(step.key, performance.now() - start);
+    saved = made.isOk();
+    return made;
+  } finally {
+    if (!saved) index.forget(step.key);
+  }
+}
+
+async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
+  const prepared = await engine.store.prepare({ key: step.key, from: step.from, signal: io.signal });
+  if (prepared.isErr()) return err(fromStore(prepared.error));
+  await using active = prepared.value;
+  if (step.diskBytes !== undefined) {
+    const limited = await engine.store.quota?.limit(active, step.diskBytes);
+    if (limited?.isErr()) return err(fromStore(limited.error));
+  }
+  const image = await step.body({ ...io, active });
+  if (image.isErr()) return err(image.error);
+  if (io.signal.aborted) return err(cancelled(io.signal));
+  if (step.op.op === 'base') {
+    await engine.records.write(step.key, { inputs: step.inputs, title: step.title, image: image.value });
+  }
+  const committed = await active.commit();
+  return committed.isErr() ? err(fromStore(committed.error)) : ok();
+}
+
+function isNoSpace(error: BuildError): boolean {
+  return error.type === 'store' && error.error.type === 'no-space';
+}

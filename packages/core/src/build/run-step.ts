@@ -1,0 +1,181 @@
+import { err, ok, type Result } from 'neverthrow';
+import { cancelled } from '../backend/failures.ts';
+import type { ImageConfig } from '../backend/fetcher.ts';
+import type { StepKey } from '../backend/names.ts';
+import type { Account, CacheMount, Exit, ResourceLimits, RunRequest } from '../backend/sandbox.ts';
+import type { Volumes } from '../backend/volume.ts';
+import type { CheckedOut } from '../cache/cache-broker.ts';
+import type { KeyedInputs } from '../plan/key.ts';
+import { joinPath, type Settings } from '../plan/stages.ts';
+import type { RunOp, UserRef } from '../spec/spec.ts';
+import type { BuildError, SecretValue } from './builder.ts';
+import type { Engine } from './engine.ts';
+import { describeExit, fromSandbox, fromStore } from './errors.ts';
+import type { StepIo } from './produce.ts';
+
+export interface RunStep {
+  readonly key: StepKey;
+  readonly stage: string;
+  readonly op: RunOp;
+  readonly settings: Settings;
+  readonly image: ImageConfig;
+  readonly secrets: ReadonlyMap<string, SecretValue>;
+  readonly limits: ResourceLimits;
+}
+
+/** What goes into the key of a `run`: all that the spec says of it, and nothing of this build. */
+export function runInputs(
+  engine: Engine,
+  step: { readonly parent: StepKey; readonly op: RunOp; readonly settings: Settings },
+  secrets: ReadonlyMap<string, SecretValue>,
+): KeyedInputs & { readonly op: 'run' } {
+  const { op, settings, parent } = step;
+  return {
+    op: 'run',
+    parent,
+    argv: argvOf(engine, op, settings),
+    cwd: settings.cwd,
+    env: settings.env,
+    ...(settings.user === undefined ? {} : { user: settings.user }),
+    network: op.network.includes('host') ? 'host' : 'none',
+    caches: op.caches.map(({ id, target }) => ({ id, target })),
+    secrets: op.secrets.map(({ id, target }) => ({ id, target, ...versionOf(secrets.get(id)) })),
+  };
+}
+
+/** Runs the command of a `run` in the active snapshot. */
+export async function runBody(
+  engine: Engine,
+  step: RunStep,
+  io: StepIo,
+): Promise<Result<ImageConfig, BuildError>> {
+  const account = await accountOf(engine, step.settings.user ?? step.image.user ?? ROOT, io.active.volumes);
+  if (account.isErr()) return err(account.error);
+  await using caches = new CacheCopies(engine, step);
+  const mounts = await caches.checkOut(account.value);
+  if (mounts.isErr()) return err(mounts.error);
+
+  using _turn = await engine.commands.take(io.signal);
+  const request = runRequest(engine, step, { io, account: account.value, mounts: mounts.value });
+  const exit = await engine.sandbox.run(request, engine.features);
+  if (exit.isErr()) return err(fromSandbox(exit.error));
+  if (io.signal.aborted) return err(cancelled(io.signal));
+  // What a command that was killed left in a cache may be half of something.
+  if (exit.value.type === 'exited') {
+    const kept = await caches.finish();
+    if (kept.isErr()) return err(kept.error);
+  }
+  return isSuccess(exit.value) ? ok(step.image) : err(stepFailed(step, exit.value));
+}
+
+/** The user that a step's settings mean, as the file system of the step knows it. */
+export async function accountOf(
+  engine: Engine,
+  user: UserRef,
+  volumes: Volumes,
+): Promise<Result<Account, BuildError>> {
+  const account = await engine.sandbox.account(user, volumes);
+  if (account.isErr()) return err(fromSandbox(account.error));
+  if (account.value !== undefined) return ok(account.value);
+  const name = 'name' in user ? `"${user.name}"` : `${user.uid}`;
+  return err({
+    type: 'invalid-spec',
+    message: `the image has no user ${name}; give (uid ...) and (gid ...) instead`,
+  });
+}
+
+/** The working directory of a step, absolute. */
+export function workingDirectory(settings: Settings, image: ImageConfig): string {
+  return joinPath(joinPath('/', image.cwd ?? ''), settings.cwd) || '/';
+}
+
+export const ROOT: UserRef = { uid: 0, gid: 0 };
+
+function runRequest(
+  engine: Engine,
+  step: RunStep,
+  {
+    io,
+    account,
+    mounts,
+  }: { readonly io: StepIo; readonly account: Account; readonly mounts: readonly CacheMount[] },
+): RunRequest {
+  const { op, settings, image } = step;
+  const cwd = workingDirectory(settings, image);
+  return {
+    argv: argvOf(engine, op, settings),
+    cwd,
+    env: { PATH: engine.sandbox.defaultPath, HOME: account.home, ...image.env, ...settings.env },
+    user: { uid: account.uid, gid: account.gid },
+    network: op.network.includes('host') ? 'host' : 'none',
+    limits: step.limits,
+    volumes: io.active.volumes,
+    mounts,
+    secrets: op.secrets.map(({ id, target }) => ({
+      target: joinPath(cwd, target),
+      value: secretBytes(step.secrets.get(id)),
+    })),
+    output: io.log,
+    signal: io.signal,
+  };
+}
+
+function argvOf(engine: Engine, op: RunOp, settings: Settings): readonly [string, ...string[]] {
+  const [first, ...rest] = [...(settings.shell ?? engine.sandbox.defaultShell), op.command];
+  return [first ?? op.command, ...rest];
+}
+
+function versionOf(secret: SecretValue | undefined): { version?: string } {
+  return secret === undefined || secret instanceof Uint8Array ? {} : { version: secret.version };
+}
+
+function secretBytes(secret: SecretValue | undefined): Uint8Array {
+  if (secret === undefined) throw new Error('the request was not checked: a secret is missing');
+  return secret instanceof Uint8Array ? secret : secret.value;
+}
+
+function isSuccess(exit: Exit): boolean {
+  return exit.type === 'exited' && exit.code === 0;
+}
+
+function stepFailed(step: RunStep, exit: Exit): BuildError {
+  const { key, stage, op } = step;
+  return { type: 'step-failed', key, stage, op, exit, message: `the command ${describeExit(exit)}` };
+}
+
+/** The copies of cache volumes that one step uses. Disposing discards those that were not published. */
+class CacheCopies implements AsyncDisposable {
+  readonly #engine: Engine;
+  readonly #step: RunStep;
+  readonly #copies: CheckedOut[] = [];
+
+  constructor(engine: Engine, step: RunStep) {
+    this.#engine = engine;
+    this.#step = step;
+  }
+
+  async checkOut(owner: Account): Promise<Result<readonly CacheMount[], BuildError>> {
+    const { op, settings, image } = this.#step;
+    const cwd = workingDirectory(settings, image);
+    const mounts: CacheMount[] = [];
+    for (const { id, target } of op.caches) {
+      const copy = await this.#engine.caches.checkOut(id, { uid: owner.uid, gid: owner.gid });
+      if (copy.isErr()) return err(fromStore(copy.error));
+      this.#copies.push(copy.value);
+      mounts.push({ volume: copy.value.volume, target: joinPath(cwd, target) });
+    }
+    return ok(mounts);
+  }
+
+  async finish(): Promise<Result<void, BuildError>> {
+    for (const copy of this.#copies) {
+      const finished = await copy.finish();
+      if (finished.isErr()) return err(fromStore(finished.error));
+    }
+    return ok();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
+  }
+}

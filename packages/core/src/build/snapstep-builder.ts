@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { err, ok, type Result, ResultAsync } from 'neverthrow';
+import type { StoreError } from '../backend/failures.ts';
+import type { CacheId, StepKey } from '../backend/names.ts';
+import type { OwnerLock } from '../backend/owner-lock.ts';
+import type { Usage } from '../backend/store.ts';
+import type { SavedStep } from '../cache/index-db.ts';
+import { type PrunePolicy, prune, removeWithDescendants } from '../cache/prune.ts';
+import type { StepLog } from '../log/step-log.ts';
+import type { Explanation } from '../plan/explain.ts';
+import type { Spec } from '../spec/spec.ts';
+import { runBuild } from './build-run.ts';
+import type {
+  BuildError,
+  Builder,
+  BuildRequest,
+  LeasedSnapshot,
+  PlannedStep,
+  RemovedSteps,
+} from './builder.ts';
+import { checkRequest } from './check-request.ts';
+import type { Engine } from './engine.ts';
+import { fromStore } from './errors.ts';
+import { explain } from './explain-step.ts';
+import { savedOf } from './make-room.ts';
+import { planBuild } from './plan-build.ts';
+import type { InnerRequest } from './step-to-make.ts';
+
+/** The {@link Builder} that `openBuilder` gives. */
+export class SnapstepBuilder implements Builder {
+  readonly #engine: Engine;
+  readonly #lock: OwnerLock;
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly caches: Builder['caches'];
+
+  constructor(engine: Engine, lock: OwnerLock) {
+    this.#engine = engine;
+    this.#lock = lock;
+    this.caches = {
+      list: () => this.#track<readonly CacheId[], StoreError>(async () => engine.store.caches.list()),
+      remove: (id) => this.#track<void, StoreError>(() => engine.caches.remove(id)),
+    };
+  }
+
+  build(request: BuildRequest): ResultAsync<LeasedSnapshot, BuildError> {
+    return this.#build(request);
+  }
+
+  plan(request: BuildRequest): ResultAsync<readonly PlannedStep[], BuildError> {
+    return this.#track(async () => {
+      const checked = checkRequest(this.#engine, request);
+      return checked.isErr() ? err(checked.error) : planBuild(this.#engine, this.#withClosing(request));
+    });
+  }
+
+  explain(key: StepKey): ResultAsync<Explanation, StoreError> {
+    return this.#track(() => explain(this.#engine, key));
+  }
+
+  log(key: StepKey): ResultAsync<StepLog | undefined, StoreError> {
+    return this.#track(async () => ok(await this.#engine.logs.find(key)));
+  }
+
+  list(): ResultAsync<readonly SavedStep[], StoreError> {
+    return this.#track(async () => ok(this.#engine.index.list()));
+  }
+
+  open(key: StepKey): ResultAsync<LeasedSnapshot, StoreError> {
+    return this.#track(() => this.#open(key));
+  }
+
+  remove(key: StepKey, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
+    return this.#track(async () => {
+      if (!this.#engine.index.isSaved(key)) return err(notSaved(key));
+      const removed = await removeWithDescendants(savedOf(this.#engine), key, signal);
+      return removed.map((keys) => ({ removed: keys }));
+    });
+  }
+
+  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
+    return this.#track(async () => {
+      const removed = await prune(savedOf(this.#engine), policy, signal);
+      return removed.map((keys) => ({ removed: keys }));
+    });
+  }
+
+  usage(): ResultAsync<Usage, StoreError> {
+    return this.#track<Usage, StoreError>(async () => this.#engine.store.usage());
+  }
+
+  healthcheck(image: string, signal?: AbortSignal): ResultAsync<void, BuildError> {
+    return this.#track<void, BuildError>(async () => {
+      const request = { spec: healthSpec(image), skipsQueue: true, ...(signal ? { signal } : {}) };
+      const built = await this.#build(request);
+      if (built.isErr()) return err(built.error);
+      const { key } = built.value;
+      await built.value[Symbol.asyncDispose]();
+      const removed = await removeWithDescendants(savedOf(this.#engine), key, signal);
+      return removed.isErr() ? err(fromStore(removed.error)) : ok();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new Error('the builder was closed'));
+    await this.#engine.steps.stopAll(this.#closing.signal.reason);
+    await Promise.allSettled(this.#running);
+    this.#engine.hashes[Symbol.dispose]();
+    this.#engine.index[Symbol.dispose]();
+    await this.#lock[Symbol.asyncDispose]();
+  }
+
+  #build(request: InnerRequest): ResultAsync<LeasedSnapshot, BuildError> {
+    return this.#track(async () => {
+      const checked = checkRequest(this.#engine, request);
+      return checked.isErr() ? err(checked.error) : runBuild(this.#engine, this.#withClosing(request));
+    });
+  }
+
+  async #open(key: StepKey): Promise<Result<LeasedSnapshot, StoreError>> {
+    const { index, leases, store } = this.#engine;
+    if (!index.isSaved(key)) return err(notSaved(key));
+    const lease = leases.take(key);
+    const snapshot = await store.lookup(key);
+    if (snapshot.isOk() && snapshot.value) {
+      index.touch([key]);
+      return ok({
+        key,
+        snapshot: snapshot.value,
+        [Symbol.asyncDispose]: async () => lease[Symbol.dispose](),
+      });
+    }
+    lease[Symbol.dispose]();
+    return err(snapshot.isErr() ? snapshot.error : notSaved(key));
+  }
+
+  #withClosing<R extends BuildRequest>(request: R): R {
+    const closing = this.#closing.signal;
+    return { ...request, signal: request.signal ? AbortSignal.any([request.signal, closing]) : closing };
+  }
+
+  /** Disposing the builder waits for all that is going on. */
+  #track<T, E>(work: () => Promise<Result<T, E>>): ResultAsync<T, E> {
+    if (this.#closing.signal.aborted) throw new Error('the builder was closed');
+    const running = work();
+    this.#running.add(running);
+    const done = (): void => void this.#running.delete(running);
+    running.then(done, done);
+    return new ResultAsync(running);
+  }
+}
+
+function notSaved(key: StepKey): StoreError {
+  return { type: 'not-found', key, message: `there is no saved step ${key}` };
+}
+
+/** Its environment is new each time, so that it is never in the cache. */
+function healthSpec(image: string): Spec {
+  return {
+    stages: [],
+    from: image,
+    ops: [
+      { op: 'env', name: 'SNAPSTEP_HEALTHCHECK', value: randomUUID() },
+      { op: 'shell', argv: ['/bin/sh', '-c'] },
+      { op: 'run', command: 'echo healthy', network: [], caches: [], secrets: [] },
+    ],
+  };
+}

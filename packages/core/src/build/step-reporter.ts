@@ -1,0 +1,121 @@
+import type { Result } from 'neverthrow';
+import type { StepKey } from '../backend/names.ts';
+import type { StepLog, StepLogs } from '../log/step-log.ts';
+import type { BuildError, BuildEvent, StepOp, StepSource } from './builder.ts';
+import type { EventQueue } from './event-queue.ts';
+
+/** Which step of which stage an event is about. */
+export interface StepPlace {
+  readonly stage: string;
+  readonly key: StepKey;
+  readonly op: StepOp;
+  /** From 1. */
+  readonly number: number;
+}
+
+/** What is said of one step that runs, or that another build runs. */
+export interface StepReport {
+  /** Undefined until it is started or joined. */
+  readonly source: StepSource | undefined;
+  readonly started: (how: 'ran' | 'joined', log: StepLog) => void;
+  /** Settles when the listener has had the whole log, or the build is aborted. */
+  readonly ended: (result: Result<unknown, BuildError>) => Promise<void>;
+}
+
+/** Turns what happens to steps into events, with their logs. */
+export class StepReporter {
+  readonly #events: EventQueue;
+  readonly #logs: StepLogs;
+  readonly #replays: boolean;
+  readonly #signal: AbortSignal;
+
+  constructor(
+    events: EventQueue,
+    options: { readonly logs: StepLogs; readonly replays: boolean; readonly signal: AbortSignal },
+  ) {
+    this.#events = events;
+    this.#logs = options.logs;
+    this.#replays = options.replays;
+    this.#signal = options.signal;
+  }
+
+  /** A step that need not run. */
+  async cached(place: StepPlace): Promise<void> {
+    if (!this.#events.isHeard) return;
+    const log = this.#replays ? await this.#logs.find(place.key) : undefined;
+    await this.#events.emit({ type: 'step-started', ...place, source: 'cache' });
+    if (log) await this.#pass(place, this.#read(log));
+    await this.#events.emit(done(place, { source: 'cache', milliseconds: 0 }));
+  }
+
+  begin(place: StepPlace): StepReport {
+    const start = performance.now();
+    let source: StepSource | undefined;
+    let passing: Promise<void> = Promise.resolve();
+    const started = (how: 'ran' | 'joined', log: StepLog): void => {
+      source = how;
+      if (!this.#events.isHeard) return;
+      // The reader starts now, not when the listener has time: so it is there before the log can go away.
+      const chunks = this.#read(log);
+      const first = chunks.next();
+      passing = this.#events
+        .emit({ type: 'step-started', ...place, source: how })
+        .then(() => this.#pass(place, chunks, first));
+      passing.catch(() => {}); // Waited for in `ended`.
+    };
+    const ended = async (result: Result<unknown, BuildError>): Promise<void> => {
+      await this.#unlessAborted(passing);
+      if (result.isErr()) return this.#failed(place, result.error);
+      if (source === undefined) return this.cached(place);
+      await this.#unlessAborted(
+        this.#events.emit(done(place, { source, milliseconds: performance.now() - start })),
+      );
+    };
+    return {
+      get source() {
+        return source;
+      },
+      started,
+      ended,
+    };
+  }
+
+  async #failed({ key, stage }: StepPlace, error: BuildError): Promise<void> {
+    await this.#unlessAborted(this.#events.emit({ type: 'step-failed', key, stage, error }));
+  }
+
+  #read(log: StepLog): AsyncIterator<Uint8Array> {
+    return log.follow({ signal: this.#signal })[Symbol.asyncIterator]();
+  }
+
+  async #pass(
+    { key, stage }: StepPlace,
+    chunks: AsyncIterator<Uint8Array>,
+    first?: Promise<IteratorResult<Uint8Array>>,
+  ): Promise<void> {
+    try {
+      for (let next = await (first ?? chunks.next()); !next.done; next = await chunks.next()) {
+        await this.#events.emit({ type: 'step-output', key, stage, chunk: next.value });
+      }
+    } catch (error) {
+      if (!this.#signal.aborted) throw error;
+    }
+  }
+
+  /** A listener that never comes back holds up nothing but itself once its build is aborted. */
+  async #unlessAborted(work: Promise<void>): Promise<void> {
+    if (this.#signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = (): void => resolve();
+    this.#signal.addEventListener('abort', stop, { once: true });
+    await Promise.race([work, promise]);
+    this.#signal.removeEventListener('abort', stop);
+  }
+}
+
+function done(
+  { key, stage }: StepPlace,
+  how: { readonly source: StepSource; readonly milliseconds: number },
+): BuildEvent {
+  return { type: 'step-done', key, stage, ...how };
+}

@@ -1,0 +1,83 @@
+import { type BigIntStats, chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync } from 'node:fs';
+import { err, ok, type Result } from 'neverthrow';
+import { type Failed, failed } from '../backend/failures.ts';
+import { resolveInside } from '../backend/inside.ts';
+import type { HostPath, Owner } from '../backend/names.ts';
+import { type BytePath, toBytePath, toFsPath, toReadable } from '../plan/byte-path.ts';
+
+/**
+ * The directories that a copy writes to: made where they are missing, found through links where they are
+ * there, and left with the times they had.
+ */
+export class TargetDirectories {
+  readonly #root: HostPath;
+  readonly #owner: Owner;
+  /** Directory of the copy's world → where it really is on the host. */
+  readonly #known = new Map<BytePath, BytePath>();
+  /** Host path → the modification time it shall have in the end, in nanoseconds. */
+  readonly #times = new Map<BytePath, bigint>();
+
+  constructor(root: HostPath, owner: Owner) {
+    this.#root = root;
+    this.#owner = owner;
+  }
+
+  /**
+   * @param path - Absolute in the copy's world, without a slash at the end; empty is the root.
+   * @param source - Whose modification time it gets, if it has to be made.
+   * @returns Its host path, with no link on the way.
+   */
+  async need(path: BytePath, source?: BigIntStats): Promise<Result<BytePath, Failed>> {
+    const known = this.#known.get(path);
+    if (known !== undefined) return ok(known);
+    const found = await this.#find(path, source);
+    if (found.isOk()) this.#known.set(path, found.value);
+    return found;
+  }
+
+  /** Called at the end: what was written below must not change a directory's time. */
+  setTimes(): void {
+    for (const [path, mtime] of [...this.#times].reverse()) {
+      lutimesSync(toFsPath(path), Number(mtime) / 1e9, Number(mtime) / 1e9);
+    }
+  }
+
+  async #find(path: BytePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
+    if (path === '') return this.#existing(toBytePath(this.#root));
+    const slash = path.lastIndexOf('/');
+    const parent = await this.need(path.slice(0, slash));
+    if (parent.isErr()) return parent;
+    const host = `${parent.value}/${path.slice(slash + 1)}`;
+    const stat = lstatSync(toFsPath(host), { throwIfNoEntry: false });
+    if (stat === undefined) return ok(this.#make(host, source));
+    if (stat.isDirectory()) return this.#existing(host);
+    return stat.isSymbolicLink() ? this.#follow(path, source) : notDirectory(path);
+  }
+
+  async #follow(path: BytePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
+    const there = await resolveInside(this.#root, toReadable(path), { followLast: true });
+    if (there.isErr()) return err(there.error);
+    let host = toBytePath(there.value.existing);
+    if (!lstatSync(toFsPath(host)).isDirectory()) return notDirectory(path);
+    this.#existing(host);
+    for (const name of there.value.missing) host = this.#make(`${host}/${toBytePath(name)}`, source);
+    return ok(host);
+  }
+
+  #existing(host: BytePath): Result<BytePath, Failed> {
+    if (!this.#times.has(host)) this.#times.set(host, lstatSync(toFsPath(host), { bigint: true }).mtimeNs);
+    return ok(host);
+  }
+
+  #make(host: BytePath, source: BigIntStats | undefined): BytePath {
+    mkdirSync(toFsPath(host));
+    chmodSync(toFsPath(host), 0o755);
+    lchownSync(toFsPath(host), this.#owner.uid, this.#owner.gid);
+    if (source) this.#times.set(host, source.mtimeNs);
+    return host;
+  }
+}
+
+function notDirectory(path: BytePath): Result<never, Failed> {
+  return err(failed(`cannot copy below "${toReadable(path)}": it is not a directory`));
+}

@@ -1,0 +1,68 @@
+import { ok, type Result } from 'neverthrow';
+import type { StoreError } from '../backend/failures.ts';
+import type { CacheId, Owner } from '../backend/names.ts';
+import type { CacheCopy, CacheVolumes } from '../backend/store.ts';
+import type { Volume } from '../backend/volume.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
+
+/** A step's copy of a cache. Disposing it throws the copy away, unless {@link finish} published it. */
+export interface CheckedOut extends AsyncDisposable {
+  readonly volume: Volume;
+  /** Publishes the copy, if it was changed and nobody published or removed the cache since it was taken. */
+  finish(): Promise<Result<'published' | 'unchanged' | 'overtaken', StoreError>>;
+}
+
+/**
+ * Decides which of the steps that used a cache at the same time may keep what it wrote: the first to finish.
+ * The generations live in memory, since the store throws away every copy when it is opened.
+ */
+export class CacheBroker {
+  readonly #caches: CacheVolumes;
+  readonly #mutex = new KeyedMutex<CacheId>();
+  readonly #generations = new Map<CacheId, number>();
+
+  constructor(caches: CacheVolumes) {
+    this.#caches = caches;
+  }
+
+  checkOut(id: CacheId, owner: Owner): Promise<Result<CheckedOut, StoreError>> {
+    return this.#mutex.run(id, async () => {
+      const generation = this.#generation(id);
+      const copy = await this.#caches.checkOut(id, owner);
+      return copy.map((value) => this.#checkedOut(value, { id, generation }));
+    });
+  }
+
+  /** Copies that are out are discarded when they come back. */
+  remove(id: CacheId): Promise<Result<void, StoreError>> {
+    return this.#mutex.run(id, async () => {
+      this.#generations.set(id, this.#generation(id) + 1);
+      return this.#caches.remove(id);
+    });
+  }
+
+  #checkedOut(copy: CacheCopy, taken: { readonly id: CacheId; readonly generation: number }): CheckedOut {
+    return {
+      volume: copy.volume,
+      finish: () => this.#mutex.run(taken.id, () => this.#finish(copy, taken)),
+      [Symbol.asyncDispose]: () => this.#mutex.run(taken.id, async () => copy[Symbol.asyncDispose]()),
+    };
+  }
+
+  async #finish(
+    copy: CacheCopy,
+    { id, generation }: { readonly id: CacheId; readonly generation: number },
+  ): Promise<Result<'published' | 'unchanged' | 'overtaken', StoreError>> {
+    if (this.#generation(id) !== generation) return ok('overtaken');
+    const changed = await copy.changed();
+    if (changed.isErr()) return changed.map(() => 'unchanged');
+    if (!changed.value) return ok('unchanged');
+    const published = await copy.publish();
+    if (published.isOk()) this.#generations.set(id, generation + 1);
+    return published.map(() => 'published');
+  }
+
+  #generation(id: CacheId): number {
+    return this.#generations.get(id) ?? 0;
+  }
+}

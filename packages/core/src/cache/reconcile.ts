@@ -1,0 +1,51 @@
+import { err, ok, type Result } from 'neverthrow';
+import type { StoreError } from '../backend/failures.ts';
+import type { StepKey } from '../backend/names.ts';
+import type { Store } from '../backend/store.ts';
+import type { IndexDb } from './index-db.ts';
+
+/** What was put in order when a builder was opened. */
+export interface Reconciled {
+  /** Rows of steps that were not saved whole, or whose snapshot is gone. */
+  readonly forgotten: readonly StepKey[];
+  /** Snapshots that no row promised. */
+  readonly removed: readonly StepKey[];
+}
+
+/**
+ * Brings index and store in line after whatever happened: rows that promise nothing go with their snapshots,
+ * rows without a snapshot go, and snapshots without a row go, children first.
+ */
+export async function reconcile(index: IndexDb, store: Store): Promise<Result<Reconciled, StoreError>> {
+  const listed = await store.list();
+  if (listed.isErr()) return err(listed.error);
+  const stored = new Set(listed.value);
+  const states = index.states();
+  const forgotten = [...states]
+    .filter(([key, state]) => state !== 'saved' || !stored.has(key))
+    .map(([key]) => key);
+  const orphans = listed.value.filter((key) => states.get(key) !== 'saved');
+  const removed = await removeOrphans(store, orphans);
+  if (removed.isErr()) return err(removed.error);
+  for (const key of forgotten) index.forget(key);
+  return ok({ forgotten, removed: orphans });
+}
+
+/** Who is whose child is not known here: what is still built upon is tried again after the others. */
+async function removeOrphans(store: Store, orphans: readonly StepKey[]): Promise<Result<void, StoreError>> {
+  let left = orphans;
+  while (left.length > 0) {
+    const busy: StepKey[] = [];
+    let failure: StoreError | undefined;
+    for (const key of left) {
+      const removed = await store.remove(key);
+      if (removed.isErr()) {
+        busy.push(key);
+        failure = removed.error;
+      }
+    }
+    if (failure !== undefined && busy.length === left.length) return err(failure);
+    left = busy;
+  }
+  return ok();
+}

@@ -1,0 +1,213 @@
+import { err, ok, type Result } from 'neverthrow';
+import type { Cancelled } from '../backend/failures.ts';
+import { cancelled } from '../backend/failures.ts';
+import type { StepKey } from '../backend/names.ts';
+import type { LogWriter, StepLog } from '../log/step-log.ts';
+import type { Lease, Leases } from './leases.ts';
+
+/** Makes and saves one step. It must settle only when all is quiet, and give `cancelled` if its signal was aborted. */
+export type Produce<E> = (io: {
+  readonly log: LogWriter;
+  readonly signal: AbortSignal;
+}) => Promise<Result<void, E | Cancelled>>;
+
+export interface ObtainRequest<E> {
+  readonly key: StepKey;
+  /** Ends the waiting; the step itself ends only if nobody else waits for it. */
+  readonly signal: AbortSignal;
+  readonly produce: Produce<E>;
+  /** False if `produce` reads what may go away with the one who asked, such as a build context. */
+  readonly outlivesWaiter: boolean;
+  /** Called at once when the step is started or joined. */
+  readonly onStart: (how: 'ran' | 'joined', log: StepLog) => void;
+}
+
+interface Waiter<E> {
+  readonly request: ObtainRequest<E>;
+  readonly resolve: (result: Result<Lease, E | Cancelled>) => void;
+  readonly reject: (bug: unknown) => void;
+}
+
+/**
+ * Who runs and who waits: a step that several builds want at the same time runs once.
+ *
+ * A waiter that is aborted leaves the others alone. The last one out stops the step, and waits until it is quiet.
+ * If the step was reading what belongs to the one who leaves, it starts again from what another waiter has.
+ */
+export class StepTable<E> {
+  readonly #running = new Map<StepKey, RunningStep<E>>();
+  readonly #reserved = new Map<StepKey, Promise<void>>();
+  readonly #leases: Leases;
+  readonly #beginLog: (key: StepKey) => LogWriter;
+
+  constructor(options: { readonly leases: Leases; readonly beginLog: (key: StepKey) => LogWriter }) {
+    this.#leases = options.leases;
+    this.#beginLog = options.beginLog;
+  }
+
+  isRunning(key: StepKey): boolean {
+    return this.#running.has(key);
+  }
+
+  /**
+   * Runs the step or joins its run. The snapshot is leased before anybody could prune it.
+   *
+   * @param saved - Asked each time before a run would start: a lease if the step is saved by now.
+   */
+  async obtain(
+    request: ObtainRequest<E>,
+    saved: () => Lease | undefined,
+  ): Promise<Result<Lease, E | Cancelled>> {
+    for (;;) {
+      if (request.signal.aborted) return err(cancelled(request.signal));
+      const reserved = this.#reserved.get(request.key);
+      const running = this.#running.get(request.key);
+      if (reserved) {
+        await reserved;
+      } else if (running === undefined) {
+        const lease = saved();
+        return lease ? ok(lease) : this.#start(request);
+      } else if (running.stopping) {
+        await running.ended;
+      } else {
+        request.onStart('joined', running.log);
+        return running.join(request);
+      }
+    }
+  }
+
+  /** Keeps a key from being started while `task`, such as its removal, goes on. The step must not be running. */
+  async reserve<T>(key: StepKey, task: () => Promise<T>): Promise<T> {
+    const result = task();
+    const quiet = result.then(
+      () => {},
+      () => {},
+    );
+    this.#reserved.set(key, quiet);
+    try {
+      return await result;
+    } finally {
+      this.#reserved.delete(key);
+    }
+  }
+
+  isReserved(key: StepKey): boolean {
+    return this.#reserved.has(key);
+  }
+
+  /** Aborts every step and waits until all is quiet. */
+  async stopAll(reason: unknown): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const step of running) step.stop(reason);
+    await Promise.all(running.map((step) => step.ended));
+  }
+
+  #start(request: ObtainRequest<E>): Promise<Result<Lease, E | Cancelled>> {
+    const step = new RunningStep<E>({
+      writer: this.#beginLog(request.key),
+      lease: () => this.#leases.take(request.key),
+      onEnd: () => this.#running.delete(request.key),
+    });
+    this.#running.set(request.key, step);
+    request.onStart('ran', step.log);
+    const result = step.join(request);
+    step.run();
+    return result;
+  }
+}
+
+interface StepOptions {
+  readonly writer: LogWriter;
+  readonly lease: () => Lease;
+  readonly onEnd: () => void;
+}
+
+class RunningStep<E> {
+  /** True once nobody waits any more: it may be waited for, but not joined. */
+  stopping = false;
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  readonly #options: StepOptions;
+  readonly #waiters = new Set<Waiter<E>>();
+  #producer: Waiter<E> | undefined;
+  #attempt = new AbortController();
+
+  constructor(options: StepOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = resolve;
+  }
+
+  get log(): StepLog {
+    return this.#options.writer.log;
+  }
+
+  join(request: ObtainRequest<E>): Promise<Result<Lease, E | Cancelled>> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => this.#leave(waiter);
+      const waiter: Waiter<E> = {
+        request,
+        reject,
+        resolve: (result) => {
+          request.signal.removeEventListener('abort', leave);
+          resolve(result);
+        },
+      };
+      this.#waiters.add(waiter);
+      request.signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  stop(reason: unknown): void {
+    this.stopping = true;
+    this.#attempt.abort(reason);
+  }
+
+  /** A bug, thrown in `produce`, is thrown to everybody who waits. */
+  run(): void {
+    this.#produceUntilSettled().then(
+      (result) => this.#settle((waiter) => waiter.resolve(result.map(() => this.#options.lease()))),
+      (bug) => this.#settle((waiter) => waiter.reject(bug)),
+    );
+  }
+
+  async #produceUntilSettled(): Promise<Result<void, E | Cancelled>> {
+    const { writer } = this.#options;
+    for (;;) {
+      this.#producer = this.#waiters.values().next().value;
+      if (this.#producer === undefined)
+        return err({ type: 'cancelled', reason: this.#attempt.signal.reason });
+      const producer = this.#producer;
+      const result = await producer.request.produce({ log: writer, signal: this.#attempt.signal });
+      this.#producer = undefined;
+      const left = !this.#waiters.has(producer);
+      if (left) producer.resolve(err(cancelled(producer.request.signal)));
+      if (this.stopping || !this.#attempt.signal.aborted || result.isOk()) return result;
+      await writer.write('The build that ran this step was cancelled; another one starts it again.\n');
+      this.#attempt = new AbortController();
+    }
+  }
+
+  #leave(waiter: Waiter<E>): void {
+    this.#waiters.delete(waiter);
+    const { signal, outlivesWaiter } = waiter.request;
+    const last = this.#waiters.size === 0;
+    const owner = this.#producer === waiter;
+    if (last) this.stop(signal.reason);
+    else if (owner && !outlivesWaiter) this.#attempt.abort(signal.reason);
+    // Whoever's files are being read, and the last one out, are told when all is quiet.
+    if (last) void this.ended.then(() => waiter.resolve(err(cancelled(signal))));
+    else if (!owner || outlivesWaiter) waiter.resolve(err(cancelled(signal)));
+  }
+
+  async #settle(tell: (waiter: Waiter<E>) => void): Promise<void> {
+    this.stopping = true;
+    await this.#options.writer.end().catch(() => {});
+    // From here to the last lease nothing is awaited: no prune can come between.
+    this.#options.onEnd();
+    for (const waiter of this.#waiters) tell(waiter);
+    this.#waiters.clear();
+    this.#end();
+  }
+}

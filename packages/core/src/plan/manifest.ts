@@ -1,0 +1,139 @@
+import { createHash, type Hash, hash } from 'node:crypto';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { err, ok, type Result } from 'neverthrow';
+import { type BytePath, toBytePath, toReadable } from './byte-path.ts';
+import type { HashCache } from './hash-cache.ts';
+import { baseName, type SourceEntry, type SourceError, type SourceTree, walkSource } from './source-walk.ts';
+
+/** What a `copy` reads. */
+export interface CopySources extends SourceTree {
+  readonly src: readonly string[];
+  /** Whether sources keep their names, as below a `dst` that ends with a slash. */
+  readonly named: boolean;
+}
+
+const CHUNK = 1024 * 1024;
+const SLICE_MS = 10;
+
+/**
+ * The digest of everything that a `copy` would write: names, kinds, contents, link targets and whether files
+ * may be executed. Not of owners, other modes and times.
+ *
+ * Each file is read as a stream, unless `cache` knows it. Other work gets its turn every few milliseconds.
+ */
+export async function manifestOf(
+  sources: CopySources,
+  { cache, signal }: { readonly cache: HashCache; readonly signal: AbortSignal },
+): Promise<Result<string, SourceError>> {
+  const manifest = new ManifestHash();
+  const pause = pacer(signal);
+  for (const source of sources.src) {
+    manifest.source(sources.named ? baseName(source) : '');
+    for (const entry of walkSource(sources, source)) {
+      if (entry.isErr()) return err(entry.error);
+      const content = entry.value.kind === 'file' ? await hashFile(entry.value, { cache, pause }) : ok('');
+      if (content.isErr()) return err(content.error);
+      manifest.entry(entry.value, content.value);
+      await pause();
+    }
+  }
+  cache.flush();
+  return ok(manifest.digest());
+}
+
+/** The running digest of a manifest: the one who copies makes it again from what was really written. */
+export class ManifestHash {
+  readonly #hash: Hash = createHash('sha256').update('snapstep/manifest/1\n');
+
+  source(name: string): void {
+    this.#add('source', toBytePath(name));
+  }
+
+  /** @param sha256 - Of a file's content; anything else has none. */
+  entry(entry: SourceEntry, sha256: string): void {
+    if (entry.kind === 'file') this.#add(entry.executable ? 'executable' : 'file', entry.path, sha256);
+    else if (entry.kind === 'link') this.#add('link', entry.path, entry.target);
+    else this.#add('directory', entry.path);
+  }
+
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
+
+  /** No field can hold a NUL, so no two lists of fields give the same bytes. */
+  #add(...fields: readonly BytePath[]): void {
+    this.#hash.update(`${fields.join('\0')}\0\n`, 'latin1');
+  }
+}
+
+/** Whether two looks at a file saw the same one, with nothing written in between. */
+export function isSameFile(a: BigIntStats, b: BigIntStats): boolean {
+  return (
+    a.ino === b.ino &&
+    a.dev === b.dev &&
+    a.size === b.size &&
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs
+  );
+}
+
+/** Opens a file for reading, if it is still the one that was seen. */
+export function openSeen(entry: SourceEntry): Result<number, SourceError> {
+  const fd = openSync(entry.host, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  if (isSameFile(fstatSync(fd, { bigint: true }), entry.stat)) return ok(fd);
+  closeSync(fd);
+  return changed(entry);
+}
+
+export function changed(entry: SourceEntry): Result<never, SourceError> {
+  const path = toReadable(entry.host.toString('latin1'));
+  return err({ type: 'invalid-source', path, message: `"${path}" changed while it was read` });
+}
+
+/** Called often; every few milliseconds it lets other work have a turn, and throws the reason of an abort. */
+export function pacer(signal: AbortSignal): () => Promise<void> | undefined {
+  let start = performance.now();
+  return () => {
+    if (performance.now() - start < SLICE_MS) return undefined;
+    return setImmediate().then(() => {
+      start = performance.now();
+      signal.throwIfAborted();
+    });
+  };
+}
+
+async function hashFile(
+  entry: SourceEntry,
+  { cache, pause }: { readonly cache: HashCache; readonly pause: () => Promise<void> | undefined },
+): Promise<Result<string, SourceError>> {
+  const known = cache.find(entry.stat);
+  if (known !== undefined) return ok(known);
+  const fd = openSeen(entry);
+  if (fd.isErr()) return err(fd.error);
+  try {
+    const sha256 = entry.stat.size <= CHUNK ? hashSmall(fd.value) : await hashLarge(fd.value, pause);
+    if (!isSameFile(fstatSync(fd.value, { bigint: true }), entry.stat)) return changed(entry);
+    cache.remember(entry.stat, sha256);
+    return ok(sha256);
+  } finally {
+    closeSync(fd.value);
+  }
+}
+
+const buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK);
+
+function hashSmall(fd: number): string {
+  const length = readSync(fd, buffer, 0, CHUNK, 0);
+  return hash('sha256', buffer.subarray(0, length));
+}
+
+async function hashLarge(fd: number, pause: () => Promise<void> | undefined): Promise<string> {
+  const digest = createHash('sha256');
+  for (;;) {
+    const length = readSync(fd, buffer, 0, CHUNK, null);
+    if (length === 0) return digest.digest('hex');
+    digest.update(buffer.subarray(0, length));
+    await pause();
+  }
+}

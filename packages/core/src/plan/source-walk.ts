@@ -1,0 +1,115 @@
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { err, ok, type Result } from 'neverthrow';
+import type { HostPath } from '../backend/names.ts';
+import { type BytePath, joinBytes, toBytePath, toFsPath, toReadable } from './byte-path.ts';
+
+/** What is wrong with the files that a `copy` wants. */
+export interface SourceError {
+  readonly type: 'invalid-source';
+  /** As the spec names it, or below that. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** One thing below a source, or the source itself. */
+export type SourceEntry = {
+  /** Below the source; empty for the source itself. */
+  readonly path: BytePath;
+  readonly host: Buffer;
+  readonly stat: BigIntStats;
+} & (
+  | { readonly kind: 'file'; readonly executable: boolean }
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'link'; readonly target: BytePath }
+);
+
+export interface SourceTree {
+  /** The directory that sources are looked for in. */
+  readonly root: HostPath;
+  /** Base names that are left out below a source. */
+  readonly exclude: readonly string[];
+  /** Directories that must not be copied into themselves, such as the builder's own. */
+  readonly forbidden?: HostPath;
+}
+
+/** The last component of a source; empty where its content is meant, as with `.`. */
+export function baseName(source: string): string {
+  return components(source).at(-1) ?? '';
+}
+
+/**
+ * Everything in one source, each directory before its entries, which are sorted by their bytes.
+ * No link is followed, whether in the source's path or below it.
+ */
+export function* walkSource(tree: SourceTree, source: string): Generator<Result<SourceEntry, SourceError>> {
+  const start = locate(tree.root, source);
+  if (start.isErr()) return yield err(start.error);
+  const forbidden = tree.forbidden === undefined ? undefined : lstatSync(tree.forbidden, { bigint: true });
+  const excluded = new Set(tree.exclude.map(toBytePath));
+  yield* walk('', start.value);
+
+  function* walk(path: BytePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
+    const entry = readEntry({ path, host, source });
+    yield entry;
+    if (entry.isErr() || entry.value.kind !== 'directory') return;
+    if (forbidden && entry.value.stat.ino === forbidden.ino && entry.value.stat.dev === forbidden.dev) {
+      return yield invalid(source, `${toReadable(host)} holds the builder's own state and cannot be copied`);
+    }
+    for (const name of readNames(host)) {
+      if (!excluded.has(name)) yield* walk(joinBytes(path, name), `${host}/${name}`);
+    }
+  }
+}
+
+function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
+  const names = components(source);
+  if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
+  let host = toBytePath(root);
+  for (const [i, name] of names.entries()) {
+    host = `${host}/${toBytePath(name)}`;
+    const stat = lstatSync(toFsPath(host), { throwIfNoEntry: false });
+    if (stat === undefined) return invalid(source, `"${name}" of "${source}" was not found`);
+    if (i === names.length - 1 || stat.isDirectory()) continue;
+    const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
+    return invalid(source, `"${name}" of "${source}" ${what}`);
+  }
+  return ok(host);
+}
+
+function readEntry(at: {
+  readonly path: BytePath;
+  readonly host: BytePath;
+  readonly source: string;
+}): Result<SourceEntry, SourceError> {
+  const host = toFsPath(at.host);
+  const stat = lstatSync(host, { bigint: true, throwIfNoEntry: false });
+  const shown = toReadable(joinBytes(toBytePath(at.source), at.path));
+  if (stat === undefined) return invalid(shown, `"${shown}" went away while it was read`);
+  const common = { path: at.path, host, stat };
+  if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
+  if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
+  if (stat.isSymbolicLink()) return ok({ ...common, kind: 'link', target: readlinkSync(host, 'latin1') });
+  return invalid(
+    shown,
+    `"${shown}" is ${describe(stat)}, which cannot be copied; leave it out with "exclude"`,
+  );
+}
+
+function describe(stat: BigIntStats): string {
+  if (stat.isSocket()) return 'a socket';
+  if (stat.isFIFO()) return 'a named pipe';
+  return 'a device';
+}
+
+function readNames(host: BytePath): BytePath[] {
+  const entries: Dirent[] | string[] = readdirSync(toFsPath(host), 'latin1');
+  return (entries as string[]).sort();
+}
+
+function components(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+function invalid(path: string, message: string): Result<never, SourceError> {
+  return err({ type: 'invalid-source', path, message });
+}

@@ -1,0 +1,87 @@
+import { isAbsolute } from 'node:path';
+import type { CopyOp, Op, RunOp, Spec, UserRef } from '../spec/spec.ts';
+
+/** The stage that gives the result of the build. Stages of the spec are called by their names. */
+export const MAIN_STAGE = 'main';
+
+/** A stage as the builder sees it: a base image and the steps that make snapshots. */
+export interface StagePlan {
+  readonly name: string;
+  readonly image: string;
+  readonly steps: readonly StepDraft[];
+}
+
+/** A step, and all that the ops before it said. */
+export interface StepDraft {
+  readonly op: RunOp | CopyOp;
+  /** From 2: the base image is the first step of its stage. */
+  readonly number: number;
+  readonly settings: Settings;
+  /** The stage that a `copy` reads; undefined for the context and for `run`. */
+  readonly source: StagePlan | undefined;
+}
+
+/** What `env`, `workdir`, `user` and `shell` have said so far. Undefined is left to the image or the sandbox. */
+export interface Settings {
+  readonly env: Readonly<Record<string, string>>;
+  /** Relative if it starts at the image's own working directory. */
+  readonly cwd: string;
+  readonly user: UserRef | undefined;
+  readonly shell: readonly string[] | undefined;
+}
+
+/** Every stage that the last one needs is reachable from it; the others are not there. The spec must be valid. */
+export function planStages(spec: Spec): StagePlan {
+  return planStage({ name: MAIN_STAGE, spec, scope: new Map() });
+}
+
+interface Scoped {
+  readonly name: string;
+  readonly spec: Spec;
+  readonly scope: ReadonlyMap<string, StagePlan>;
+}
+
+function planStage({ name, spec, scope }: Scoped): StagePlan {
+  const visible = new Map(scope);
+  for (const stage of spec.stages) {
+    visible.set(stage.name, planStage({ name: stage.name, spec: stage.spec, scope: visible }));
+  }
+  const steps: StepDraft[] = [];
+  let settings: Settings = { env: {}, cwd: '', user: undefined, shell: undefined };
+  for (const op of spec.ops) {
+    if (op.op === 'run' || op.op === 'copy') {
+      steps.push({ op, number: steps.length + 2, settings, source: sourceOf(op, visible) });
+    } else {
+      settings = applied(settings, op);
+    }
+  }
+  return { name, image: spec.from, steps };
+}
+
+function sourceOf(op: RunOp | CopyOp, visible: ReadonlyMap<string, StagePlan>): StagePlan | undefined {
+  if (op.op === 'run' || op.from === 'context') return undefined;
+  const source = visible.get(op.from.stage);
+  if (source === undefined) throw new Error(`the spec was not checked: there is no stage "${op.from.stage}"`);
+  return source;
+}
+
+function applied(settings: Settings, op: Exclude<Op, RunOp | CopyOp>): Settings {
+  switch (op.op) {
+    case 'comment':
+      return settings;
+    case 'env':
+      return { ...settings, env: { ...settings.env, [op.name]: op.value } };
+    case 'workdir':
+      return { ...settings, cwd: joinPath(settings.cwd, op.path) };
+    case 'user':
+      return { ...settings, user: op.user };
+    case 'shell':
+      return { ...settings, shell: op.argv };
+  }
+}
+
+/** A relative path is joined as it stands: neither `..` nor a slash at the end is taken away. */
+export function joinPath(directory: string, path: string): string {
+  if (isAbsolute(path) || directory === '') return path;
+  return directory.endsWith('/') ? `${directory}${path}` : `${directory}/${path}`;
+}
