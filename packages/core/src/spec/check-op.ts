@@ -1,0 +1,130 @@
+import { posix } from 'node:path';
+import { checkMounts } from './check-mounts.ts';
+import { checkText, checkTexts, type Finding } from './check-text.ts';
+import type { CopyOp, Op, RunOp, UserRef } from './spec.ts';
+import { didYouMean, enumerate, quote } from './suggest.ts';
+
+export type { Finding };
+
+/** What an op's rules depend on besides the op; the ops of a spec change it one after the other. */
+export interface Surroundings {
+  /** The stages that a copy may name. */
+  readonly stages: readonly string[];
+  /** Undefined while only the base image knows it. */
+  workdir: string | undefined;
+}
+
+export function* checkOp(
+  op: Op,
+  { path, around }: { path: string; around: Surroundings },
+): Generator<Finding> {
+  switch (op.op) {
+    case 'comment':
+      return yield* checkText(op.text, { path: `${path}.text` });
+    case 'workdir':
+      yield* checkText(op.path, { path: `${path}.path`, what: 'the working directory' });
+      around.workdir = enter(around.workdir, op.path);
+      return;
+    case 'shell':
+      return yield* checkTexts(op.argv, { path: `${path}.argv` });
+    case 'env':
+      yield* checkEnvName(op.name, `${path}.name`);
+      return yield* checkText(op.value, { path: `${path}.value` });
+    case 'user':
+      return yield* checkUser(op.user, `${path}.user`);
+    case 'run':
+      return yield* checkRun(op, { path, around });
+    case 'copy':
+      return yield* checkCopy(op, { path, stages: around.stages });
+  }
+}
+
+function enter(workdir: string | undefined, path: string): string | undefined {
+  if (path.startsWith('/')) return path;
+  return workdir === undefined ? undefined : posix.join(workdir, path);
+}
+
+function* checkEnvName(name: string, path: string): Generator<Finding> {
+  yield* checkText(name, { path, what: 'the name of an environment variable' });
+  if (/[=\s\p{Cc}]/u.test(name)) {
+    const message = `${quote(name)} cannot name an environment variable: "=", white space and control characters are not allowed`;
+    yield { path, message };
+  }
+}
+
+function* checkUser(user: UserRef, path: string): Generator<Finding> {
+  if ('name' in user) {
+    yield* checkText(user.name, { path: `${path}.name`, what: 'the name of a user' });
+    if (/[:\n]/.test(user.name))
+      yield { path: `${path}.name`, message: 'the name of a user may not contain ":" or a line feed' };
+    return;
+  }
+  for (const field of ['uid', 'gid'] as const) {
+    const id = user[field];
+    if (Number.isInteger(id) && id >= 0 && id <= 4294967294) continue;
+    yield { path: `${path}.${field}`, message: `${id} is not a whole number from 0 to 4294967294` };
+  }
+}
+
+function* checkRun(op: RunOp, { path, around }: { path: string; around: Surroundings }): Generator<Finding> {
+  yield* checkText(op.command, { path: `${path}.command` });
+  yield* checkNetwork(op.network, `${path}.network`);
+  yield* checkMounts(op, { path, workdir: around.workdir });
+}
+
+function* checkNetwork(network: readonly string[], path: string): Generator<Finding> {
+  const index = network.findIndex((name, index) => name !== 'host' || index > 0);
+  if (index < 0) return;
+  const name = network[index] as string;
+  const message =
+    name === 'host'
+      ? 'the network "host" is named twice'
+      : `there is no network ${quote(name)}: a run has (network host) or none at all`;
+  yield { path: `${path}[${index}]`, message };
+}
+
+function* checkCopy(
+  op: CopyOp,
+  { path, stages }: { path: string; stages: readonly string[] },
+): Generator<Finding> {
+  if (op.from !== 'context') yield* checkStageName(op.from.stage, { path: `${path}.from.stage`, stages });
+  yield* checkSources(op.src, `${path}.src`);
+  yield* checkText(op.dst, { path: `${path}.dst`, what: 'the destination of a copy' });
+  if (op.src.length > 1 && !op.dst.endsWith('/')) {
+    yield {
+      path: `${path}.dst`,
+      message: `several sources need a directory to go to: write ${quote(`${op.dst}/`)}`,
+    };
+  }
+  yield* checkExcludes(op.exclude, `${path}.exclude`);
+}
+
+function* checkStageName(
+  name: string,
+  { path, stages }: { path: string; stages: readonly string[] },
+): Generator<Finding> {
+  if (stages.includes(name)) return;
+  const seen = enumerate([...new Set(stages)].slice(0, 20).map(quote));
+  const hint = didYouMean(name, stages) || (seen ? `; there is ${seen}` : '; there is none');
+  yield { path, message: `no stage before this copy is named ${quote(name)}${hint}` };
+}
+
+function* checkSources(sources: readonly string[], path: string): Generator<Finding> {
+  if (sources.length === 0) yield { path, message: 'a copy needs at least one source' };
+  yield* checkTexts(sources, { path, what: 'a source (write "." for the whole directory)' });
+  for (const [index, source] of sources.entries()) {
+    if (!source.split('/').includes('..')) continue;
+    yield { path: `${path}[${index}]`, message: `the source ${quote(source)} may not contain ".."` };
+  }
+}
+
+function* checkExcludes(names: readonly string[], path: string): Generator<Finding> {
+  yield* checkTexts(names, { path, what: 'a name to exclude' });
+  for (const [index, name] of names.entries()) {
+    if (!name.includes('/') && name !== '.' && name !== '..') continue;
+    yield {
+      path: `${path}[${index}]`,
+      message: `${quote(name)} excludes nothing: write the name of a file or directory, without a path`,
+    };
+  }
+}

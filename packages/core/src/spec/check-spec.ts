@@ -1,0 +1,65 @@
+import { err, ok, type Result } from 'neverthrow';
+import { checkOp, type Finding, type Surroundings } from './check-op.ts';
+import { checkShape } from './check-shape.ts';
+import { checkText } from './check-text.ts';
+import type { Spec, SpecError, Stage } from './spec.ts';
+
+/** How deep stages may lie within stages. */
+export const maxStageDepth = 64;
+
+/**
+ * Checks a spec that was made by hand or came from JSON; {@link parseSpec} has checked its own.
+ *
+ * Beyond the types it demands that
+ * - every text is well-formed Unicode without NUL, and names, paths and images are not empty;
+ * - `copy` names a stage declared before it, in its own spec or one around it;
+ * - `copy` has a source, none of them has a `..`, and several of them go to a `dst` that ends with `/`;
+ * - what `copy` excludes are base names;
+ * - a network is `[]` or `['host']`;
+ * - a uid or gid is a whole number from 0 to 2³²−2;
+ * - the name of an environment variable has no `=`, white space or control character;
+ * - no two mounts of a `run` have the same target, and none is the root directory;
+ * - a cache id is short enough for a file name of the store.
+ *
+ * @returns The first error, with the place in the spec, such as `stages[0].spec.ops[2].src[1]`, in its message.
+ */
+export function checkSpec(spec: Spec): Result<void, SpecError> {
+  const finding = checkShape(spec, { maxStageDepth }) ?? firstFinding(spec);
+  if (finding === undefined) return ok(undefined);
+  return err({ message: finding.path === '' ? finding.message : `${finding.path}: ${finding.message}` });
+}
+
+/** The first rule that a spec of the right types breaks. */
+export function firstFinding(spec: Spec): Finding | undefined {
+  for (const finding of checkNested(spec, { path: '', stages: [] })) return finding;
+  return undefined;
+}
+
+/** @param path - Empty for the whole spec. */
+export function below(path: string, field: string): string {
+  return path === '' ? field : `${path}.${field}`;
+}
+
+function* checkNested(
+  spec: Spec,
+  { path, stages }: { path: string; stages: readonly string[] },
+): Generator<Finding> {
+  const visible = [...stages];
+  for (const [index, stage] of spec.stages.entries()) {
+    yield* checkStage(stage, { path: below(path, `stages[${index}]`), stages: visible });
+    visible.push(stage.name);
+  }
+  yield* checkText(spec.from, { path: below(path, 'from'), what: 'the base image' });
+  const around: Surroundings = { stages: visible, workdir: undefined };
+  for (const [index, op] of spec.ops.entries())
+    yield* checkOp(op, { path: below(path, `ops[${index}]`), around });
+}
+
+function* checkStage(stage: Stage, at: { path: string; stages: readonly string[] }): Generator<Finding> {
+  yield* checkText(stage.name, { path: `${at.path}.name`, what: 'the name of a stage' });
+  if (at.path.split('stages[').length - 1 > maxStageDepth) {
+    yield { path: at.path, message: `stages nest more than ${maxStageDepth} deep here` };
+    return;
+  }
+  yield* checkNested(stage.spec, { path: `${at.path}.spec`, stages: at.stages });
+}

@@ -1,0 +1,53 @@
+import { lose, type Sheet, type StageState } from './dockerfile-stage.ts';
+import { escapeWord, isPlainInFlag, jsonForm, literalPattern } from './dockerfile-words.ts';
+import type { CopyOp, UserRef } from './spec.ts';
+import { quote } from './suggest.ts';
+
+/**
+ * Writes one `COPY` for each source, with its whole destination: Docker copies the contents of a directory, so only
+ * the full name gives the directory itself, and it is right for a file as well.
+ */
+export function writeCopy(op: CopyOp, state: StageState, sheet: Sheet): void {
+  if (op.exclude.length > 0 && !sheet.buildkit) lose(sheet, op, 'nothing is excluded');
+  const flags = [...owner(op, state.user, sheet), ...source(op, state)];
+  for (const path of op.src) {
+    const names = path.split('/').filter((name) => name !== '' && name !== '.');
+    const excludes = sheet.buildkit ? op.exclude.flatMap((name) => exclude(name, { op, names, sheet })) : [];
+    const from = names.length > 0 ? literalPattern(names.join('/')) : '.';
+    const into = op.dst.endsWith('/') ? `${op.dst}${names.at(-1) ?? ''}` : op.dst;
+    sheet.lines.push(['COPY', ...flags, ...excludes, paths([from, into], sheet)].join(' '));
+  }
+}
+
+function source({ from }: CopyOp, { stages }: StageState): string[] {
+  return from === 'context' ? [] : [`--from=${stages.get(from.stage) ?? from.stage}`];
+}
+
+/** Docker gives what it copies to root, whatever `USER` says. */
+function owner(op: CopyOp, user: UserRef | undefined, sheet: Sheet): string[] {
+  if (user === undefined) return [];
+  if ('uid' in user) return user.uid === 0 && user.gid === 0 ? [] : [`--chown=${user.uid}:${user.gid}`];
+  if (user.name === 'root') return [];
+  if (isPlainInFlag(user.name)) return [`--chown=${user.name}`];
+  lose(sheet, op, `the files belong to root: a flag cannot hold the name ${quote(user.name)}`);
+  return [];
+}
+
+function exclude(
+  name: string,
+  { op, names, sheet }: { op: CopyOp; names: string[]; sheet: Sheet },
+): string[] {
+  if (name === names.at(-1)) {
+    lose(sheet, op, `${quote(name)} is not excluded: Docker would leave out the source of that name too`);
+    return [];
+  }
+  if (isPlainInFlag(name)) return [`--exclude=**/${name}`];
+  lose(sheet, op, `${quote(name)} is not excluded: a flag cannot hold every character`);
+  return [];
+}
+
+function paths(words: readonly string[], { escape }: Sheet): string {
+  const escaped = words.map((word) => escapeWord(word, escape));
+  const isPlain = words.every((word) => /^[\w./@%+,][\w./@%+,:-]*$/.test(word));
+  return isPlain ? escaped.join(' ') : jsonForm(escaped);
+}

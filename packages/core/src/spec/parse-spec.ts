@@ -1,0 +1,130 @@
+import { err, ok, type Result } from 'neverthrow';
+import { below, firstFinding } from './check-spec.ts';
+import { opNames, parseOp } from './parse-op.ts';
+import { headed, type ParseContext, type Parsed, textsOf, wrong } from './parse-parts.ts';
+import { readSexp, type Sexp } from './sexp.ts';
+import type { Fault } from './sexp-lexer.ts';
+import type { Op, Spec, SpecError, Stage } from './spec.ts';
+import { didYouMean, quote } from './suggest.ts';
+
+/**
+ * Reads a spec from its text: OBuilder's language, for which this is the grammar.
+ *
+ * ```text
+ * spec := ( (build NAME spec)* (from IMAGE) op* )
+ * op   := (comment TEXT) | (workdir DIR) | (shell ARG*) | (env NAME VALUE)
+ *       | (user (uid N) (gid N)) | (user (name NAME))
+ *       | (run (cache (ID (target PATH))*)? (network host?)? (secrets (ID (target PATH))*)? (shell COMMAND))
+ *       | (copy (from context | (build NAME))? (src PATH+) (dst PATH) (exclude NAME*)?)
+ * ```
+ *
+ * The fields of `run` and `copy` may come in any order. All of {@link checkSpec}'s rules hold afterwards.
+ *
+ * A spec is UTF-8: a text in it that is not, also one written with escapes such as `\255`, is an error,
+ * because the fields of a {@link Spec} are strings. Bytes in comments are not looked at.
+ *
+ * @returns The first error, with its line and column. Nothing is thrown, whatever the bytes.
+ */
+export function parseSpec(text: string | Uint8Array): Result<Spec, SpecError> {
+  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  return checkText(text)
+    .andThen(() => readSexp(bytes))
+    .andThen(parseChecked)
+    .mapErr(({ message, at }) => ({ message, ...position(bytes, at) }));
+}
+
+/** A JavaScript string may hold half of a surrogate pair, which no UTF-8 text can. */
+function checkText(text: string | Uint8Array): Result<void, Fault> {
+  const index = typeof text === 'string' ? text.search(/\p{Surrogate}/u) : -1;
+  if (typeof text !== 'string' || index < 0) return ok(undefined);
+  const at = new TextEncoder().encode(text.slice(0, index)).length;
+  return err({ message: 'half of a surrogate pair is not a character', at });
+}
+
+function parseChecked(sexp: Sexp): Parsed<Spec> {
+  const places = new Map<string, number>();
+  return parseNested(sexp, { path: '', places }).andThen((spec) => {
+    const finding = firstFinding(spec);
+    return finding ? err({ message: finding.message, at: nearestPlace(places, finding.path) }) : ok(spec);
+  });
+}
+
+function parseNested(sexp: Sexp, { path, places }: ParseContext): Parsed<Spec> {
+  const form = '((from IMAGE) OP ...)';
+  if (sexp.type === 'atom')
+    return wrong(sexp, `a spec is a list, ${form}; this is the text ${quote(sexp.text)}`);
+  if (sexp.items[0]?.type === 'atom')
+    return wrong(sexp, `a spec is a list of lists, ${form}; here are parentheses missing`);
+  places.set(path, sexp.at);
+  const baseIndex = sexp.items.findIndex((item) => headOf(item) === 'from');
+  const [before, after] =
+    baseIndex < 0 ? [sexp.items, []] : [sexp.items.slice(0, baseIndex), sexp.items.slice(baseIndex + 1)];
+  const stages: Stage[] = [];
+  for (const item of before) {
+    const stage = parseStage(item, { path: below(path, `stages[${stages.length}]`), places });
+    if (stage.isErr()) return err(stage.error);
+    stages.push(stage.value);
+  }
+  const base = sexp.items[baseIndex];
+  if (base === undefined) return wrong(sexp, 'this spec lacks (from IMAGE), its base image');
+  return headed(base).andThen(({ list, head }) =>
+    textsOf(list, { form: '(from IMAGE)', count: 1 }).andThen(([from]) => {
+      places.set(below(path, 'from'), (list.items[1] ?? head).at);
+      return parseOps(after, { path, places }).map((ops) => ({ stages, from: from as string, ops }));
+    }),
+  );
+}
+
+function headOf(sexp: Sexp): string | undefined {
+  const head = sexp.type === 'list' ? sexp.items[0] : undefined;
+  return head?.type === 'atom' ? head.text : undefined;
+}
+
+function parseStage(item: Sexp, { path, places }: ParseContext): Parsed<Stage> {
+  return headed(item).andThen(({ list, head }) => {
+    if (head.text !== 'build') return wrong(head, notBeforeFrom(head.text));
+    const [, name, spec] = list.items;
+    if (name === undefined || spec === undefined || list.items.length > 3 || name.type !== 'atom') {
+      return wrong(list, '(build NAME SPEC) takes a name and a spec');
+    }
+    places.set(path, list.at);
+    places.set(`${path}.name`, name.at);
+    return parseNested(spec, { path: `${path}.spec`, places }).map((parsed) => ({
+      name: name.text,
+      spec: parsed,
+    }));
+  });
+}
+
+function notBeforeFrom(name: string): string {
+  if (opNames.includes(name)) return `(${name} ...) must come after (from IMAGE)`;
+  return `only (build NAME SPEC) may come before (from IMAGE), not ${quote(name)}${didYouMean(name, ['from', 'build', ...opNames])}`;
+}
+
+function parseOps(items: readonly Sexp[], { path, places }: ParseContext): Parsed<Op[]> {
+  const ops: Op[] = [];
+  for (const item of items) {
+    const op = parseOp(item, { path: below(path, `ops[${ops.length}]`), places });
+    if (op.isErr()) return err(op.error);
+    ops.push(op.value);
+  }
+  return ok(ops);
+}
+
+/** The place of `path`, or of what holds it. */
+function nearestPlace(places: ReadonlyMap<string, number>, path: string): number {
+  for (let prefix = path; prefix !== ''; prefix = prefix.replace(/(?:^|\.|\[)[^.[]*$/, '')) {
+    const at = places.get(prefix);
+    if (at !== undefined) return at;
+  }
+  return places.get('') ?? 0;
+}
+
+function position(bytes: Uint8Array, at: number): { line: number; column: number } {
+  let [line, start] = [1, 0];
+  for (let index = bytes.indexOf(10); index >= 0 && index < at; index = bytes.indexOf(10, start)) {
+    line += 1;
+    start = index + 1;
+  }
+  return { line, column: at - start + 1 };
+}
