@@ -1,0 +1,90 @@
+import { resolve } from 'node:path';
+import { type BuildRequest, err, ok, type ResourceLimits, type Result, toHostPath } from '@snapstep/core';
+import type { Command } from 'commander';
+import { perform } from '../action.ts';
+import { buildFailure } from '../build-failure.ts';
+import type { Failure } from '../failure.ts';
+import { openFromOptions } from '../open-builder.ts';
+import { type RunOptions, runOptions, type SpecOptions } from '../options.ts';
+import { writeOut } from '../output.ts';
+import { openProgress } from '../progress/open-progress.ts';
+import type { Progress } from '../progress/progress.ts';
+import { readSecrets } from '../secrets.ts';
+import { readSpec, type SpecSource } from '../spec-source.ts';
+import { define } from './define.ts';
+
+export function buildCommand(): Command {
+  return define('build', {
+    description: 'Build a spec. Prints the key of the last step.',
+    arguments: [['[CONTEXT]', 'the directory that (copy (src ...)) reads']],
+    options: runOptions(),
+    examples: [
+      'snapstep build -f build.spec .',
+      'snapstep build -f build.spec --image debian=oci-archive:debian.tar --memory 2G --timeout 30m .',
+      'snapstep build -f build.spec --secret token:$HOME/.token --progress plain . 2> build.log',
+    ],
+  }).action(async (context: string | undefined, options: RunOptions) => {
+    await using progress = openProgress(options.progress);
+    await perform((signal) => build({ context, options, progress, signal }), {
+      report: (failure) => progress.fail(failure),
+      announce: (text) => progress.announce(text),
+    });
+  });
+}
+
+interface BuildWork {
+  readonly context: string | undefined;
+  readonly options: RunOptions;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+async function build({ context, options, progress, signal }: BuildWork): Promise<Result<void, Failure>> {
+  const request = await readRequest(context, options);
+  if (request.isErr()) return err(request.error);
+  const { source, ...inputs } = request.value;
+  const open = await openFromOptions(options);
+  if (open.isErr()) return err(open.error);
+  await using opened = open.value;
+  const built = await opened.builder.build({
+    ...inputs,
+    limits: limitsOf(options),
+    replayLogs: options.replay ?? false,
+    signal,
+    onEvent: (event) => progress.event(event),
+  });
+  if (built.isErr()) {
+    return err(buildFailure(built.error, { source, tailOf: (key) => progress.tailOf(key) }));
+  }
+  await using result = built.value;
+  await progress[Symbol.asyncDispose]();
+  await writeOut(`${result.key}\n`);
+  return ok();
+}
+
+/** What `build` and `plan` are asked for: the spec, its context and its secrets. */
+export async function readRequest(
+  context: string | undefined,
+  options: SpecOptions,
+): Promise<Result<Pick<BuildRequest, 'spec' | 'context' | 'secrets'> & { source: SpecSource }, Failure>> {
+  const source = await readSpec(options.file);
+  if (source.isErr()) return err(source.error);
+  const secrets = await readSecrets(options.secret ?? new Map());
+  if (secrets.isErr()) return err(secrets.error);
+  return ok({
+    source: source.value,
+    spec: source.value.spec,
+    secrets: secrets.value,
+    ...(context === undefined ? {} : { context: toHostPath(resolve(context)) }),
+  });
+}
+
+function limitsOf(options: RunOptions): ResourceLimits {
+  return {
+    ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
+    ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
+    ...(options.pids === undefined ? {} : { pids: options.pids }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...(options.silence === undefined ? {} : { silenceMs: options.silence }),
+  };
+}

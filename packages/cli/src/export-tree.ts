@@ -1,0 +1,83 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { err, ok, type Result, runCommand } from '@snapstep/core';
+import { type Failure, machineFailure, usageFailure } from './failure.ts';
+import { tarToFile } from './tar.ts';
+
+/** The volumes of a snapshot: their names, and where each is on the host. */
+export type Trees = ReadonlyMap<string, string>;
+
+export interface ExportOptions {
+  /** At least one. A single one becomes the destination itself; several go below it by name. */
+  readonly trees: Trees;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Copies trees into a directory that does not exist or is empty, with owners, times, links and extended
+ * attributes. The destination is there when it is whole.
+ */
+export async function exportDirectory(
+  to: string,
+  { trees, signal }: ExportOptions,
+): Promise<Result<void, Failure>> {
+  return viaPartial(to, async (partial) => {
+    if (!(await isFree(to))) return err(usageFailure(`${to} exists and is not an empty directory`));
+    await mkdir(partial);
+    for (const [name, tree] of trees) {
+      const target = trees.size === 1 ? partial : join(partial, name);
+      const copied = await runCommand('cp', ['-aT', '--reflink=auto', '--', tree, target], { signal });
+      if (copied.isErr()) {
+        return err(machineFailure(copied.error.type === 'failed' ? copied.error.message : 'stopped'));
+      }
+    }
+    return ok();
+  });
+}
+
+/** Writes one tar file, which has its name when it is whole. */
+export async function exportTar(
+  to: string,
+  { trees, signal }: ExportOptions,
+): Promise<Result<void, Failure>> {
+  const tree = onlyTree(trees);
+  if (tree.isErr()) return err(tree.error);
+  return viaPartial(to, (partial) => tarToFile(tree.value, { file: partial, signal }));
+}
+
+/** A tar file is one tree. */
+export function onlyTree(trees: Trees): Result<string, Failure> {
+  const [tree, ...more] = trees.values();
+  if (tree !== undefined && more.length === 0) return ok(tree);
+  return err(
+    usageFailure(`this step has the volumes ${[...trees.keys()].join(', ')}: export it to a directory`),
+  );
+}
+
+/** Work happens under a name of its own, beside the destination, and is renamed; a failure leaves nothing. */
+async function viaPartial(
+  to: string,
+  make: (partial: string) => Promise<Result<void, Failure>>,
+): Promise<Result<void, Failure>> {
+  const partial = join(dirname(resolve(to)), `.${basename(resolve(to))}.${process.pid}.partial`);
+  try {
+    const made = await make(partial);
+    if (made.isErr()) return err(made.error);
+    await rename(partial, to);
+    return ok();
+  } catch (error) {
+    return err(usageFailure(`cannot write ${to}: ${error instanceof Error ? error.message : error}`));
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+async function isFree(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).length === 0;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return true;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return false;
+    throw error;
+  }
+}

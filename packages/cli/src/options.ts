@@ -1,0 +1,86 @@
+import { Option } from 'commander';
+import { pairs, parseCount, parseCpus, parseDuration, parseSize, values } from './parse-values.ts';
+import type { ProgressMode } from './progress/progress.ts';
+import { parseStore, type StoreLocation } from './store-location.ts';
+
+/** What every command that opens a store understands. */
+export interface StoreOptions {
+  readonly store?: StoreLocation;
+}
+
+/** What a command that looks up base images understands. */
+export interface ImageOptions extends StoreOptions {
+  readonly image?: ReadonlyMap<string, string>;
+  readonly insecureRegistry?: readonly string[];
+  readonly runtime?: string;
+}
+
+/** What `build` and `plan` understand of a spec. */
+export interface SpecOptions extends ImageOptions {
+  readonly file: string;
+  readonly secret?: ReadonlyMap<string, string>;
+}
+
+/** What only a command that runs steps understands. */
+export interface RunOptions extends SpecOptions {
+  readonly memory?: number;
+  readonly cpus?: number;
+  readonly pids?: number;
+  readonly timeout?: number;
+  readonly silence?: number;
+  readonly concurrency?: number;
+  readonly progress: ProgressMode;
+  readonly replay?: boolean;
+}
+
+export function storeOptions(): Option[] {
+  return [
+    new Option(
+      '--store <STORE>',
+      'rsync:PATH, btrfs:PATH or zfs:POOL/DATASET (default: rsync below the XDG state directory)',
+    )
+      .env('SNAPSTEP_STORE')
+      .argParser(parseStore),
+  ];
+}
+
+export function imageOptions(): Option[] {
+  return [
+    new Option('--image <NAME=REF>', 'what (from NAME) means here; may be repeated').argParser(pairs('=')),
+    new Option('--insecure-registry <HOST>', 'speak plain HTTP to this registry; may be repeated').argParser(
+      values,
+    ),
+    new Option('--runtime <PROGRAM>', 'the OCI runtime (default: crun if it is there, else runc)'),
+    ...storeOptions(),
+  ];
+}
+
+export function fileOption(): Option {
+  return new Option('-f, --file <FILE>', 'the spec; - is standard input');
+}
+
+export function specOptions(): Option[] {
+  return [
+    fileOption().makeOptionMandatory(),
+    new Option('--secret <ID:FILE>', 'the file that holds a secret; may be repeated').argParser(pairs(':')),
+    ...imageOptions(),
+  ];
+}
+
+export function runOptions(): Option[] {
+  return [
+    ...specOptions(),
+    new Option('--memory <SIZE>', 'memory of each step, such as 2G').argParser(parseSize),
+    new Option('--cpus <NUMBER>', 'processors of each step, such as 1.5').argParser(parseCpus),
+    new Option('--pids <NUMBER>', 'processes and threads of each step').argParser(parseCount),
+    new Option('--timeout <TIME>', 'end a step that takes longer, such as 10m').argParser(parseDuration),
+    new Option('--silence <TIME>', 'end a step that prints nothing for so long, such as 5m').argParser(
+      parseDuration,
+    ),
+    new Option('--concurrency <NUMBER>', 'how many steps may run at once').argParser(parseCount),
+    new Option('--progress <MODE>', 'how to show the progress on standard error')
+      .choices(['auto', 'plain', 'json'])
+      .default('auto'),
+    new Option('--replay', 'show the saved logs of cached steps too'),
+  ];
+}

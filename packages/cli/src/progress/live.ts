@@ -1,0 +1,103 @@
+import type { BuildEvent, StepKey, StepSource } from '@snapstep/core';
+import { createLogUpdate } from 'log-update';
+import type { Failure } from '../failure.ts';
+import { formatDuration } from './format.ts';
+import { cut, paint, renderFrame } from './live-frame.ts';
+import type { Progress } from './progress.ts';
+import { describeStep, labelOf, type StepTable, stepTable } from './steps.ts';
+
+const REDRAW_MS = 100;
+
+/** A view that is drawn again and again at the end of the terminal; what has ended scrolls up out of it. */
+export function liveProgress(): Progress {
+  const steps = stepTable();
+  const counts = new Map<string, number>();
+  const tails = new Map<StepKey, readonly string[]>();
+  const screen = liveScreen(() => ({ running: [...steps.running.values()], summary: summaryOf(counts) }));
+  return {
+    event: async (event) => show(event, { steps, counts, tails, screen }),
+    announce: (text) => screen.persist(text),
+    async fail({ message }: Failure) {
+      screen.end();
+      process.stderr.write(`${paint('red', 'snapstep:')} ${message}\n`);
+    },
+    tailOf: (key) => tails.get(key) ?? [],
+    [Symbol.asyncDispose]: async () => screen.end(),
+  };
+}
+
+interface State {
+  readonly steps: StepTable;
+  readonly counts: Map<string, number>;
+  readonly tails: Map<StepKey, readonly string[]>;
+  readonly screen: Screen;
+}
+
+function show(event: BuildEvent, { steps, counts, tails, screen }: State): void {
+  if (event.type === 'note') screen.persist(event.text);
+  else if (event.type === 'stage-started') steps.stage(event);
+  else if (event.type === 'step-started') steps.start(event);
+  else if (event.type === 'step-output') steps.output(event);
+  else {
+    const shown = steps.end(event);
+    if (event.type === 'step-done') count(counts, event.source);
+    if (shown === undefined) return;
+    if (event.type === 'step-failed') tails.set(event.key, shown.step.tail);
+    screen.persist(`${labelOf(shown.step)}  ${endMark(event)}  ${describeStep(shown.step)}`);
+  }
+}
+
+function endMark(event: Extract<BuildEvent, { type: 'step-done' | 'step-failed' }>): string {
+  if (event.type === 'step-failed') {
+    return event.error.type === 'cancelled' ? 'cancelled' : paint('red', 'failed');
+  }
+  if (event.source === 'cache') return paint('green', 'cached');
+  const joined = event.source === 'joined' ? 'joined ' : '';
+  return paint('green', `${joined}${formatDuration(event.milliseconds)}`);
+}
+
+function count(counts: Map<string, number>, source: StepSource): void {
+  const name = source === 'cache' ? 'cached' : source;
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+function summaryOf(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([name, number]) => `${number} ${name}`).join(', ');
+}
+
+interface Screen {
+  /** Writes a line that stays, above what is drawn again. */
+  persist(line: string): void;
+  /** Takes the view away. Nothing is drawn afterwards. */
+  end(): void;
+}
+
+function liveScreen(
+  content: () => Pick<Parameters<typeof renderFrame>[1], 'summary'> & {
+    running: Parameters<typeof renderFrame>[0];
+  },
+): Screen {
+  const startedAt = Date.now();
+  const draw = createLogUpdate(process.stderr);
+  const size = () => ({ columns: process.stderr.columns ?? 80, rows: process.stderr.rows ?? 24 });
+  const redraw = (): void => {
+    const now = Date.now();
+    const { running, summary } = content();
+    const total = [formatDuration(now - startedAt), summary].filter(Boolean).join('  ');
+    draw(renderFrame(running, { ...size(), now, summary: total }));
+  };
+  let timer: NodeJS.Timeout | undefined = setInterval(redraw, REDRAW_MS);
+  return {
+    persist(line) {
+      draw.persist(cut(line, size().columns));
+      if (timer) redraw();
+    },
+    end() {
+      if (timer === undefined) return;
+      clearInterval(timer);
+      timer = undefined;
+      draw.clear();
+      draw.done();
+    },
+  };
+}

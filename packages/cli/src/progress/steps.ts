@@ -1,0 +1,90 @@
+import { type BuildEvent, type StepKey, type StepOp, titleOf } from '@snapstep/core';
+import { type LineSplitter, lineSplitter } from './line-splitter.ts';
+import { sanitizeLine } from './sanitize.ts';
+
+const TAIL = 20;
+
+/** A step of the build that is shown, from its start to its end. */
+export interface ShownStep {
+  readonly key: StepKey;
+  readonly stage: string;
+  readonly number: number;
+  /** How many steps the stage has. */
+  readonly total: number;
+  readonly op: StepOp;
+  readonly startedAt: number;
+  readonly splitter: LineSplitter;
+  /** The newest lines of its log, fit to be shown. */
+  readonly tail: string[];
+}
+
+/** Keeps the steps of one build that have not ended, as its events tell. */
+export interface StepTable {
+  /** Every step that has started and not ended, in the order of their starts. */
+  readonly running: ReadonlyMap<string, ShownStep>;
+  start(event: Extract<BuildEvent, { type: 'step-started' }>): ShownStep;
+  /** @returns The lines that are complete now, fit to be shown. */
+  output(
+    event: Extract<BuildEvent, { type: 'step-output' }>,
+  ): { step: ShownStep; lines: string[] } | undefined;
+  /** @returns The step, and what it printed after its last newline. */
+  end(event: { stage: string; key: StepKey }): { step: ShownStep; lines: string[] } | undefined;
+  stage(event: Extract<BuildEvent, { type: 'stage-started' }>): void;
+}
+
+export function stepTable(): StepTable {
+  const running = new Map<string, ShownStep>();
+  const totals = new Map<string, number>();
+  return {
+    running,
+    stage: (event) => void totals.set(event.stage, event.steps),
+    start(event) {
+      const total = totals.get(event.stage) ?? event.number;
+      const { key, stage, number, op } = event;
+      const step = {
+        key,
+        stage,
+        number,
+        total,
+        op,
+        startedAt: Date.now(),
+        splitter: lineSplitter(),
+        tail: [],
+      };
+      running.set(idOf(event), step);
+      return step;
+    },
+    output(event) {
+      const step = running.get(idOf(event));
+      return step && { step, lines: remember(step, step.splitter.push(event.chunk)) };
+    },
+    end(event) {
+      const step = running.get(idOf(event));
+      running.delete(idOf(event));
+      const rest = step?.splitter.rest();
+      return step && { step, lines: remember(step, rest ? [rest] : []) };
+    },
+  };
+}
+
+/** Such as `build 3/6`. */
+export function labelOf(step: ShownStep): string {
+  return `${step.stage} ${step.number}/${step.total}`;
+}
+
+/** One line that says what the step does. */
+export function describeStep(step: ShownStep): string {
+  return sanitizeLine(titleOf(step.op));
+}
+
+function remember(step: ShownStep, raw: readonly string[]): string[] {
+  const lines = raw.map(sanitizeLine);
+  step.tail.push(...lines.slice(-TAIL));
+  step.tail.splice(0, step.tail.length - TAIL);
+  return lines;
+}
+
+/** Two stages may share a step, and both show it. */
+function idOf(event: { readonly stage: string; readonly key: StepKey }): string {
+  return `${event.stage}\n${event.key}`;
+}

@@ -1,0 +1,23 @@
+import { CommanderError } from 'commander';
+import { bugFailure, reportFailure } from './action.ts';
+import { EXIT } from './failure.ts';
+import { createProgram } from './program.ts';
+
+/**
+ * Runs a command line, such as `['build', '-f', 'build.spec']`, in this process: it writes to the process's
+ * standard output and error, listens for its signals, and sets its exit code.
+ */
+export async function run(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has said already what is wrong. Help that was asked for is no error.
+      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      return;
+    }
+    const failure = bugFailure(error);
+    process.exitCode = failure.exitCode;
+    await reportFailure(failure);
+  }
+}
