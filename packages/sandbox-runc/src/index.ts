@@ -1,1 +1,1 @@
-export {};
+export { openRuncSandbox, type RuncSandboxOptions } from './open.ts';

@@ -1,0 +1,13 @@
+import { type Cancelled, type CommandFailed, type Result, runCommand } from '@snapstep/core/backend';
+
+type Ran = Promise<Result<string, CommandFailed | Cancelled>>;
+
+/** Mounts a fresh tmpfs that only root can enter. Set-user-id programs and device nodes mean nothing in it. */
+export function mountTmpfs(target: string): Ran {
+  return runCommand('mount', ['-t', 'tmpfs', '-o', 'mode=0700,nosuid,nodev', 'snapstep', target]);
+}
+
+/** Takes a mount and those below it away at once; the kernel lets go of it when its last user does. */
+export function detach(target: string): Ran {
+  return runCommand('umount', ['--lazy', '--recursive', '--', target]);
+}

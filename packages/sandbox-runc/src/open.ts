@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  err,
+  failed,
+  type HostPath,
+  lockDirectory,
+  type OwnerLock,
+  ok,
+  type Result,
+  type Sandbox,
+  type SandboxError,
+} from '@snapstep/core/backend';
+import { grantableCapabilities } from './capabilities.ts';
+import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
+import { makeParent, removeParent } from './cgroups.ts';
+import { TEARDOWN_MS } from './container.ts';
+import { maskedPaths } from './masked-paths.ts';
+import { detach, mountTmpfs } from './mount.ts';
+import { readMountTable } from './mount-table.ts';
+import type { ContainerDefaults } from './oci-config.ts';
+import { OutputPipes } from './output-pipe.ts';
+import { containerRlimits } from './resource-ceilings.ts';
+import type { Workshop } from './run-step.ts';
+import { RuncSandbox } from './runc-sandbox.ts';
+import { canFakeSuccess, findRuntime } from './runtime.ts';
+import { seccompProfile } from './seccomp.ts';
+
+export interface RuncSandboxOptions {
+  /** For what running containers need. One process at a time owns it. It is made if it does not exist. */
+  readonly stateDir: HostPath;
+  /** A runc or crun, by name or path. Default: crun where it is installed, else runc. */
+  readonly runtime?: string;
+  /**
+   * Lets `sync`, `fsync` and their like succeed without waiting for a disk. Installing packages becomes several
+   * times faster, and nothing is lost: a step that a crash interrupts is run again from its start.
+   */
+  readonly fastSync?: boolean;
+  /** Keeps commands from gaining privileges, as `sudo` and `su` do. Default: false, since builds use them. */
+  readonly noNewPrivileges?: boolean;
+}
+
+/**
+ * Opens a sandbox that runs every command in a container of its own.
+ *
+ * Needs root, and cgroups that it may write to. What a dead owner of `stateDir` has left running is killed first.
+ */
+export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
+  if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
+  await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
+  const stateDir = (await realpath(options.stateDir)) as HostPath;
+  const lock = lockDirectory(stateDir);
+  if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
+  const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {
+    await lock.value[Symbol.asyncDispose]();
+    throw error;
+  });
+  if (workshop.isErr()) {
+    await lock.value[Symbol.asyncDispose]();
+    return err(workshop.error);
+  }
+  return ok(new RuncSandbox(workshop.value, () => close(workshop.value, lock.value)));
+}
+
+const HOSTS = '127.0.0.1\tlocalhost builder\n::1\tlocalhost ip6-localhost ip6-loopback builder\n';
+
+async function setUp(
+  stateDir: HostPath,
+  options: RuncSandboxOptions,
+): Promise<Result<Workshop, SandboxError>> {
+  const runtime = await findRuntime(options.runtime);
+  if (runtime.isErr()) return err(runtime.error);
+  const fastSync = options.fastSync ?? false;
+  if (fastSync && !canFakeSuccess(runtime.value)) {
+    return err(failed(`fastSync needs runc 1.0.0-rc92 or newer, and this is ${runtime.value.version}`));
+  }
+  const parent = `snapstep-${await identity(stateDir)}`;
+  const layout = await probeCgroups(`${parent}-probe`);
+  if (layout.isErr()) return err(layout.error);
+  const runDir = join(stateDir, 'run');
+  const cleared = await clear(layout.value, parent, runDir);
+  if (cleared.isErr()) return err(cleared.error);
+  const made = await makeRunDir(runDir);
+  if (made.isErr()) return err(made.error);
+  const ownCgroups = runtime.value.kind === 'crun' && layout.value.version === 1;
+  await makeParent(layout.value, parent, ownCgroups);
+  const defaults = await containerDefaults({ fastSync, noNewPrivileges: options.noNewPrivileges ?? false });
+  return ok({
+    ...{ runtime: runtime.value, layout: layout.value, ownCgroups, defaults, parent, runDir },
+    hosts: join(runDir, 'hosts'),
+    resolvConf: await realpath('/etc/resolv.conf').catch(() => undefined),
+    pipes: new OutputPipes(runDir),
+  });
+}
+
+/** Not made from the path: two machines, or containers, that share cgroups may use the same one. */
+async function identity(stateDir: string): Promise<string> {
+  const file = join(stateDir, 'identity');
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (/^[0-9a-f]{12}\n$/.test(known)) return known.trim();
+  const made = randomBytes(6).toString('hex');
+  await writeFile(file, `${made}\n`);
+  return made;
+}
+
+/** Ends and removes what a dead owner has left. */
+async function clear(
+  layout: CgroupLayout,
+  parent: string,
+  runDir: string,
+): Promise<Result<void, SandboxError>> {
+  if (!(await removeParent(layout, parent, performance.now() + TEARDOWN_MS))) {
+    const message = `containers of an earlier process cannot be ended: see the cgroups named ${parent}`;
+    return err({ type: 'stuck', message, needsReboot: true });
+  }
+  for (let round = 0; round < 10; round += 1) {
+    if (!(await isMountPoint(runDir))) return ok();
+    const detached = await detach(runDir);
+    if (detached.isErr()) return err(detached.error);
+  }
+  return err(failed(`${runDir} stays mounted`));
+}
+
+async function isMountPoint(path: string): Promise<boolean> {
+  const mounts = await readMountTable();
+  return mounts.some(({ target }) => target === path || target.startsWith(`${path}/`));
+}
+
+async function makeRunDir(runDir: string): Promise<Result<void, SandboxError>> {
+  await mkdir(runDir, { recursive: true });
+  const mounted = await mountTmpfs(runDir);
+  if (mounted.isErr()) return err(mounted.error);
+  await mkdir(join(runDir, 'bundles'));
+  await mkdir(join(runDir, 'runtime'), { mode: 0o700 });
+  await writeFile(join(runDir, 'hosts'), HOSTS, { mode: 0o644 });
+  return ok();
+}
+
+async function containerDefaults(options: {
+  readonly fastSync: boolean;
+  readonly noNewPrivileges: boolean;
+}): Promise<ContainerDefaults> {
+  return {
+    capabilities: await grantableCapabilities(),
+    rlimits: await containerRlimits(),
+    seccomp: seccompProfile({ arch: process.arch, fastSync: options.fastSync }),
+    noNewPrivileges: options.noNewPrivileges,
+    cgroupNamespace: existsSync('/proc/self/ns/cgroup'),
+    maskedPaths: maskedPaths(),
+  };
+}
+
+async function close({ layout, parent, runDir }: Workshop, lock: OwnerLock): Promise<void> {
+  await clear(layout, parent, runDir);
+  await lock[Symbol.asyncDispose]();
+}

@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  cancelled,
+  type Exit,
+  err,
+  failed,
+  ok,
+  type Result,
+  type RunRequest,
+  type SandboxError,
+} from '@snapstep/core/backend';
+import { supplementaryGroups } from './accounts.ts';
+import type { CgroupLayout } from './cgroup-layout.ts';
+import { type ContainerCgroups, makeCgroups } from './cgroups.ts';
+import { type ContainerEnd, runContainer, TEARDOWN_MS } from './container.ts';
+import { launcher } from './launcher.ts';
+import { prepareMounts } from './mounts.ts';
+import { type ContainerDefaults, ociConfig } from './oci-config.ts';
+import { inOneStream } from './one-stream.ts';
+import type { OutputPipe, OutputPipes } from './output-pipe.ts';
+import { Places } from './places.ts';
+import { stringifyConfig } from './resource-ceilings.ts';
+import { type Runtime, runArguments } from './runtime.ts';
+import { commandNotStarted, runtimeFailure } from './runtime-log.ts';
+import { writeSecrets } from './secrets.ts';
+import { mountWorld, type World } from './world.ts';
+
+/** What the steps of one open sandbox share. */
+export interface Workshop {
+  readonly runtime: Runtime;
+  readonly layout: CgroupLayout;
+  /** Whether containers' cgroups are set up here: crun 1.8 has no way to keep them for us to read. */
+  readonly ownCgroups: boolean;
+  readonly defaults: ContainerDefaults;
+  /** The cgroup, and the prefix of every container's name, that are this sandbox's alone. */
+  readonly parent: string;
+  /** A tmpfs that lives as long as the sandbox. */
+  readonly runDir: string;
+  readonly hosts: string;
+  readonly resolvConf: string | undefined;
+  readonly pipes: OutputPipes;
+}
+
+/** Runs one command to its end, and takes everything away again that was needed for it. */
+export async function runStep(workshop: Workshop, request: RunRequest): Promise<Result<Exit, SandboxError>> {
+  if (request.signal.aborted) return err(cancelled(request.signal));
+  const world = await mountWorld(request);
+  if (world.isErr()) return err(world.error);
+  await using mounted = world.value;
+  if (request.signal.aborted) return err(cancelled(request.signal));
+  await using attempt = new Attempt(workshop, mounted);
+  const exit = await attempt.run(request);
+  const left = await attempt.tearDown();
+  return left === undefined ? exit : err({ type: 'stuck', message: left, needsReboot: false });
+}
+
+/** One container, from its first file to its last. */
+class Attempt implements AsyncDisposable {
+  readonly #workshop: Workshop;
+  readonly #world: World;
+  readonly #id: string = randomBytes(6).toString('hex');
+  readonly #bundle: string;
+  readonly #places: Places;
+  #cgroups: ContainerCgroups | undefined;
+  #survivors: readonly number[] = [];
+  #isDown = false;
+
+  constructor(workshop: Workshop, world: World) {
+    this.#workshop = workshop;
+    this.#world = world;
+    this.#bundle = join(workshop.runDir, 'bundles', this.#id);
+    this.#places = new Places(world.rootfs);
+  }
+
+  async run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
+    const { layout, ownCgroups, parent } = this.#workshop;
+    await mkdir(this.#bundle, { mode: 0o700 });
+    this.#cgroups = await makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
+    const configured = await this.#configure(request, this.#cgroups);
+    if (configured.isErr()) return err(configured.error);
+    const pipe = await this.#workshop.pipes.open();
+    if (pipe.isErr()) return err(pipe.error);
+    await using output = pipe.value;
+    await using stdin = await this.#emptyFile();
+    const end = await this.#start(request, { cgroups: this.#cgroups, output, stdin });
+    this.#survivors = end.survivors;
+    return this.#judge(request, this.#cgroups, end);
+  }
+
+  /** @returns What could not be removed, as a sentence. */
+  async tearDown(): Promise<string | undefined> {
+    this.#isDown = true;
+    if (this.#survivors.length > 0) return `processes ${this.#survivors.join(', ')} do not end`;
+    const [isGone] = await Promise.all([
+      this.#cgroups?.remove(performance.now() + TEARDOWN_MS) ?? true,
+      rm(this.#bundle, { recursive: true, force: true }),
+      rm(join(this.#runtimeRoot, this.#name), { recursive: true, force: true }),
+      this.#places.remove(),
+    ]);
+    return isGone ? undefined : `the cgroups ${this.#workshop.parent}/${this.#id} cannot be removed`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isDown) await this.tearDown();
+  }
+
+  get #name(): string {
+    return `${this.#workshop.parent}-${this.#id}`;
+  }
+
+  get #runtimeRoot(): string {
+    return join(this.#workshop.runDir, 'runtime');
+  }
+
+  get #log(): string {
+    return join(this.#bundle, 'log.json');
+  }
+
+  async #configure(request: RunRequest, cgroups: ContainerCgroups): Promise<Result<void, SandboxError>> {
+    const { rootfs, caches } = this.#world;
+    const { hosts, resolvConf, defaults } = this.#workshop;
+    const secrets =
+      request.secrets.length === 0
+        ? []
+        : await writeSecrets(join(this.#bundle, 'secrets'), request.secrets, request.user);
+    const files = { hosts, secrets, ...(request.network === 'host' && resolvConf && { resolvConf }) };
+    const groups = await supplementaryGroups(rootfs, request.user);
+    if (groups.isErr()) return err(groups.error);
+    const argv = await inOneStream(this.#workshop.runtime, rootfs, request);
+    if (argv.isErr()) return err(argv.error);
+    const prepared = await prepareMounts(this.#places, { ...request, caches }, files);
+    if (prepared.isErr()) return err(prepared.error);
+    const config = ociConfig(defaults, {
+      ...{ rootfs, argv: argv.value, env: request.env, user: request.user, network: request.network },
+      ...{ groups: groups.value, ...prepared.value },
+      ...(cgroups.forRuntime && { cgroup: cgroups.forRuntime }),
+    });
+    await writeFile(join(this.#bundle, 'config.json'), stringifyConfig(config), { mode: 0o600 });
+    return ok();
+  }
+
+  /** Not /dev/null, whose mode a command that runs as root could change for the whole host through its descriptor. */
+  async #emptyFile(): Promise<FileHandle> {
+    const path = join(this.#bundle, 'stdin');
+    await writeFile(path, '', { mode: 0o400 });
+    return open(path, 'r');
+  }
+
+  #start(
+    request: RunRequest,
+    with_: {
+      readonly cgroups: ContainerCgroups;
+      readonly output: OutputPipe;
+      readonly stdin: FileHandle;
+    },
+  ): Promise<ContainerEnd> {
+    const { runtime, layout, ownCgroups } = this.#workshop;
+    const run = { root: this.#runtimeRoot, log: this.#log, bundle: this.#bundle, id: this.#name };
+    return runContainer({
+      command: launcher(layout, {
+        log: this.#log,
+        join: with_.cgroups.join,
+        hide: runtime.kind === 'crun',
+        command: runArguments(runtime, { ...run, ownCgroups }),
+      }),
+      cgroups: with_.cgroups,
+      pipe: with_.output,
+      stdin: request.stdin ?? with_.stdin,
+      output: request.output,
+      limits: request.limits,
+      signal: request.signal,
+    });
+  }
+
+  async #judge(
+    request: RunRequest,
+    cgroups: ContainerCgroups,
+    end: ContainerEnd,
+  ): Promise<Result<Exit, SandboxError>> {
+    const { limits } = request;
+    if (end.stopped?.why === 'cancelled') return err(cancelled(request.signal));
+    if (end.stopped?.why === 'output') throw end.stopped.error;
+    if (end.stopped?.why === 'limit') return ok({ type: 'limit-exceeded', limit: end.stopped.limit });
+    if (limits.memoryBytes !== undefined && (await cgroups.wasOutOfMemory())) {
+      return ok({ type: 'limit-exceeded', limit: 'memoryBytes' });
+    }
+    if (end.code === 0) return ok({ type: 'exited', code: 0 });
+    if (limits.pids !== undefined && (await cgroups.wasOutOfPids())) {
+      return ok({ type: 'limit-exceeded', limit: 'pids' });
+    }
+    const { program } = this.#workshop.runtime;
+    if (end.startError)
+      return err(failed(`cannot start ${program}: ${end.startError.message}`, end.startError));
+    if (end.killedBy) return err(failed(`${program} was killed by ${end.killedBy} from outside`));
+    return this.#judgeFailure(request, end.code ?? 0);
+  }
+
+  async #judgeFailure(request: RunRequest, code: number): Promise<Result<Exit, SandboxError>> {
+    const failure = await runtimeFailure(this.#log);
+    if (failure === undefined) return ok({ type: 'exited', code });
+    const shellCode = commandNotStarted(failure);
+    if (shellCode === undefined) return err(failed(`${this.#workshop.runtime.program}: ${failure}`));
+    const reason = shellCode === 127 ? 'command not found' : 'cannot be executed';
+    await request.output.write(`${request.argv[0]}: ${reason}\n`);
+    return ok({ type: 'exited', code: shellCode });
+  }
+}

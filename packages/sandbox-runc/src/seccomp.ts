@@ -1,0 +1,116 @@
+import { ALLOWED, DISK_SYNC, REFUSED } from './seccomp-syscalls.ts';
+
+/** The `linux.seccomp` of an OCI config, as far as we use it. */
+export interface SeccompProfile {
+  readonly defaultAction: 'SCMP_ACT_ERRNO';
+  readonly defaultErrnoRet: number;
+  readonly architectures: readonly string[];
+  readonly syscalls: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
+  readonly errnoRet?: number;
+  readonly args?: readonly {
+    readonly index: number;
+    readonly value: number;
+    readonly valueTwo?: number;
+    readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_GT' | 'SCMP_CMP_MASKED_EQ';
+  }[];
+}
+
+const EPERM = 1;
+const ENOSYS = 38;
+const EAFNOSUPPORT = 97;
+
+/** What else runs on a kernel of each `process.arch`: 32-bit programs of the same family. */
+const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
+  x64: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
+  arm64: ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'],
+  arm: ['SCMP_ARCH_ARM'],
+  riscv64: ['SCMP_ARCH_RISCV64'],
+  ppc64: ['SCMP_ARCH_PPC64LE'],
+  s390x: ['SCMP_ARCH_S390X', 'SCMP_ARCH_S390'],
+};
+
+/** Every namespace flag of `clone` that a build does not get: NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEWNET. */
+const NAMESPACE_FLAGS = [0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000];
+
+/** Address families that have let a container out: AF_ALG and AF_VSOCK. */
+const CLOSED_FAMILIES = [38, 40];
+
+/**
+ * A profile that allows what is known to be harmless. A system call that it does not know does not exist (ENOSYS):
+ * a C library falls back from `clone3` or the newest call then, which it does not where it reads EPERM.
+ *
+ * @param arch - The host's, in Node's words.
+ */
+export function seccompProfile(options: {
+  readonly arch: string;
+  /** Makes calls that wait for the disk succeed without doing anything. */
+  readonly fastSync: boolean;
+}): SeccompProfile {
+  return {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: ENOSYS,
+    architectures: ARCHITECTURES[options.arch] ?? [],
+    syscalls: [
+      allow(options.fastSync ? ALLOWED : [...ALLOWED, ...DISK_SYNC]),
+      ...(options.fastSync ? [refuse(DISK_SYNC, 0)] : []),
+      refuse(REFUSED, EPERM),
+      ...cloneRules(options.arch),
+      ...socketRules(),
+      ...personalityRules(),
+    ],
+  };
+}
+
+/** `clone3` keeps its flags in memory where no filter sees them, so it stays unknown. */
+function cloneRules(arch: string): SeccompRule[] {
+  const index = arch === 's390x' ? 1 : 0;
+  const all = NAMESPACE_FLAGS.reduce((mask, flag) => mask + flag, 0);
+  return [
+    { ...allow(['clone']), args: [{ index, op: 'SCMP_CMP_MASKED_EQ', value: all, valueTwo: 0 }] },
+    ...NAMESPACE_FLAGS.map(
+      (flag): SeccompRule => ({
+        ...refuse(['clone'], EPERM),
+        args: [{ index, op: 'SCMP_CMP_MASKED_EQ', value: flag, valueTwo: flag }],
+      }),
+    ),
+  ];
+}
+
+function socketRules(): SeccompRule[] {
+  return [
+    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_LT', value: 38 }] },
+    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_EQ', value: 39 }] },
+    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_GT', value: 40 }] },
+    ...CLOSED_FAMILIES.map(
+      (family): SeccompRule => ({
+        ...refuse(['socket'], EAFNOSUPPORT),
+        args: [{ index: 0, op: 'SCMP_CMP_EQ', value: family }],
+      }),
+    ),
+  ];
+}
+
+/** Reading it, PER_LINUX and PER_LINUX32, UNAME26, and no address randomisation, which debuggers and emacs ask for. */
+function personalityRules(): SeccompRule[] {
+  const free = 0x8 + 0x20000 + 0x40000;
+  return [
+    {
+      ...allow(['personality']),
+      args: [{ index: 0, op: 'SCMP_CMP_MASKED_EQ', value: 0xffffffff - free, valueTwo: 0 }],
+    },
+    { ...allow(['personality']), args: [{ index: 0, op: 'SCMP_CMP_EQ', value: 0xffffffff }] },
+  ];
+}
+
+function allow(names: readonly string[]): SeccompRule {
+  return { names, action: 'SCMP_ACT_ALLOW' };
+}
+
+function refuse(names: readonly string[], errnoRet: number): SeccompRule {
+  return { names, action: 'SCMP_ACT_ERRNO', errnoRet };
+}
