@@ -1,0 +1,81 @@
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  err,
+  type HostPath,
+  type OwnerLock,
+  ok,
+  type Result,
+  type Store,
+  type StoreError,
+  toHostPath,
+} from '@snapstep/core/backend';
+import { type CopyMethod, chooseCopyMethod, copyTree } from './copy-method.ts';
+import { Layout } from './layout.ts';
+import { checkRsync } from './rsync.ts';
+import { RsyncStore } from './rsync-store.ts';
+import { openStoreDirectory } from './store-directory.ts';
+import { attempt } from './store-failure.ts';
+
+export interface RsyncStoreOptions {
+  /** A directory of the store's own. All of it must be one file system. */
+  readonly path: HostPath;
+  /** How snapshots are copied; see {@link CopyMethod}. Default: `auto`, the fastest that works there. */
+  readonly method?: CopyMethod | 'auto';
+  /**
+   * Whether a directory that is missing or empty becomes a new store. Default: true. Set it to false where
+   * the store is known to exist: an empty directory is then the sign of a disk that is not mounted, and
+   * opening fails before the disk below is filled.
+   */
+  readonly create?: boolean;
+  /**
+   * Whether a file that a step left exactly as it was (content, owner, mode, times, attributes) is kept once
+   * for the parent and the child, as two names of one file. Saves space where nothing can be shared by
+   * reflinks, and costs the reading of both snapshots at each commit. Needs rsync. Default: false.
+   */
+  readonly linkIdentical?: boolean;
+}
+
+/**
+ * Opens a store that keeps each snapshot as a directory, and works on every disk.
+ *
+ * Saved snapshots are ordinary files: whoever reads one must not write to it. A writable copy never shares
+ * a file with a saved snapshot (blocks it may share: those the kernel separates at the first write).
+ * A path inside a volume can be about 3,900 bytes long; the programs that copy name files by whole paths.
+ *
+ * @returns `busy` if another process has it open; `failed` if the directory is not a store and not empty.
+ */
+export async function openRsyncStore(options: RsyncStoreOptions): Promise<Result<Store, StoreError>> {
+  const lock = await openStoreDirectory({
+    path: options.path,
+    kind: 'rsync',
+    create: options.create ?? true,
+  });
+  if (lock.isErr()) return err(lock.error);
+  const store = await start(options, lock.value);
+  if (store.isErr()) await lock.value[Symbol.asyncDispose]();
+  return store;
+}
+
+async function start(options: RsyncStoreOptions, lock: OwnerLock): Promise<Result<Store, StoreError>> {
+  const path = await attempt(realpath(options.path));
+  if (path.isErr()) return err(path.error);
+  const layout = new Layout(toHostPath(path.value));
+  const started = await layout.start();
+  if (started.isErr()) return err(started.error);
+  const method = await probe(options, layout);
+  if (method.isErr()) return err(method.error);
+  const linking = options.linkIdentical ? await checkRsync() : ok();
+  if (linking.isErr()) return err(linking.error);
+  const copy = copyTree[method.value];
+  return ok(new RsyncStore({ layout, lock, copy, linkIdentical: options.linkIdentical ?? false }));
+}
+
+async function probe(options: RsyncStoreOptions, layout: Layout): Promise<Result<CopyMethod, StoreError>> {
+  const directory = join(layout.session, 'probe');
+  const made = await attempt(mkdir(directory));
+  if (made.isErr()) return err(made.error);
+  const method = await chooseCopyMethod(options.method ?? 'auto', directory);
+  const removed = await layout.discard(directory);
+  return removed.isErr() ? err(removed.error) : method;
+}
