@@ -1,1 +1,3 @@
-export {};
+export type { StorePlace } from './store/scene.ts';
+export { type StoreSuiteOptions, type StoreTopic, storeSuite } from './store/store-suite.ts';
+export type { TestFunctions } from './test-functions.ts';

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { chmod, link, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../../backend/command.ts';
+import { expectOk, key, type Scene, type StoreTest } from './scene.ts';
+
+/** What any user can put into a file system survives a save and two copies (V8). */
+export function contentTests(test: StoreTest): void {
+  test('keeps modes, with setuid, setgid and sticky bits', (scene) =>
+    survives(scene, async (path) => {
+      for (const mode of [0o4755, 0o2755, 0o1777, 0o000, 0o444]) {
+        await writeFile(join(path, `f${mode.toString(8)}`), '');
+        await chmod(join(path, `f${mode.toString(8)}`), mode);
+      }
+      await mkdir(join(path, 'tmp'));
+      await chmod(join(path, 'tmp'), 0o1777);
+    }));
+  test('keeps the mode of the volume itself', (scene) => survives(scene, (path) => chmod(path, 0o750)));
+  test('keeps symbolic links as they are: absolute, dangling, circular', (scene) =>
+    survives(scene, async (path) => {
+      await symlink('/etc/passwd', join(path, 'absolute'));
+      await symlink('nowhere/at/all', join(path, 'dangling'));
+      await symlink('circle', join(path, 'circle'));
+      await symlink('../../../..', join(path, 'up'));
+    }));
+  test('keeps times to the nanosecond, of files, directories and links', (scene) =>
+    survives(scene, async (path) => {
+      await mkdir(join(path, 'dir'));
+      await writeFile(join(path, 'dir/file'), '');
+      await symlink('file', join(path, 'dir/link'));
+      for (const name of ['dir/file', 'dir/link', 'dir'])
+        await setTime(join(path, name), '1234567890.123456789');
+      await writeFile(join(path, 'old'), '');
+      await setTime(join(path, 'old'), '-1.5');
+    }));
+  test('keeps names that are one file, and only those', (scene) =>
+    survives(scene, async (path) => {
+      await mkdir(join(path, 'dir'));
+      await writeFile(join(path, 'one'), 'same');
+      await writeFile(join(path, 'apart'), 'same');
+      await link(join(path, 'one'), join(path, 'dir/two'));
+      await link(join(path, 'one'), join(path, 'three'));
+    }));
+  test('keeps a named pipe', (scene) =>
+    survives(scene, (path) => expectOk(runCommand('mkfifo', ['-m', '640', join(path, 'pipe')]))));
+  test('keeps holes as holes', async (scene) => {
+    await scene.save(key(1), makeSparseFile);
+    await scene.save(key(2), async () => {}, key(1));
+    for (const at of [key(1), key(2)]) await scene.look(at, checkSparseFile);
+  });
+  test('tells two files of one content apart after one of them was replaced', async (scene) => {
+    await scene.save(key(1), async (path) => {
+      await writeFile(join(path, 'a'), 'x');
+      await link(join(path, 'a'), join(path, 'b'));
+    });
+    await scene.save(key(2), (path) => expectOk(replaceByCopy(path)), key(1));
+    await scene.save(key(3), (path) => writeFile(join(path, 'a'), 'y'), key(2));
+    assert.equal(await scene.look(key(3), (path) => readFile(join(path, 'b'), 'utf8')), 'x');
+  });
+}
+
+/** Saves what `make` made, and checks that it is the same there, in a child and in a child of the child. */
+export async function survives(scene: Scene, make: (path: string) => Promise<unknown>): Promise<void> {
+  await scene.save(key(1), make);
+  const first = await scene.tree(key(1));
+  assert.ok(first.length > 0);
+  await scene.save(key(2), async () => {}, key(1));
+  assert.deepEqual(await scene.tree(key(2)), first);
+  await scene.reopen();
+  await scene.save(key(3), async () => {}, key(2));
+  assert.deepEqual(await scene.tree(key(3)), first);
+}
+
+function setTime(path: string, seconds: string): Promise<string> {
+  return expectOk(runCommand('touch', ['--no-dereference', `--date=@${seconds}`, path]));
+}
+
+/** The same content, mode, owner and times, but a file of its own. */
+function replaceByCopy(path: string): ReturnType<typeof runCommand> {
+  return runCommand('cp', ['-pT', '--remove-destination', join(path, 'a'), join(path, 'b')]);
+}
+
+const MIB = 1024 * 1024;
+
+async function makeSparseFile(path: string): Promise<void> {
+  await using file = await open(join(path, 'sparse'), 'w');
+  await file.write('start', 0);
+  await file.write('end', 64 * MIB);
+}
+
+async function checkSparseFile(path: string): Promise<void> {
+  const stats = await stat(join(path, 'sparse'));
+  assert.equal(stats.size, 64 * MIB + 3);
+  assert.ok(stats.blocks * 512 < MIB, `${stats.blocks} blocks are in use for 8 bytes`);
+  await using file = await open(join(path, 'sparse'));
+  const { buffer } = await file.read({ buffer: Buffer.alloc(3), position: 64 * MIB });
+  assert.equal(buffer.toString(), 'end');
+}

@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { survives } from './content.ts';
+import type { StoreTest } from './scene.ts';
+
+/** Names of every kind, and many of them. */
+export function nameTests(test: StoreTest): void {
+  test('keeps names with line ends, blanks, wildcards and leading dashes', (scene) =>
+    survives(scene, async (path) => {
+      for (const name of [
+        'new\nline',
+        ' blank ',
+        '*',
+        '-rf',
+        '--',
+        "it's",
+        '"',
+        '\\',
+        'tab\t',
+        '\x01',
+        '~',
+        '%41',
+      ]) {
+        await writeFile(join(path, name), name);
+      }
+    }));
+  test('keeps names that are not valid UTF-8', (scene) =>
+    survives(scene, async (path) => {
+      const names = [Buffer.from([0xff, 0xfe]), Buffer.from('caf\xe9', 'latin1'), Buffer.from('cafe\u0301')];
+      for (const name of names) await writeFile(Buffer.concat([Buffer.from(`${path}/`), name]), 'x');
+      await symlink(Buffer.from([0x80, 0x81]), join(path, 'link'));
+    }));
+  test('keeps names of 255 bytes', (scene) =>
+    survives(scene, async (path) => {
+      await mkdir(join(path, 'd'.repeat(255)));
+      await writeFile(join(path, 'd'.repeat(255), 'é'.repeat(127)), 'x');
+    }));
+  test('keeps paths of 3,000 bytes', (scene) =>
+    survives(scene, async (path) => {
+      const deep = join(path, ...Array.from({ length: 15 }, (_, level) => `${level}`.padEnd(199, 'x')));
+      await mkdir(deep, { recursive: true });
+      await writeFile(join(deep, 'f'), 'x');
+    }));
+  test('keeps 10,000 entries', (scene) =>
+    survives(scene, async (path) => {
+      for (let dir = 0; dir < 10; dir += 1) {
+        mkdirSync(join(path, `${dir}`));
+        for (let file = 0; file < 1000; file += 1) writeFileSync(join(path, `${dir}/${file}`), `${file}`);
+      }
+    }));
+  test('keeps a directory that has nothing in it', (scene) =>
+    survives(scene, (path) => mkdir(join(path, 'a/b/c'), { recursive: true })));
+}
