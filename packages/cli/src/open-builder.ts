@@ -1,5 +1,6 @@
-import { type Builder, err, ok, openBuilder, type Result, toHostPath } from '@snapstep/core';
-import { openOciFetcher } from '@snapstep/fetcher-oci';
+import { existsSync } from 'node:fs';
+import { type Builder, err, ok, openBuilder, type Result, type Sandbox, toHostPath } from '@snapstep/core';
+import { type OciFetcherOptions, openOciFetcher } from '@snapstep/fetcher-oci';
 import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { storeFailure } from './build-failure.ts';
 import type { Failure } from './failure.ts';
@@ -28,34 +29,46 @@ export async function openFromOptions(options: OpenOptions): Promise<Result<Open
 
 type Hold = (part: AsyncDisposable) => void;
 
-/** The store comes first: its lock keeps a second command from the containers of the first. */
 async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Builder, Failure>> {
   const location = options.store ?? defaultStore();
-  const directories = stateDirectories(location);
+  const { builder: stateDir, sandbox: sandboxDir, fetcher: fetcherDir } = stateDirectories(location);
+  // What a killed command left running must end before the store clears up. A new store wants an empty directory.
+  const early = existsSync(sandboxDir) ? await openSandbox(sandboxDir, options) : undefined;
+  if (early?.isErr()) return err(early.error);
+  if (early?.isOk()) hold(early.value);
   const store = await openStore(location);
   if (store.isErr()) return err(store.error);
   hold(store.value);
-  const sandbox = await openRuncSandbox({
-    stateDir: toHostPath(directories.sandbox),
-    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
-  });
-  if (sandbox.isErr()) return err(storeFailure(sandbox.error));
-  hold(sandbox.value);
-  const fetcher = await openOciFetcher({
-    stateDir: toHostPath(directories.fetcher),
-    ...(options.image === undefined ? {} : { images: options.image }),
-    ...(options.insecureRegistry === undefined ? {} : { insecureRegistries: options.insecureRegistry }),
-  });
+  const sandbox = early ?? (await openSandbox(sandboxDir, options));
+  if (sandbox.isErr()) return err(sandbox.error);
+  if (early === undefined) hold(sandbox.value);
+  const fetcher = await openOciFetcher({ stateDir: toHostPath(fetcherDir), ...fetcherOptions(options) });
   if (fetcher.isErr()) return err(storeFailure(fetcher.error));
   hold(fetcher.value);
   const builder = await openBuilder({
     store: store.value,
     sandbox: sandbox.value,
     fetcher: fetcher.value,
-    stateDir: toHostPath(directories.builder),
+    stateDir: toHostPath(stateDir),
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   });
   if (builder.isErr()) return err(storeFailure(builder.error));
   hold(builder.value);
   return ok(builder.value);
+}
+
+async function openSandbox(directory: string, options: OpenOptions): Promise<Result<Sandbox, Failure>> {
+  const sandbox = await openRuncSandbox({
+    stateDir: toHostPath(directory),
+    fastSync: options.fastSync ?? false,
+    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+  });
+  return sandbox.mapErr(storeFailure);
+}
+
+function fetcherOptions(options: OpenOptions): Omit<OciFetcherOptions, 'stateDir'> {
+  return {
+    ...(options.image === undefined ? {} : { images: options.image }),
+    ...(options.insecureRegistry === undefined ? {} : { insecureRegistries: options.insecureRegistry }),
+  };
 }

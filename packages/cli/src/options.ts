@@ -13,6 +13,7 @@ export interface ImageOptions extends StoreOptions {
   readonly image?: ReadonlyMap<string, string>;
   readonly insecureRegistry?: readonly string[];
   readonly runtime?: string;
+  readonly fastSync?: boolean;
 }
 
 /** What `build` and `plan` understand of a spec. */
@@ -51,6 +52,7 @@ export function imageOptions(): Option[] {
       values,
     ),
     new Option('--runtime <PROGRAM>', 'the OCI runtime (default: crun if it is there, else runc)'),
+    new Option('--fast-sync', 'let fsync and its like succeed without waiting for the disk'),
     ...storeOptions(),
   ];
 }

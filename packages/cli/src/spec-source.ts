@@ -39,6 +39,7 @@ const CONTEXT = 60;
 
 /** The line and a caret. Of a long line, only what is around the column. */
 function pointAt(line: string, column: number): string[] {
+  if (line.trim() === '') return [];
   const before = Buffer.from(line)
     .subarray(0, column - 1)
     .toString();
