@@ -1,1 +1,1 @@
-export {};
+export { type OciFetcher, type OciFetcherOptions, openOciFetcher } from './fetcher.ts';

@@ -1,0 +1,133 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  cancelled,
+  err,
+  type FetchError,
+  type Fetcher,
+  failed,
+  type HostPath,
+  type ImageRef,
+  ok,
+  type Result,
+  type StoreError,
+  toVolumeName,
+  type Volumes,
+} from '@snapstep/core/backend';
+import { archiveSource } from './archive-source.ts';
+import { layoutSource } from './layout-source.ts';
+import { parseReference } from './reference.ts';
+import { registrySource } from './registry-source.ts';
+import { rootfsSource } from './rootfs-source.ts';
+import { openScratch, type Scratch } from './scratch.ts';
+import type { RegistryAccess } from './skopeo.ts';
+import type { ImageSource, SourceContext } from './source.ts';
+import { openState, type State } from './state.ts';
+
+export interface OciFetcherOptions {
+  /** For temporary files and for what is remembered; made if it is missing. Fetchers may share it. */
+  readonly stateDir: HostPath;
+  /**
+   * What a spec's `(from NAME)` means here, such as `debian:12` → `rootfs:/srv/debian`, so that it can be built
+   * without a network. The meaning is a reference, and is not looked up again.
+   */
+  readonly images?: ReadonlyMap<string, string>;
+  /** A file with credentials. Default: where `skopeo login` and `docker login` keep them. */
+  readonly authFile?: HostPath;
+  /** A directory with `.crt` files of certificate authorities, and `.cert` and `.key` of ours. */
+  readonly certDir?: HostPath;
+  /** Registries that may speak plain HTTP or show an unknown certificate, such as `127.0.0.1:5000`. */
+  readonly insecureRegistries?: readonly string[];
+  /** For how long what a tag means is not asked again. Default: 5000. */
+  readonly tagTtlMilliseconds?: number;
+}
+
+/** Disposing it removes its temporary files. Pulls must have settled by then. */
+export interface OciFetcher extends Fetcher, AsyncDisposable {}
+
+/**
+ * Opens a fetcher of images in registries, OCI layouts, archives and root file systems.
+ *
+ * It needs root, and the programs skopeo and umoci for what is an OCI or Docker image. Names are those of
+ * {@link OciFetcherOptions.images}, else references: `debian:12` (Docker Hub), `HOST[:PORT]/NAME[:TAG]`,
+ * `docker://HOST[:PORT]/NAME[:TAG|@DIGEST]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`,
+ * `docker-archive:PATH[:NAME:TAG]`, `rootfs:PATH`.
+ */
+export async function openOciFetcher(options: OciFetcherOptions): Promise<Result<OciFetcher, StoreError>> {
+  try {
+    await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
+    const scratch = await openScratch(join(options.stateDir, 'tmp'));
+    return scratch.map((place) =>
+      makeFetcher(options, { scratch: place, state: openState(options.stateDir) }),
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return err(failed(`cannot use ${options.stateDir} for the state of the fetcher: ${reason}`, error));
+  }
+}
+
+function makeFetcher(
+  options: OciFetcherOptions,
+  { scratch, state }: { readonly scratch: Scratch; readonly state: State },
+): OciFetcher {
+  const shared = {
+    scratch,
+    state,
+    recentPins: new Map(),
+    tagTtlMilliseconds: options.tagTtlMilliseconds ?? 5000,
+    access: (registry: string) => registryAccess(registry, options),
+  };
+  const sourceOf = (image: ImageRef): Result<ImageSource, FetchError> =>
+    openSource(options.images?.get(image.name) ?? image.name, { ...shared, image });
+  return {
+    async pin(image, signal) {
+      if (signal.aborted) return err(cancelled(signal));
+      const source = sourceOf(image);
+      if (source.isErr()) return err(source.error);
+      const digest = await source.value.pin(signal);
+      return digest.map((found) => ({ name: image.name, platform: image.platform, digest: found }));
+    },
+    async unpack(image, into, io) {
+      if (io.signal.aborted) return err(cancelled(io.signal));
+      const source = sourceOf(image);
+      if (source.isErr()) return err(source.error);
+      const mounted = await mountRootfs(into);
+      if (mounted.isErr()) return err(mounted.error);
+      await using rootfs = mounted.value;
+      return await source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path });
+    },
+    async [Symbol.asyncDispose]() {
+      state[Symbol.dispose]();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function openSource(text: string, context: SourceContext): Result<ImageSource, FetchError> {
+  const parsed = parseReference(text);
+  if (parsed.isErr()) return err(parsed.error);
+  const reference = parsed.value;
+  if (reference.kind === 'docker') return ok(registrySource(reference, context));
+  if (reference.kind === 'oci') return ok(layoutSource(reference, context));
+  if (reference.kind === 'rootfs') return ok(rootfsSource(reference, context));
+  return ok(archiveSource(reference, context));
+}
+
+function registryAccess(registry: string, options: OciFetcherOptions): RegistryAccess {
+  const { authFile, certDir, insecureRegistries } = options;
+  return {
+    tlsVerify: !insecureRegistries?.includes(registry),
+    ...(authFile === undefined ? {} : { authFile }),
+    ...(certDir === undefined ? {} : { certDir }),
+  };
+}
+
+async function mountRootfs(
+  volumes: Volumes,
+): Promise<Result<AsyncDisposable & { readonly path: string }, FetchError>> {
+  const volume = volumes.get(toVolumeName('rootfs'));
+  if (volume === undefined)
+    return err(failed('an image is unpacked into a volume "rootfs", and there is none'));
+  const mounted = await volume.mount();
+  return mounted.mapErr((error) => (error.type === 'cancelled' ? error : failed(error.message, error)));
+}

@@ -1,0 +1,57 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LogSink } from '@snapstep/core/backend';
+
+/**
+ * Writes a line to the log for each layer that arrives in an OCI layout which another program fills.
+ *
+ * skopeo names a blob only once it is whole and verified, and prints nothing of the kind itself where its output
+ * is no terminal. Disposing it writes what was not seen yet and waits for the log.
+ */
+export async function watchLayers(layout: string, log: LogSink): Promise<AsyncDisposable> {
+  const blobs = join(layout, 'blobs', 'sha256');
+  await mkdir(blobs, { recursive: true });
+  const started = performance.now();
+  const seen = new Set<string>();
+  let writing: Promise<void> = Promise.resolve();
+  const report = (name: string | null): void => {
+    if (name === null || !/^[0-9a-f]{64}$/.test(name) || seen.has(name)) return;
+    seen.add(name);
+    const seconds = (performance.now() - started) / 1000;
+    writing = writing.then(() => reportLayer(join(blobs, name), { seconds, log }));
+  };
+  const watcher = tryWatch(blobs, report);
+  return {
+    async [Symbol.asyncDispose]() {
+      watcher?.close();
+      for (const name of await readdir(blobs).catch(() => [])) report(name);
+      await writing;
+    },
+  };
+}
+
+/** Progress is a comfort: where there are no more watches to be had, the lines come at the end. */
+function tryWatch(directory: string, report: (name: string | null) => void): FSWatcher | undefined {
+  try {
+    return watch(directory, (_, name) => report(name)).on('error', () => undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+async function reportLayer(path: string, { seconds, log }: { seconds: number; log: LogSink }): Promise<void> {
+  const opened = await open(path).catch(() => undefined);
+  if (opened === undefined) return;
+  await using file = opened;
+  const { size } = await file.stat();
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0);
+  const isJson = buffer[0] === '{'.charCodeAt(0);
+  if (!isJson)
+    await log.write(`  layer ${path.slice(-64, -52)} ${megabytes(size)} after ${seconds.toFixed(1)} s\n`);
+}
+
+/** Decimal megabytes, as registries count. */
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 1)} MB`;
+}

@@ -1,0 +1,102 @@
+import { isAbsolute, resolve } from 'node:path';
+import { err, type Failed, failed, ok, type Result } from '@snapstep/core/backend';
+
+/** Where an image comes from. Paths are absolute. */
+export type Reference =
+  | RegistryReference
+  | { readonly kind: 'oci'; readonly path: string; readonly tag?: string }
+  | ArchiveReference
+  | { readonly kind: 'rootfs'; readonly path: string };
+
+export interface RegistryReference {
+  readonly kind: 'docker';
+  /** Host and, where it is not 443, port; `docker.io` is Docker Hub. */
+  readonly registry: string;
+  readonly repository: string;
+  /** A tag, or `sha256:` and 64 hex digits. Where a reference has both, the digest decides. */
+  readonly version: string;
+}
+
+export interface ArchiveReference {
+  readonly kind: 'oci-archive' | 'docker-archive';
+  readonly path: string;
+  /** For a `docker-archive` the name in full, such as `debian:12`. */
+  readonly tag?: string;
+}
+
+const FORMS =
+  'Accepted are: NAME[:TAG] on Docker Hub, HOST[:PORT]/NAME[:TAG], docker://HOST[:PORT]/NAME[:TAG|@sha256:DIGEST], ' +
+  'oci:PATH[:TAG], oci-archive:PATH[:TAG], docker-archive:PATH[:NAME:TAG] and rootfs:PATH (a directory or a tarball)';
+
+/** Reads a reference. The failure lists the accepted forms, and never shows a password. */
+export function parseReference(text: string): Result<Reference, Failed> {
+  const [, kind, rest = ''] = /^(oci|oci-archive|docker-archive|rootfs):(.*)$/s.exec(text) ?? [];
+  const parsed =
+    kind === undefined
+      ? parseRegistry(text.replace(/^docker:\/\//, ''))
+      : parseLocal(kind as LocalKind, rest);
+  if (typeof parsed !== 'string') return ok(parsed);
+  return err(failed(`"${withoutUserinfo(text)}" is not an image reference: ${parsed}. ${FORMS}`));
+}
+
+/** A registry reference as skopeo writes it. */
+export function registryUrl(reference: RegistryReference): string {
+  return `docker://${reference.registry}/${reference.repository}${versionSuffix(reference.version)}`;
+}
+
+/** The text without the `user:password@` that a URL may have; what is logged or shown goes through here. */
+export function withoutUserinfo(text: string): string {
+  const [, scheme = '', body = '', digest = ''] = /^([a-z-]+:\/\/)?(.*?)(@sha256:[^@]*)?$/s.exec(text) ?? [];
+  return scheme + body.slice(body.lastIndexOf('@') + 1) + digest;
+}
+
+export function isDigest(text: string): boolean {
+  return /^sha256:[0-9a-f]{64}$/.test(text);
+}
+
+type LocalKind = Exclude<Reference['kind'], 'docker'>;
+
+function parseLocal(kind: LocalKind, rest: string): Reference | string {
+  if (kind === 'rootfs') return rest === '' ? 'it has no path' : { kind, path: resolve(rest) };
+  const colon = rest.indexOf(':');
+  const path = colon < 0 ? rest : rest.slice(0, colon);
+  const tag = colon < 0 ? undefined : rest.slice(colon + 1);
+  if (path === '') return 'it has no path';
+  if (tag === '') return 'it has a colon but no tag';
+  if (!isAbsolute(path) && resolve(path).includes(':')) return 'a path with a colon cannot be named';
+  return { kind, path: resolve(path), ...(tag === undefined ? {} : { tag }) };
+}
+
+const COMPONENT = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const REPOSITORY: RegExp = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
+
+/** The grammar of https://pkg.go.dev/github.com/distribution/reference, with Docker Hub's short names. */
+function parseRegistry(text: string): RegistryReference | string {
+  const [, name = '', tag = 'latest', digest] =
+    /^([^@]*?)(?::([\w][\w.-]{0,127}))?(?:@(.*))?$/s.exec(text) ?? [];
+  if (text.includes('://')) return 'this kind of URL is not known';
+  if (/@.*\//s.test(text) || (digest !== undefined && !isDigest(digest))) {
+    return 'after "@" comes sha256: and 64 hex digits; credentials belong in an auth file ("skopeo login")';
+  }
+  const { registry, repository } = splitRegistry(name);
+  if (!/^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]+)?$/i.test(registry)) return `"${registry}" is not a host`;
+  if (!REPOSITORY.test(repository) || repository.length > 255) {
+    return `"${repository}" is not a name (small letters, digits, ".", "_", "-" and "/")`;
+  }
+  return { kind: 'docker', registry, repository, version: digest ?? tag };
+}
+
+/** A first component with a dot or a colon, or `localhost`, is a host; all else is on Docker Hub. */
+function splitRegistry(name: string): { registry: string; repository: string } {
+  const slash = name.indexOf('/');
+  const first = name.slice(0, Math.max(slash, 0));
+  const isHost = /[.:]/.test(first) || first === 'localhost';
+  const registry = isHost && !/^(?:index\.)?docker\.io$/.test(first) ? first : 'docker.io';
+  const repository = isHost ? name.slice(slash + 1) : name;
+  const isOfficial = registry === 'docker.io' && !repository.includes('/');
+  return { registry, repository: isOfficial ? `library/${repository}` : repository };
+}
+
+function versionSuffix(version: string): string {
+  return isDigest(version) ? `@${version}` : `:${version}`;
+}
