@@ -53,7 +53,10 @@ class BuildRun implements Disposable {
     this.#request = request;
     const own = this.#abort.signal;
     this.#signal = request.signal ? AbortSignal.any([request.signal, own]) : own;
-    this.#events = new EventQueue(request.onEvent, (bug) => this.#abort.abort(bug));
+    this.#events = new EventQueue(request.onEvent, {
+      onBug: (bug) => this.#abort.abort(bug),
+      signal: this.#signal,
+    });
     this.#reporter = new StepReporter(this.#events, {
       logs: engine.logs,
       replays: request.replayLogs ?? true,

@@ -7,12 +7,17 @@ import type { BuildEvent, BuildRequest } from './builder.ts';
 export class EventQueue {
   readonly #listener: BuildRequest['onEvent'];
   readonly #onBug: (error: unknown) => void;
+  readonly #signal: AbortSignal;
   #tail: Promise<void> = Promise.resolve();
-  #broken = false;
+  #isBroken = false;
 
-  constructor(listener: BuildRequest['onEvent'], onBug: (error: unknown) => void) {
+  constructor(
+    listener: BuildRequest['onEvent'],
+    options: { readonly onBug: (error: unknown) => void; readonly signal: AbortSignal },
+  ) {
     this.#listener = listener;
-    this.#onBug = onBug;
+    this.#onBug = options.onBug;
+    this.#signal = options.signal;
   }
 
   /** Without a listener nobody needs to read logs. */
@@ -20,18 +25,28 @@ export class EventQueue {
     return this.#listener !== undefined;
   }
 
-  /** Settles, and never rejects, when the listener is done with it. */
-  emit(event: BuildEvent): Promise<void> {
+  /** Settles, and never rejects, when the listener is done with it, or when the build is aborted. */
+  async emit(event: BuildEvent): Promise<void> {
     this.#tail = this.#tail.then(() => this.#deliver(event));
-    return this.#tail;
+    await this.unlessAborted(this.#tail);
+  }
+
+  /** A listener that never comes back holds up nothing but itself once its build is aborted. */
+  async unlessAborted(work: Promise<void>): Promise<void> {
+    if (this.#signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = (): void => resolve();
+    this.#signal.addEventListener('abort', stop, { once: true });
+    await Promise.race([work, promise]);
+    this.#signal.removeEventListener('abort', stop);
   }
 
   async #deliver(event: BuildEvent): Promise<void> {
-    if (this.#broken) return;
+    if (this.#isBroken) return;
     try {
       await this.#listener?.(event);
     } catch (error) {
-      this.#broken = true;
+      this.#isBroken = true;
       this.#onBug(error);
     }
   }

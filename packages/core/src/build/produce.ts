@@ -59,6 +59,11 @@ export async function produce(engine: Engine, step: StepToMake, io: Running): Pr
 async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   const start = performance.now();
   const { index, records } = engine;
+  if (index.isHalfRemoved(step.key)) {
+    const removed = await engine.store.remove(step.key, io.signal);
+    if (removed.isErr()) return err(fromStore(removed.error));
+    index.forget(step.key);
+  }
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
   let saved = false;
   try {

@@ -64,12 +64,10 @@ export class StepReporter {
       passing.catch(() => {}); // Waited for in `ended`.
     };
     const ended = async (result: Result<unknown, BuildError>): Promise<void> => {
-      await this.#unlessAborted(passing);
+      await this.#events.unlessAborted(passing);
       if (result.isErr()) return this.#failed(place, result.error);
       if (source === undefined) return this.cached(place);
-      await this.#unlessAborted(
-        this.#events.emit(done(place, { source, milliseconds: performance.now() - start })),
-      );
+      await this.#events.emit(done(place, { source, milliseconds: performance.now() - start }));
     };
     return {
       get source() {
@@ -81,7 +79,7 @@ export class StepReporter {
   }
 
   async #failed({ key, stage }: StepPlace, error: BuildError): Promise<void> {
-    await this.#unlessAborted(this.#events.emit({ type: 'step-failed', key, stage, error }));
+    await this.#events.emit({ type: 'step-failed', key, stage, error });
   }
 
   #read(log: StepLog): AsyncIterator<Uint8Array> {
@@ -100,16 +98,6 @@ export class StepReporter {
     } catch (error) {
       if (!this.#signal.aborted) throw error;
     }
-  }
-
-  /** A listener that never comes back holds up nothing but itself once its build is aborted. */
-  async #unlessAborted(work: Promise<void>): Promise<void> {
-    if (this.#signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = (): void => resolve();
-    this.#signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([work, promise]);
-    this.#signal.removeEventListener('abort', stop);
   }
 }
 

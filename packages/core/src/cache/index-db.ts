@@ -115,6 +115,16 @@ export class IndexDb implements Disposable {
     this.#run("UPDATE steps SET state = 'removing' WHERE key = ?", key);
   }
 
+  /** It is not removed after all. */
+  keep(key: StepKey): void {
+    this.#run("UPDATE steps SET state = 'saved' WHERE key = ? AND state = 'removing'", key);
+  }
+
+  /** Whether its removal was begun and failed, so that something of it may be left in the store. */
+  isHalfRemoved(key: StepKey): boolean {
+    return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'removing'", key) !== undefined;
+  }
+
   forget(key: StepKey): void {
     this.#run('DELETE FROM steps WHERE key = ?', key);
   }

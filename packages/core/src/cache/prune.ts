@@ -46,7 +46,7 @@ export async function prune(
       .leaves()
       .find((step) => mayGo(step, policy, pressure.value) && !isInUse(saved, step.key));
     if (next === undefined) break;
-    const gone = await removeStep(saved, next.key, signal);
+    const gone = await removeSteps(saved, [next.key], signal);
     if (gone.isErr()) return err(gone.error);
     removed.push(next.key);
     policy.onRemoved?.(next.key);
@@ -65,28 +65,32 @@ export async function removeWithDescendants(
   const doomed = descendants(saved.index, key).reverse();
   const used = doomed.find((one) => isInUse(saved, one));
   if (used !== undefined) return err({ type: 'busy', message: `the step ${used} is in use` });
-  // Marked together, before anything is awaited: none of them can come into use from here on.
-  for (const one of doomed) saved.index.removing(one);
-  for (const one of doomed) {
-    const gone = await removeStep(saved, one, signal);
-    if (gone.isErr()) return err(gone.error);
-  }
+  const gone = await removeSteps(saved, doomed, signal);
+  if (gone.isErr()) return err(gone.error);
   await saved.store.reclaimed(signal);
   return ok(doomed);
 }
 
-/** Removes one step. The builder's promise to stores, that nothing uses it, is the caller's to keep. */
-export async function removeStep(
-  { index, store, steps, onRemoved }: Pick<Saved, 'index' | 'store' | 'steps' | 'onRemoved'>,
-  key: StepKey,
+/**
+ * Removes steps, in this order. From the first moment on none of them can come into use; those that could not
+ * be tried, because an earlier one failed, are as they were.
+ */
+async function removeSteps(
+  { index, store, steps, onRemoved }: Saved,
+  keys: readonly StepKey[],
   signal?: AbortSignal,
 ): Promise<Result<void, StoreError>> {
-  index.removing(key);
-  return steps.reserve(key, async () => {
-    const removed = await store.remove(key, signal);
-    if (removed.isErr()) return removed;
-    await onRemoved(key);
-    index.forget(key);
+  for (const key of keys) index.removing(key);
+  return steps.reserve(keys, async () => {
+    for (const [i, key] of keys.entries()) {
+      const removed = await store.remove(key, signal);
+      if (removed.isErr()) {
+        for (const untouched of keys.slice(i + 1)) index.keep(untouched);
+        return removed;
+      }
+      await onRemoved(key);
+      index.forget(key);
+    }
     return ok();
   });
 }

@@ -76,18 +76,18 @@ export class StepTable<E> {
     }
   }
 
-  /** Keeps a key from being started while `task`, such as its removal, goes on. The step must not be running. */
-  async reserve<T>(key: StepKey, task: () => Promise<T>): Promise<T> {
+  /** Keeps steps from being started while `task`, such as their removal, goes on. None of them may be running. */
+  async reserve<T>(keys: readonly StepKey[], task: () => Promise<T>): Promise<T> {
     const result = task();
     const quiet = result.then(
       () => {},
       () => {},
     );
-    this.#reserved.set(key, quiet);
+    for (const key of keys) this.#reserved.set(key, quiet);
     try {
       return await result;
     } finally {
-      this.#reserved.delete(key);
+      for (const key of keys) this.#reserved.delete(key);
     }
   }
 

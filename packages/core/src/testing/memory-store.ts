@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { err, ok, type Result } from 'neverthrow';
 import { cancelled, type StoreError } from '../backend/failures.ts';
 import { type CacheId, type HostPath, type StepKey, toHostPath, type VolumeName } from '../backend/names.ts';
-import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store } from '../backend/store.ts';
+import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store, Usage } from '../backend/store.ts';
 import type { Volume, Volumes } from '../backend/volume.ts';
 
 /** A store for tests of programs that embed Snapstep. */
@@ -88,7 +88,7 @@ class TemporaryStore implements MemoryStore {
     return ok([...this.#snapshots.keys()]);
   }
 
-  async usage(): ReturnType<Store['usage']> {
+  async usage(): Promise<Result<Usage, StoreError>> {
     return ok([
       { axis: 'objects', used: this.#snapshots.size },
       { axis: 'mounts', used: this.mounted },

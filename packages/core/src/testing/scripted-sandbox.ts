@@ -10,7 +10,7 @@ export type ScriptedCommand = (io: {
   readonly root: HostPath;
   /** Where a cache is, by its target. */
   readonly mounts: ReadonlyMap<string, HostPath>;
-}) => Promise<Exit | number | undefined | void>;
+}) => Promise<Exit | number | undefined>;
 
 export interface ScriptedSandbox extends Sandbox {
   /** The commands that were run, in the order of their start. */

@@ -1,0 +1,254 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectErr, expectOk } from '@snapstep/test-support';
+import { describe, expect, it } from 'vitest';
+import { toHostPath } from '../../src/index.ts';
+import { built, gate, listen, openWorld, readResult, request, writes, writeTree } from './world.ts';
+
+const AB = '((from base) (run (shell a)) (run (shell b)))';
+const AC = '((from base) (run (shell a)) (run (shell c)))';
+
+describe('one build', () => {
+  it('gives the files of its last step, with those of the steps before', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await using result = expectOk(await world.builder.build(request(AB)));
+    expect(await Promise.all(['origin', 'a', 'b'].map((name) => readResult(result, name)))).toEqual([
+      'base',
+      'a',
+      'b',
+    ]);
+  });
+
+  it('takes everything from the cache the second time, and replays the saved logs', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    const [first, second] = [listen(), listen()];
+    const key = await built(world.builder, AB, first);
+    expect(await built(world.builder, AB, second)).toBe(key);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
+    expect(first.sources()).toEqual(['ran', 'ran', 'ran']);
+    expect(second.sources()).toEqual(['cache', 'cache', 'cache']);
+    expect(second.output()).toBe('unpacked base\nwrote a\nwrote b\n');
+    expect(second.output()).toBe(first.output());
+  });
+
+  it('finds saved steps again after it was closed', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    const key = await built(world.builder, AB);
+    expect(await built(await world.reopen(), AB)).toBe(key);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
+  });
+
+  it('runs only what comes after the last saved step', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    await built(world.builder, AB);
+    const heard = listen();
+    await built(world.builder, AC, heard);
+    expect(heard.sources()).toEqual(['cache', 'cache', 'ran']);
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'c']);
+  });
+
+  it('does not cache a step that failed, and tells its exit code [L8] [L14]', async () => {
+    let exit = 7;
+    await using world = await openWorld({ a: async () => exit });
+    const spec = '((from base) (run (shell a)))';
+    const error = expectErr(await world.builder.build(request(spec)));
+    expect(error).toMatchObject({ type: 'step-failed', exit: { type: 'exited', code: 7 }, stage: 'main' });
+    exit = 0;
+    await built(world.builder, spec);
+    expect(world.sandbox.ran).toEqual(['a', 'a']);
+  });
+
+  it('leaves nothing mounted and nothing active, also after a failure', async () => {
+    await using world = await openWorld({ a: writes('a'), b: async () => 1 });
+    expectErr(await world.builder.build(request(AB)));
+    expect(world.store.mounted).toBe(0);
+    expect(expectOk(await world.store.list())).toHaveLength(2);
+  });
+
+  it('gives a command the exact environment, with PATH and HOME, and the working directory', async () => {
+    const seen: unknown[] = [];
+    await using world = await openWorld({
+      a: async ({ request: { env, cwd, user } }) => void seen.push(env, cwd, user) as undefined,
+    });
+    await built(
+      world.builder,
+      '((from base) (env A 1) (env A 2) (workdir /x) (workdir y) (user (uid 5) (gid 6)) (run (shell a)))',
+    );
+    expect(seen).toEqual([{ PATH: '/bin:/usr/bin', HOME: '/', A: '2' }, '/x/y', { uid: 5, gid: 6 }]);
+  });
+
+  it('builds again what vanished from the store behind its back [P4]', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    await built(world.builder, AB);
+    for (const key of expectOk(await world.store.list())) expectOk(await world.store.remove(key));
+    await using result = expectOk(await world.builder.build(request(AC)));
+    expect(await readResult(result, 'a')).toBe('a');
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'a', 'c']);
+  });
+
+  it('refuses a secret that was not given before anything runs', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const spec = '((from base) (run (secrets (token (target /t))) (shell a)))';
+    expect(expectErr(await world.builder.build(request(spec)))).toMatchObject({
+      type: 'missing-secret',
+      id: 'token',
+    });
+    expect(world.sandbox.ran).toEqual([]);
+  });
+
+  it('has no secret value in the key, but the version [S8]', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const spec = '((from base) (run (secrets (token (target /t))) (shell a)))';
+    const secret = (text: string, version?: string) => {
+      const value = Buffer.from(text);
+      return { secrets: new Map([['token', version === undefined ? value : { value, version }]]) };
+    };
+    const key = await built(world.builder, spec, secret('one'));
+    expect(await built(world.builder, spec, secret('two'))).toBe(key);
+    expect(await built(world.builder, spec, secret('two', '2'))).not.toBe(key);
+  });
+});
+
+describe('a listener', () => {
+  it('that throws ends only its own build [L10]', async () => {
+    const step = gate('working\n');
+    await using world = await openWorld({ a: step.command });
+    const spec = '((from base) (run (shell a)))';
+    const good = world.builder.build(request(spec));
+    await step.started;
+    const bad = await world.builder.build(
+      request(spec, {
+        onEvent: (event) => {
+          if (event.type === 'step-output') throw new Error('my bug');
+        },
+      }),
+    );
+    expect(expectErr(bad)).toMatchObject({ type: 'cancelled', reason: new Error('my bug') });
+    step.open();
+    await expectOk(await good)[Symbol.asyncDispose]();
+  });
+
+  it('that is slow holds up only itself [L10]', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const spec = '((from base) (run (shell a)))';
+    const { promise: never } = Promise.withResolvers<void>();
+    const stop = new AbortController();
+    const slow = world.builder.build(request(spec, { onEvent: () => never, signal: stop.signal }));
+    await built(world.builder, spec);
+    stop.abort(new Error('enough'));
+    expect(expectErr(await slow)).toMatchObject({ type: 'cancelled' });
+  });
+});
+
+describe('stages', () => {
+  const spec = `(
+    (build one ((from base) (run (shell a))))
+    (build two ((from base) (run (shell b))))
+    (build unused ((from base) (run (shell never))))
+    (from base)
+    (copy (from (build one)) (src a) (dst /a1))
+    (copy (from (build two)) (src b) (dst /b1)))`;
+
+  it('that do not depend on each other run at the same time, unused ones not at all', async () => {
+    const [a, b] = [gate('a'), gate('b')];
+    await using world = await openWorld({
+      a: async (io) => {
+        await writes('a')(io);
+        return a.command(io);
+      },
+      b: async (io) => {
+        await writes('b')(io);
+        return b.command(io);
+      },
+    });
+    const result = world.builder.build(request(spec));
+    await Promise.all([a.started, b.started]);
+    a.open();
+    b.open();
+    await using done = expectOk(await result);
+    expect(await readResult(done, 'a1')).toBe('a');
+    expect(await readResult(done, 'b1')).toBe('b');
+  });
+
+  it('are not looked at when the last step is saved', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, spec);
+    const heard = listen();
+    await built(world.builder, spec, heard);
+    expect(heard.events.filter(({ type }) => type === 'stage-started')).toHaveLength(1);
+    expect(heard.sources()).toEqual(['cache', 'cache', 'cache']);
+  });
+
+  it('that were rebuilt to the same files do not rebuild what follows', async () => {
+    await using world = await openWorld({
+      a: writes('out', 'same'),
+      b: writes('out', 'same'),
+      c: writes('c'),
+    });
+    const two = (command: string) => `((build one ((from base) (run (shell ${command}))))
+      (from base) (copy (from (build one)) (src out) (dst /out)) (run (shell c)))`;
+    const key = await built(world.builder, two('a'));
+    const heard = listen();
+    expect(await built(world.builder, two('b'), heard)).toBe(key);
+    expect(world.sandbox.ran).toEqual(['a', 'c', 'b']);
+    const again = listen();
+    await built(world.builder, two('b'), again);
+    expect(again.sources()).toEqual(['cache', 'cache', 'cache']);
+  });
+
+  it('stop when another stage fails, and the failure is what is told', async () => {
+    const waiting = gate('waiting');
+    await using world = await openWorld({
+      a: waiting.command,
+      b: async () => {
+        await waiting.started;
+        return 3;
+      },
+    });
+    expect(expectErr(await world.builder.build(request(spec)))).toMatchObject({
+      type: 'step-failed',
+      stage: 'two',
+    });
+  });
+});
+
+describe('the context', () => {
+  it('changes the key with contents, names, links and the executable bit, not with times [K6] [C15]', async () => {
+    await using world = await openWorld({});
+    const context = toHostPath(await mkdtemp(join(world.dir, 'context-')));
+    const spec = '((from base) (copy (src .) (dst /src/)))';
+    await writeTree(context, { 'a.c': 'int main;', 'sub/b.c': 'b' });
+    const keys = [await built(world.builder, spec, { context })];
+    const { utimes, chmod, symlink, writeFile } = await import('node:fs/promises');
+    await utimes(join(context, 'a.c'), 1, 1);
+    expect(await built(world.builder, spec, { context })).toBe(keys[0]);
+    await chmod(join(context, 'a.c'), 0o755);
+    keys.push(await built(world.builder, spec, { context }));
+    await symlink('a.c', join(context, 'link'));
+    keys.push(await built(world.builder, spec, { context }));
+    await writeFile(join(context, 'sub/b.c'), 'c');
+    keys.push(await built(world.builder, spec, { context }));
+    await rm(join(context, 'sub'), { recursive: true });
+    keys.push(await built(world.builder, spec, { context }));
+    expect(new Set(keys).size).toBe(5);
+  });
+
+  it('that lacks a file is an error that names it', async () => {
+    await using world = await openWorld({});
+    const context = toHostPath(world.dir);
+    const error = expectErr(
+      await world.builder.build(request('((from base) (copy (src x/y) (dst /y)))', { context })),
+    );
+    expect(error).toMatchObject({ type: 'invalid-context', message: '"x" of "x/y" was not found' });
+  });
+
+  it('must not hold the state of the builder itself [B10]', async () => {
+    await using world = await openWorld({});
+    const context = toHostPath(world.dir);
+    const error = expectErr(
+      await world.builder.build(request('((from base) (copy (src .) (dst /x)))', { context })),
+    );
+    expect(error).toMatchObject({ type: 'invalid-context' });
+    expect(error).toHaveProperty('message', expect.stringContaining("holds the builder's own state"));
+  });
+});
