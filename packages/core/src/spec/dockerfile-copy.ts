@@ -46,8 +46,8 @@ function exclude(
   return [];
 }
 
-function paths(words: readonly string[], { escape }: Sheet): string {
-  const escaped = words.map((word) => escapeWord(word, escape));
+function paths(words: readonly string[], { escapeChar }: Sheet): string {
+  const escaped = words.map((word) => escapeWord(word, escapeChar));
   const isPlain = words.every((word) => /^[\w./@%+,][\w./@%+,:-]*$/.test(word));
   return isPlain ? escaped.join(' ') : jsonForm(escaped);
 }

@@ -4,18 +4,18 @@ import type { RunOp, SecretUse, UserRef } from './spec.ts';
 import { quote } from './suggest.ts';
 
 export function writeRun(op: RunOp, state: StageState, sheet: Sheet): void {
-  if (state.shell === undefined) lose(sheet, op, "it names no shell, so Docker's own runs the command");
+  if (state.shell === undefined) lose(sheet, op, "no shell is named, so Docker's own runs the command");
   const words = ['RUN', ...runFlags(op, state, sheet), command(op.command, state, sheet)];
   sheet.lines.push(words.join(' '));
 }
 
 function runFlags(op: RunOp, state: StageState, sheet: Sheet): string[] {
   const isolated = op.network.length === 0;
-  if (!isolated) lose(sheet, op, "it has Docker's default network, not the host's own");
-  if (isolated && !sheet.buildkit) lose(sheet, op, 'it has a network');
+  if (!isolated) lose(sheet, op, "Docker gives it its default network, not the host's own");
+  if (isolated && !sheet.buildkit) lose(sheet, op, 'Docker gives it a network');
   if (!sheet.buildkit) {
-    if (op.caches.length > 0) lose(sheet, op, 'its caches are left out');
-    if (op.secrets.length > 0) lose(sheet, op, 'its secrets are left out');
+    if (op.caches.length > 0) lose(sheet, op, 'the caches are left out');
+    if (op.secrets.length > 0) lose(sheet, op, 'the secrets are left out');
     return [];
   }
   const mounts = [
@@ -59,18 +59,18 @@ function ownerOptions(user: UserRef | undefined): [string, string][] {
  * The command as the shell must get it. Docker joins continued lines and drops blank ones and those with a `#`, so a
  * command of several lines is a here-document, or the exec form where Docker knows none or would take it amiss.
  */
-function command(text: string, { shell }: StageState, { buildkit, escape }: Sheet): string {
+function command(text: string, { shell }: StageState, { buildkit, escapeChar }: Sheet): string {
   if (shell?.length === 0) return jsonForm([text]);
-  if (isPlainCommand(text, escape)) return text;
+  if (isPlainCommand(text, escapeChar)) return text;
   if (buildkit && isHereDocument(text)) return hereDocument(text);
-  return jsonForm([...(shell ?? dockersOwnShell[escape]), text]);
+  return jsonForm([...(shell ?? dockersOwnShell[escapeChar]), text]);
 }
 
 const dockersOwnShell = { '\\': ['/bin/sh', '-c'], '`': ['cmd', '/S', '/C'] };
 
-function isPlainCommand(text: string, escape: string): boolean {
+function isPlainCommand(text: string, escapeChar: string): boolean {
   const isOneLine = /^[^\p{Cc}]+$/u.test(text.replaceAll('\t', ' ')) && text.trim() === text;
-  return isOneLine && !text.endsWith(escape) && !/^(\[|--)|<</.test(text);
+  return isOneLine && !text.endsWith(escapeChar) && !/^(\[|--)|<</.test(text);
 }
 
 function isHereDocument(text: string): boolean {

@@ -7,7 +7,7 @@ export interface Sheet {
   readonly lines: string[];
   readonly lost: string[];
   readonly buildkit: boolean;
-  readonly escape: EscapeChar;
+  readonly escapeChar: EscapeChar;
   readonly defaultShell: readonly string[] | undefined;
 }
 

@@ -2,20 +2,25 @@
 export type EscapeChar = '\\' | '`';
 
 /** A word without blanks of an instruction in which Docker replaces variables, such as `FROM`. */
-export function escapeWord(text: string, escape: EscapeChar): string {
+export function escapeWord(text: string, escapeChar: EscapeChar): string {
   return text.replace(/["'$\\`]/g, (char) =>
-    isSpecial(char, escape) || char === "'" ? escape + char : char,
+    isSpecial(char, escapeChar) || char === "'" ? escapeChar + char : char,
   );
 }
 
 /** The whole argument of an instruction in which Docker replaces variables, such as `WORKDIR`. */
-export function quoteWord(text: string, escape: EscapeChar): string {
+export function quoteWord(text: string, escapeChar: EscapeChar): string {
   if (/^[\w./:@%+,-]+$/.test(text) && !text.startsWith('-')) return text;
-  return `"${text.replace(/["$\\`]/g, (char) => (isSpecial(char, escape) ? escape + char : char))}"`;
+  return `"${escapeQuoted(text, escapeChar)}"`;
 }
 
-function isSpecial(char: string, escape: EscapeChar): boolean {
-  return char === '"' || char === '$' || char === escape;
+/** The inside of double quotes. */
+export function escapeQuoted(text: string, escapeChar: EscapeChar): string {
+  return text.replace(/["$\\`]/g, (char) => (isSpecial(char, escapeChar) ? escapeChar + char : char));
+}
+
+function isSpecial(char: string, escapeChar: EscapeChar): boolean {
+  return char === '"' || char === '$' || char === escapeChar;
 }
 
 /** An exec form. `<<` is broken up in it, because BuildKit looks for here-documents before it reads the JSON. */

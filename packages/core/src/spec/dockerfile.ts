@@ -1,7 +1,7 @@
 import { writeCopy } from './dockerfile-copy.ts';
 import { writeRun } from './dockerfile-run.ts';
 import { lose, type Sheet, type StageState, stageNames } from './dockerfile-stage.ts';
-import { type EscapeChar, escapeWord, jsonForm, quoteWord } from './dockerfile-words.ts';
+import { type EscapeChar, escapeQuoted, escapeWord, jsonForm, quoteWord } from './dockerfile-words.ts';
 import type { Op, Spec, Stage, UserRef } from './spec.ts';
 
 export interface DockerfileOptions {
@@ -29,12 +29,12 @@ export interface Dockerfile {
  */
 export function toDockerfile(
   spec: Spec,
-  { buildkit = false, escape = '\\', defaultShell }: DockerfileOptions = {},
+  { buildkit = false, escape: escapeChar = '\\', defaultShell }: DockerfileOptions = {},
 ): Dockerfile {
-  const sheet: Sheet = { lines: [], lost: [], buildkit, escape, defaultShell };
+  const sheet: Sheet = { lines: [], lost: [], buildkit, escapeChar, defaultShell };
   // Excludes are the newest of what is used: https://docs.docker.com/build/buildkit/dockerfile-release-notes/#1190
   if (buildkit) sheet.lines.push('# syntax=docker/dockerfile:1');
-  if (escape === '`') sheet.lines.push('# escape=`');
+  if (escapeChar === '`') sheet.lines.push('# escape=`');
   if (sheet.lines.length > 0) sheet.lines.push('');
   writeSpec(spec, { sheet, nameOf: stageNames(spec), around: new Map() });
   const longest = Math.max(
@@ -43,7 +43,7 @@ export function toDockerfile(
   );
   if (longest > maxLineBytes)
     sheet.lost.push(`a line is longer than the ${maxLineBytes} bytes that Docker reads`);
-  return { text: `${sheet.lines.join('\n')}\n`, lost: sheet.lost };
+  return { text: `${sheet.lines.join('\n')}\n`, lost: [...new Set(sheet.lost)] };
 }
 
 const maxLineBytes = 65535;
@@ -63,7 +63,7 @@ function writeSpec(spec: Spec, { sheet, nameOf, around }: Writing, name?: string
     sheet.lines.push('');
     stages.set(stage.name, stageName);
   }
-  const base = escapeWord(baseImage(spec, sheet), sheet.escape);
+  const base = escapeWord(baseImage(spec, sheet), sheet.escapeChar);
   sheet.lines.push(`FROM ${base}${name === undefined ? '' : ` AS ${name}`}`);
   const state: StageState = { stages, user: undefined, shell: sheet.defaultShell };
   if (sheet.defaultShell && usesDefaultShell(spec)) sheet.lines.push(`SHELL ${jsonForm(sheet.defaultShell)}`);
@@ -89,22 +89,27 @@ function writeOp(op: Op, state: StageState, sheet: Sheet): void {
   switch (op.op) {
     case 'comment':
       sheet.lines.push(...op.text.split(/\r\n|\r|\n/).map((line) => `# ${line}`.trimEnd()));
-      return;
+      break;
     case 'workdir':
-      return writeWord('WORKDIR', op.path, { op, sheet });
+      writeWord('WORKDIR', op.path, { op, sheet });
+      break;
     case 'shell':
       state.shell = op.argv;
       if (op.argv.length > 0) sheet.lines.push(`SHELL ${jsonForm(op.argv)}`);
-      return;
+      break;
     case 'env':
-      return writeEnv(op, sheet);
+      writeEnv(op, sheet);
+      break;
     case 'user':
       state.user = op.user;
-      return writeWord('USER', userName(op.user), { op, sheet });
+      writeWord('USER', userName(op.user), { op, sheet });
+      break;
     case 'run':
-      return writeRun(op, state, sheet);
+      writeRun(op, state, sheet);
+      break;
     case 'copy':
-      return writeCopy(op, state, sheet);
+      writeCopy(op, state, sheet);
+      break;
   }
 }
 
@@ -113,16 +118,17 @@ function userName(user: UserRef): string {
 }
 
 function writeWord(instruction: string, text: string, { op, sheet }: { op: Op; sheet: Sheet }): void {
-  if (/[\n\r]/.test(text))
-    return lose(sheet, op, `${instruction} cannot hold a line break, so it is left out`);
-  sheet.lines.push(`${instruction} ${quoteWord(text, sheet.escape)}`);
+  if (hasLineBreak(text)) lose(sheet, op, `${instruction} cannot hold a line break, so it is left out`);
+  else sheet.lines.push(`${instruction} ${quoteWord(text, sheet.escapeChar)}`);
 }
 
 function writeEnv(op: Op & { op: 'env' }, sheet: Sheet): void {
-  if (/[\n\r]/.test(op.value)) return lose(sheet, op, 'ENV cannot hold a line break, so it is left out');
-  if (/["'$\\`]|^--/.test(op.name)) return lose(sheet, op, 'ENV cannot hold this name, so it is left out');
-  const value = op.value.replace(/["$\\`]/g, (char) =>
-    char === '"' || char === '$' || char === sheet.escape ? sheet.escape + char : char,
-  );
-  sheet.lines.push(`ENV ${op.name}="${value}"`);
+  const isPlainName = !/["'$\\`]|^--/.test(op.name);
+  if (hasLineBreak(op.value)) lose(sheet, op, 'ENV cannot hold a line break, so it is left out');
+  else if (!isPlainName) lose(sheet, op, 'ENV cannot hold this name, so it is left out');
+  else sheet.lines.push(`ENV ${op.name}="${escapeQuoted(op.value, sheet.escapeChar)}"`);
+}
+
+function hasLineBreak(text: string): boolean {
+  return /[\n\r]/.test(text);
 }

@@ -5,7 +5,7 @@
  * them (https://trojansource.codes), are written as the decimal numbers of their UTF-8 bytes.
  */
 export function printAtom(text: string): string {
-  return isBare(text) ? text : `"${escape(text)}"`;
+  return isBare(text) ? text : `"${escapeText(text)}"`;
 }
 
 /**
@@ -14,12 +14,10 @@ export function printAtom(text: string): string {
  * @param column - How many characters stand before it on its line; its other lines are aligned to the first.
  */
 export function printAtomLines(text: string, column: number): string {
-  const lines = text.split(/(?<=\n)(?!$)/);
+  // The reader skips blanks at the start of a continued line, so they stand at the end of the line before.
+  const lines = text.split(/(?=[^ ])(?<=\n *)/u);
   if (lines.length === 1) return printAtom(text);
-  const margin = `\\\n${' '.repeat(column + 1)}`;
-  // Blanks at the start of a continued line are skipped by the reader, unless the first is escaped.
-  const [first, ...others] = lines.map(escape);
-  return `"${[first, ...others.map((line) => line.replace(/^ /, '\\ '))].join(margin)}"`;
+  return `"${lines.map(escapeText).join(`\\\n${' '.repeat(column + 1)}`)}"`;
 }
 
 /** Escaped in a quoted text. */
@@ -38,7 +36,7 @@ const letters: Readonly<Record<string, string>> = {
   '\b': '\\b',
 };
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replace(special, (char) => letters[char] ?? escapeBytes(char));
 }
 

@@ -149,7 +149,7 @@ function scanString(bytes: Uint8Array, start: number): Result<Piece, Fault> {
 }
 
 const ESCAPES: ReadonlyMap<number, number> = new Map(
-  Object.entries({ n: LF, t: TAB, b: 8, r: CR, '\\': BACKSLASH, '"': QUOTE, "'": 39, ' ': SPACE }).map(
+  Object.entries({ n: LF, t: TAB, b: 8, r: CR, '\\': BACKSLASH, '"': QUOTE, "'": 39 }).map(
     ([letter, byte]) => [letter.charCodeAt(0), byte],
   ),
 );
@@ -161,6 +161,7 @@ function scanEscape(bytes: Uint8Array, at: number): Result<Piece, Fault> {
   if (byte === CR && bytes[at + 2] === LF) return ok({ value: [], next: skipBlanks(bytes, at + 3) });
   if (byte === LETTER_X) return scanNumber(bytes, at, { from: at + 2, digits: 2, base: 16 });
   if (byte >= 48 && byte <= 57) return scanNumber(bytes, at, { from: at + 1, digits: 3, base: 10 });
+  if (byte === CR) return ok({ value: [CR], next: at + 2 });
   const meaning = ESCAPES.get(byte);
   return ok({ value: meaning === undefined ? [BACKSLASH, byte] : [meaning], next: at + 2 });
 }
