@@ -33,7 +33,7 @@ export async function perform(work: Work, options: ActionOptions = {}): Promise<
 
 /** Says on standard error why a command failed. */
 export async function reportFailure(failure: Failure): Promise<void> {
-  await writeErr(`snapstep: ${failure.message}\n`);
+  await writeErr(`${failure.isLocated ? '' : 'snapstep: '}${failure.message}\n`);
 }
 
 /** What to tell of an exception that nobody expected. */

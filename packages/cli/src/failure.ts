@@ -16,6 +16,8 @@ export interface Failure {
   readonly exitCode: number;
   /** One or more lines for people, without a newline at the end. Empty if there is nothing to say. */
   readonly message: string;
+  /** The message begins with `file:line:column:`, which editors find only at the beginning of a line. */
+  readonly isLocated?: true;
 }
 
 export function usageFailure(message: string): Failure {

@@ -57,7 +57,10 @@ export function createProgram(): Command {
 
 /** Errors of usage are thrown, at every level, instead of ending the process. */
 function throwing(command: Command): Command {
-  command.exitOverride().showHelpAfterError(`(${fullName(command)} --help shows what it takes)`);
+  command
+    .exitOverride()
+    .showHelpAfterError(`(${fullName(command)} --help shows what it takes)`)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'snapstep: ')) });
   for (const child of command.commands) throwing(child);
   return command;
 }

@@ -32,7 +32,8 @@ export function specFailure(error: SpecError, source: Pick<SpecSource, 'file' | 
   const name = source.file === '-' ? '<stdin>' : source.file;
   if (line === undefined) return usageFailure(`${name}: ${message}`);
   const content = source.text.split('\n')[line - 1] ?? '';
-  return usageFailure([`${name}:${line}:${column}: ${message}`, ...pointAt(content, column)].join('\n'));
+  const lines = [`${name}:${line}:${column}: ${message}`, ...pointAt(content, column)];
+  return { ...usageFailure(lines.join('\n')), isLocated: true };
 }
 
 const CONTEXT = 60;

@@ -4,13 +4,13 @@ import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import { buildFailure } from '../build-failure.ts';
 import type { Failure } from '../failure.ts';
-import { openFromOptions } from '../open-builder.ts';
 import { type RunOptions, runOptions, type SpecOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { openProgress } from '../progress/open-progress.ts';
 import type { Progress } from '../progress/progress.ts';
 import { readSecrets } from '../secrets.ts';
 import { readSpec, type SpecSource } from '../spec-source.ts';
+import { withBuilder } from '../with-builder.ts';
 import { define } from './define.ts';
 
 export function buildCommand(): Command {
@@ -43,22 +43,23 @@ async function build({ context, options, progress, signal }: BuildWork): Promise
   const request = await readRequest(context, options);
   if (request.isErr()) return err(request.error);
   const { source, ...inputs } = request.value;
-  const open = await openFromOptions(options);
-  if (open.isErr()) return err(open.error);
-  await using opened = open.value;
-  const built = await opened.builder.build({
-    ...inputs,
-    limits: limitsOf(options),
-    replayLogs: options.replay ?? false,
-    signal,
-    onEvent: (event) => progress.event(event),
+  const key = await withBuilder(options, async (builder) => {
+    const built = await builder.build({
+      ...inputs,
+      limits: limitsOf(options),
+      replayLogs: options.replay ?? false,
+      signal,
+      onEvent: (event) => progress.event(event),
+    });
+    if (built.isErr()) {
+      return err(buildFailure(built.error, { source, tailOf: (step) => progress.tailOf(step) }));
+    }
+    await using result = built.value;
+    return ok(result.key);
   });
-  if (built.isErr()) {
-    return err(buildFailure(built.error, { source, tailOf: (key) => progress.tailOf(key) }));
-  }
-  await using result = built.value;
+  if (key.isErr()) return err(key.error);
   await progress[Symbol.asyncDispose]();
-  await writeOut(`${result.key}\n`);
+  await writeOut(`${key.value}\n`);
   return ok();
 }
 

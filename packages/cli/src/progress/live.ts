@@ -1,10 +1,10 @@
 import type { BuildEvent, StepKey, StepSource } from '@snapstep/core';
 import { createLogUpdate } from 'log-update';
-import type { Failure } from '../failure.ts';
+import { reportFailure } from '../action.ts';
 import { formatDuration } from './format.ts';
 import { cut, paint, renderFrame } from './live-frame.ts';
 import type { Progress } from './progress.ts';
-import { describeStep, labelOf, type StepTable, stepTable } from './steps.ts';
+import { describeStep, labelOf, type ShownStep, type StepTable, stepTable } from './steps.ts';
 
 const REDRAW_MS = 100;
 
@@ -17,9 +17,9 @@ export function liveProgress(): Progress {
   return {
     event: async (event) => show(event, { steps, counts, tails, screen }),
     announce: (text) => screen.persist(text),
-    async fail({ message }: Failure) {
+    fail(failure) {
       screen.end();
-      process.stderr.write(`${paint('red', 'snapstep:')} ${message}\n`);
+      return reportFailure(failure);
     },
     tailOf: (key) => tails.get(key) ?? [],
     [Symbol.asyncDispose]: async () => screen.end(),
@@ -72,20 +72,20 @@ interface Screen {
   end(): void;
 }
 
-function liveScreen(
-  content: () => Pick<Parameters<typeof renderFrame>[1], 'summary'> & {
-    running: Parameters<typeof renderFrame>[0];
-  },
-): Screen {
+interface ScreenContent {
+  readonly running: readonly ShownStep[];
+  /** What has ended; empty while nothing has. */
+  readonly summary: string;
+}
+
+function liveScreen(content: () => ScreenContent): Screen {
   const startedAt = Date.now();
   const draw = createLogUpdate(process.stderr);
   const size = () => ({ columns: process.stderr.columns ?? 80, rows: process.stderr.rows ?? 24 });
-  const redraw = (): void => {
-    const now = Date.now();
-    const { running, summary } = content();
-    const total = [formatDuration(now - startedAt), summary].filter(Boolean).join('  ');
-    draw(renderFrame(running, { ...size(), now, summary: total }));
-  };
+  const summary = (): string =>
+    [formatDuration(Date.now() - startedAt), content().summary].filter(Boolean).join('  ');
+  const redraw = (): void =>
+    draw(renderFrame(content().running, { ...size(), now: Date.now(), summary: summary() }));
   let timer: NodeJS.Timeout | undefined = setInterval(redraw, REDRAW_MS);
   return {
     persist(line) {
@@ -96,7 +96,8 @@ function liveScreen(
       if (timer === undefined) return;
       clearInterval(timer);
       timer = undefined;
-      draw.clear();
+      if (content().summary === '') draw.clear();
+      else draw.persist(cut(summary(), size().columns));
       draw.done();
     },
   };

@@ -54,10 +54,7 @@ function linesOf(event: BuildEvent, { steps, tails }: State): string[] {
 }
 
 function startLines(step: ShownStep, source: StepSource): string[] {
-  return prefixed(step, [
-    describeStep(step),
-    ...(source === 'joined' ? ['joined a build that runs this step already'] : []),
-  ]);
+  return prefixed(step, [describeStep(step), ...(source === 'joined' ? ['joined: it runs already'] : [])]);
 }
 
 function doneLine(event: Extract<BuildEvent, { type: 'step-done' }>): string {
