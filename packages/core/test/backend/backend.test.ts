@@ -1,0 +1,120 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  escapeName,
+  lockDirectory,
+  resolveInside,
+  runCommand,
+  toHostPath,
+  unescapeName,
+} from '../../src/backend/index.ts';
+
+const run = promisify(execFile);
+
+describe('escaped names', () => {
+  it('are injective, safe on disks that ignore case, and can be read back [C14]', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 20 }), (text) => {
+        const escaped = escapeName(text);
+        expect(escaped).toMatch(/^c-[a-z0-9_.%-]*$/);
+        expect(unescapeName(escaped)).toBe(text);
+      }),
+    );
+    expect(['ok', '', 'a/1', '..', '%20', 'foo:bar', 'OK'].map(escapeName)).toEqual([
+      ...['c-ok', 'c-', 'c-a%2f1', 'c-..', 'c-%2520', 'c-foo%3abar', 'c-%4f%4b'],
+    ]);
+  });
+
+  it('that would be too long are refused', () => {
+    expect(() => escapeName('x'.repeat(300))).toThrow(RangeError);
+  });
+});
+
+describe('a path inside a tree', () => {
+  it('follows links as after a chroot, and never leaves the tree [C2] [C19]', async () => {
+    await using dir = await tempDir();
+    const root = join(dir.path, 'root');
+    await mkdir(join(root, 'a/b'), { recursive: true });
+    await symlink('/a', join(root, 'abs'));
+    await symlink('../../../../etc', join(root, 'a/up'));
+    await symlink('loop', join(root, 'loop'));
+    await writeFile(join(root, 'file'), '');
+    const at = async (path: string): Promise<unknown> => {
+      const found = await resolveInside(root, path, { followLast: true });
+      return found.isOk()
+        ? [found.value.existing.slice(root.length), ...found.value.missing]
+        : found.error.message;
+    };
+    expect(await at('/abs/b')).toEqual(['/a/b']);
+    expect(await at('abs/../../..')).toEqual(['']);
+    expect(await at('/a/up/passwd')).toEqual(['', 'etc', 'passwd']);
+    expect(await at('a/new/x')).toEqual(['/a', 'new', 'x']);
+    expect(await at('file/x')).toBe('file/x: /file is not a directory');
+    expect(await at('loop/x')).toBe('loop/x: too many symbolic links');
+  });
+});
+
+describe('the lock of a directory', () => {
+  it('holds against the same process and others, and tells the pid [X7] [P17]', async () => {
+    await using dir = await tempDir();
+    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    const busy = { type: 'busy', message: `${dir.path} is in use by process ${process.pid}` };
+    expect(expectErr(lockDirectory(toHostPath(dir.path)))).toEqual(busy);
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', lockScript(dir.path)]);
+    expect(JSON.parse(stdout)).toEqual(busy);
+  });
+
+  it('is free again when its owner gave it up', async () => {
+    await using dir = await tempDir();
+    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+  });
+
+  it('is free again when its owner was killed', async () => {
+    await using dir = await tempDir();
+    const child = spawn(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `${lockScript(dir.path)}; setInterval(() => {}, 1000)`,
+    ]);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    expectErr(lockDirectory(toHostPath(dir.path)));
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+  });
+});
+
+describe('a host command', () => {
+  it('gives its output, or an error with what it printed', async () => {
+    expect(expectOk(await runCommand('echo', ['a b']))).toBe('a b\n');
+    const error = expectErr(await runCommand('sh', ['-c', 'echo why >&2; exit 3']));
+    expect(error).toMatchObject({ type: 'failed', exitCode: 3, stderr: 'why\n' });
+    expect(error).toHaveProperty('message', '"sh -c echo why >&2; exit 3" exited with 3: why');
+  });
+
+  it('that is not installed is an error that names it', async () => {
+    expect(expectErr(await runCommand('no-such-tool', ['-v']))).toMatchObject({
+      type: 'failed',
+      message: '"no-such-tool" is not installed or not on the PATH (needed for: no-such-tool -v)',
+    });
+  });
+
+  it('is gone when its abort is told', async () => {
+    const stop = new AbortController();
+    const sleeping = runCommand('sleep', ['100'], { signal: stop.signal });
+    stop.abort(new Error('enough'));
+    expect(expectErr(await sleeping)).toEqual({ type: 'cancelled', reason: new Error('enough') });
+  });
+});
+
+function lockScript(path: string): string {
+  const source = new URL('../../src/backend/index.ts', import.meta.url);
+  return `import { lockDirectory } from ${JSON.stringify(source.href)};
+    const lock = lockDirectory(${JSON.stringify(path)}); console.log(JSON.stringify(lock.isErr() ? lock.error : 'locked'))`;
+}
