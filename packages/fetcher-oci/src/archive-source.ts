@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type Cancelled,
   type CommandFailed,
@@ -10,6 +11,7 @@ import { findLocal, localDigest, whileUnchanged } from './local-file.ts';
 import { sha256 } from './manifest.ts';
 import type { ArchiveReference } from './reference.ts';
 import { skopeoReason } from './registry-failure.ts';
+import { relabelLayers } from './relabel-layers.ts';
 import { copyImage } from './skopeo.ts';
 import { type ImageSource, imageNotFound, type SourceContext, type UnpackTarget } from './source.ts';
 import { unpackLayout } from './unpack-layout.ts';
@@ -29,6 +31,8 @@ export function archiveSource(reference: ArchiveReference, context: SourceContex
       const cwd = scratch.path;
       const extracted = await whileUnchanged(path.value, () => extract(found, { context, target, cwd }));
       if (extracted.isErr()) return err(extracted.error);
+      const relabelled = await relabelLayers(join(cwd, 'layout'));
+      if (relabelled.isErr()) return err(relabelled.error);
       return await unpackLayout({ ...target, image: context.image, cwd, layout: 'layout' });
     },
   };

@@ -50,14 +50,23 @@ export async function borrowLayout(
   target: string,
   { from, image }: { readonly from: string; readonly image: Descriptor },
 ): Promise<void> {
-  const { digest, size } = image;
-  const annotations = { 'org.opencontainers.image.ref.name': 'image' };
-  const mediaType = image.mediaType || 'application/vnd.oci.image.manifest.v1+json';
   await mkdir(target);
   await symlink(join(from, 'blobs'), join(target, 'blobs'));
   await writeFile(join(target, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  const index = { schemaVersion: 2, manifests: [{ mediaType, digest, size, annotations }] };
-  await writeFile(join(target, 'index.json'), JSON.stringify(index));
+  await writeIndex(target, image);
+}
+
+/** Makes an image, whose blobs are there, the only one of a layout, tagged `image`. */
+export async function writeIndex(
+  layout: string,
+  { digest, size, mediaType }: Pick<Descriptor, 'digest' | 'size' | 'mediaType'>,
+): Promise<void> {
+  const manifest = {
+    mediaType: mediaType || 'application/vnd.oci.image.manifest.v1+json',
+    ...{ digest, size },
+    annotations: { 'org.opencontainers.image.ref.name': 'image' },
+  };
+  await writeFile(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [manifest] }));
 }
 
 async function readBounded(path: string): Promise<Result<string, Failed>> {

@@ -68,6 +68,8 @@ function parseLocal(kind: LocalKind, rest: string): Reference | string {
 }
 
 const COMPONENT = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const LABEL = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?';
+const HOST: RegExp = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:]+\\])(?::[0-9]+)?$`, 'i');
 const REPOSITORY: RegExp = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 
 /** The grammar of https://pkg.go.dev/github.com/distribution/reference, with Docker Hub's short names. */
@@ -79,7 +81,7 @@ function parseRegistry(text: string): RegistryReference | string {
     return 'after "@" comes sha256: and 64 hex digits; credentials belong in an auth file ("skopeo login")';
   }
   const { registry, repository } = splitRegistry(name);
-  if (!/^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]+)?$/i.test(registry)) return `"${registry}" is not a host`;
+  if (!HOST.test(registry)) return `"${registry}" is not a host`;
   if (!REPOSITORY.test(repository) || repository.length > 255) {
     return `"${repository}" is not a name (small letters, digits, ".", "_", "-" and "/")`;
   }

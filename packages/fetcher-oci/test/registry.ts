@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { tempDir } from '@snapstep/test-support';
@@ -30,10 +30,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
   try {
     const host = `127.0.0.1:${await freePort()}`;
     const files = {
-      certDir: dir.path,
+      certDir: join(dir.path, 'certs'),
       authFile: join(dir.path, 'auth.json'),
       storage: join(dir.path, 'data'),
     };
+    await mkdir(files.certDir);
     if (options.tls) await makeCertificates(dir.path);
     if (options.account) await makeAccount(dir.path, { ...options.account, host });
     await writeFile(
@@ -118,6 +119,7 @@ async function makeCertificates(dir: string): Promise<void> {
     'server.ext',
   ];
   await openssl('x509', '-req', '-in', 'server.csr', ...by, '-out', 'server.pem');
+  await copyFile(join(dir, 'ca.crt'), join(dir, 'certs/ca.crt'));
 }
 
 async function makeAccount(

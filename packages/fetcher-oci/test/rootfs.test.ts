@@ -1,0 +1,333 @@
+import {
+  chmod,
+  chown,
+  cp,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { toHostPath } from '@snapstep/core/backend';
+import { busyboxRootfs, collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import {
+  type Bench,
+  directoryVolumes,
+  image,
+  listTree,
+  openBench,
+  quiet,
+  withoutPrograms,
+} from './fixtures.ts';
+import { makeTar } from './make-image.ts';
+
+const MEMBERS = [
+  { path: 'a/', type: 'dir', mode: 0o1777, uid: 70000 },
+  { path: 'a/one', content: 'one', mode: 0o4755, xattrs: { 'user.note': 'kept' } },
+  { path: 'a/two', type: 'hardlink', link: 'a/one' },
+  { path: 'link', type: 'symlink', link: '/etc/passwd' },
+  { path: 'null', type: 'char', device: [1, 3] },
+  { path: 'pipe', type: 'fifo' },
+] as const;
+
+/** A directory with one of everything. */
+async function makeSource(bench: Bench): Promise<string> {
+  const source = join(bench.dir, 'source');
+  await mkdir(source);
+  await execa('tar', ['-xpC', source, '--xattrs', '--xattrs-include=*'], { input: makeTar(MEMBERS) });
+  await writeFile(join(source, 'plain'), 'plain');
+  await mkdir(join(source, 'empty'));
+  await setTimeout(150);
+  return source;
+}
+
+async function digestOf(bench: Bench, source: string): Promise<string> {
+  return expectOk(await bench.fetcher.pin(image(`rootfs:${source}`), quiet())).digest;
+}
+
+needs('root')('a root file system in a directory', () => {
+  test('is copied with links, devices, modes, owners and extended attributes', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    await chmod(source, 0o711);
+    expect(expectOk(await bench.fetch(`rootfs:${source}`))).toEqual({ env: {} });
+    expect(listTree(bench.rootfs)).toEqual(listTree(source));
+    expect((await lstat(bench.rootfs)).mode & 0o7777).toBe(0o711);
+    const tar = await execa('tar', ['--xattrs', '-cC', bench.rootfs, 'a/one'], { encoding: 'latin1' });
+    expect(tar.stdout).toContain('SCHILY.xattr.user.note=kept');
+  });
+
+  test('has the digest of its content, wherever it is and whenever it was made', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const copy = join(bench.dir, 'copy');
+    await execa('cp', ['-a', source, copy]);
+    await utimes(join(copy, 'plain'), 1, 1);
+    expect(await digestOf(bench, copy)).toBe(await digestOf(bench, source));
+  });
+
+  const changes: readonly [string, (source: string) => Promise<unknown>][] = [
+    ['a content', (source) => writeFile(join(source, 'plain'), 'PLAIN')],
+    ['a mode', (source) => chmod(join(source, 'plain'), 0o755)],
+    ['the mode of the root', (source) => chmod(source, 0o700)],
+    ['an owner', (source) => chown(join(source, 'plain'), 1, 0)],
+    ['a group', (source) => chown(join(source, 'empty'), 0, 1)],
+    ['a name', (source) => rename(join(source, 'plain'), join(source, 'plainer'))],
+    ['a new file', (source) => writeFile(join(source, 'empty/new'), '')],
+    ['a new directory', (source) => mkdir(join(source, 'empty/new'))],
+    ['the directory a file is in', (source) => rename(join(source, 'plain'), join(source, 'empty/plain'))],
+    ['a removed file', (source) => rm(join(source, 'plain'))],
+    [
+      'a link',
+      async (source) => {
+        await rm(join(source, 'link'));
+        await symlink('/etc/shadow', join(source, 'link'));
+      },
+    ],
+    [
+      'a hard link that is broken',
+      async (source) => {
+        await rm(join(source, 'a/two'));
+        await cp(join(source, 'a/one'), join(source, 'a/two'));
+        await chmod(join(source, 'a/two'), 0o4755);
+      },
+    ],
+    [
+      'a hard link that is made',
+      async (source) => {
+        await rm(join(source, 'plain'));
+        await link(join(source, 'a/one'), join(source, 'plain'));
+      },
+    ],
+    [
+      'a device',
+      async (source) => {
+        await rm(join(source, 'null'));
+        await execa('mknod', ['-m', '644', join(source, 'null'), 'c', '1', '5']);
+      },
+    ],
+    [
+      'a type',
+      async (source) => {
+        await rm(join(source, 'pipe'));
+        await execa('mknod', ['-m', '644', join(source, 'pipe'), 'c', '0', '0']);
+      },
+    ],
+    [
+      'a content of the same size and times, as far as they can be set (V6)',
+      async (source) => {
+        const { atime, mtime } = await lstat(join(source, 'plain'));
+        await writeFile(join(source, 'plain'), 'PLAIN');
+        await utimes(join(source, 'plain'), atime, mtime);
+      },
+    ],
+  ];
+
+  test.each(changes)('has another digest after a change of %s', async (_, change) => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const before = await digestOf(bench, source);
+    expect(await digestOf(bench, source)).toBe(before);
+    await change(source);
+    expect(await digestOf(bench, source)).not.toBe(before);
+  });
+
+  test('is read once: after that only what changed is read, by another fetcher either (K7)', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const first = await digestOf(bench, source);
+    await bench.fetcher[Symbol.asyncDispose]();
+    await using second = await openBench({ stateDir: toHostPath(join(bench.dir, 'state')) });
+    const before = (await lstat(join(source, 'plain'))).atimeMs;
+    expect(await withoutPrograms(() => digestOf(second, source))).toBe(first);
+    expect((await lstat(join(source, 'plain'))).atimeMs).toBe(before);
+  });
+
+  test('is not believed to be unchanged when it was written to a moment ago', async () => {
+    await using bench = await openBench();
+    const source = join(bench.dir, 'source');
+    await mkdir(source);
+    for (let i = 0; i < 200; i += 1) {
+      await writeFile(join(source, 'f'), `${1000 + i}`);
+      const digest = await digestOf(bench, source);
+      await writeFile(join(source, 'f'), `${3000 + i}`);
+      expect(await digestOf(bench, source)).not.toBe(digest);
+    }
+  });
+
+  test('with names that are not UTF-8 is copied and pinned by their bytes (K1)', async () => {
+    await using bench = await openBench();
+    const source = join(bench.dir, 'source');
+    await mkdir(source);
+    const at = (byte: number) => Buffer.concat([Buffer.from(`${source}/`), Buffer.from([byte])]);
+    await writeFile(at(0xff), 'x');
+    const first = await digestOf(bench, source);
+    await rename(at(0xff), at(0xfe));
+    expect(await digestOf(bench, source)).not.toBe(first);
+    expectOk(await bench.fetch(`rootfs:${source}`));
+    expect(await readdir(bench.rootfs, { encoding: 'buffer' })).toEqual([Buffer.from([0xfe])]);
+  });
+
+  test('that was changed since it was pinned is refused', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const pinned = expectOk(await bench.fetcher.pin(image(`rootfs:${source}`), quiet()));
+    await writeFile(join(source, 'plain'), 'other');
+    const io = { log: collectLog(), signal: quiet() };
+    expect(expectErr(await bench.fetcher.unpack(pinned, directoryVolumes(bench.rootfs), io))).toMatchObject({
+      type: 'failed',
+      message: `${source} was changed since it was pinned`,
+    });
+    expect(await readdir(bench.rootfs)).toEqual([]);
+  });
+
+  test('that is changed while it is copied is refused, also when it is changed back (K5)', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    for (let i = 0; i < 2000; i += 1) await writeFile(join(source, `file${i}`), 'x');
+    const pinned = expectOk(await bench.fetcher.pin(image(`rootfs:${source}`), quiet()));
+    const volumes = directoryVolumes(bench.rootfs);
+    const unpacking = bench.fetcher.unpack(pinned, volumes, { log: collectLog(), signal: quiet() });
+    while ((await readdir(bench.rootfs)).length === 0) await new Promise(setImmediate);
+    await writeFile(join(source, 'plain'), 'other');
+    await writeFile(join(source, 'plain'), 'plain');
+    expect(expectErr(await unpacking)).toMatchObject({
+      message: expect.stringContaining('was changed while it was copied'),
+    });
+  });
+
+  test('with something mounted in it is refused', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    await execa('mount', ['-t', 'tmpfs', 'none', join(source, 'empty')]);
+    try {
+      expect(expectErr(await bench.fetch(`rootfs:${source}`))).toMatchObject({
+        type: 'failed',
+        message: expect.stringContaining(`something is mounted at ${source}/empty`),
+      });
+    } finally {
+      await execa('umount', [join(source, 'empty')]);
+    }
+  });
+
+  test('that holds the place it is to be copied to is refused (B10)', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const pinned = expectOk(await bench.fetcher.pin(image(`rootfs:${source}`), quiet()));
+    const io = { log: collectLog(), signal: quiet() };
+    const error = expectErr(await bench.fetcher.unpack(pinned, directoryVolumes(join(source, 'empty')), io));
+    expect(error).toMatchObject({ message: expect.stringContaining('holds the place') });
+  });
+
+  test('is found by the name that a spec uses, through a link too', async () => {
+    await using place = await openBench();
+    const source = await makeSource(place);
+    await symlink(source, join(place.dir, 'link'));
+    const images = new Map([['debian:12', `rootfs:${place.dir}/link`]]);
+    await using bench = await openBench({ images });
+    const pinned = expectOk(await bench.fetcher.pin(image('debian:12'), quiet()));
+    expect(pinned).toMatchObject({ name: 'debian:12', digest: await digestOf(place, source) });
+    expectOk(await bench.fetch('debian:12'));
+    expect(listTree(bench.rootfs)).toEqual(listTree(source));
+  });
+
+  test('that is missing is "image-not-found", with the name and the path', async () => {
+    await using bench = await openBench({ images: new Map([['debian:12', 'rootfs:/no/such/place']]) });
+    const error = expectErr(await bench.fetch('debian:12'));
+    expect(error).toMatchObject({ type: 'image-not-found', image: image('debian:12') });
+    expect(error).toMatchObject({
+      message: expect.stringMatching(/"debian:12" is looked for at \/no\/such\/place/),
+    });
+  });
+});
+
+needs('root')('a root file system in a tarball', () => {
+  test.each(['', 'gzip', 'xz', 'zstd', 'bzip2'])('is unpacked (compressed by "%s")', async (program) => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const tar = makeTar(MEMBERS);
+    const body =
+      program === '' ? tar : (await execa(program, ['-c'], { input: tar, encoding: 'buffer' })).stdout;
+    await writeFile(join(bench.dir, 'a:b.tar'), body);
+    expect(expectOk(await bench.fetch(`rootfs:${bench.dir}/a:b.tar`))).toEqual({ env: {} });
+    await rm(join(source, 'plain'));
+    await rm(join(source, 'empty'), { recursive: true });
+    expect(listTree(bench.rootfs)).toEqual(listTree(source));
+    const again = await execa('tar', ['--xattrs', '-cC', bench.rootfs, 'a/one'], { encoding: 'latin1' });
+    expect(again.stdout).toContain('SCHILY.xattr.user.note=kept');
+  });
+
+  test('gives directories that it does not name the same mode whatever our umask is (R20)', async () => {
+    await using bench = await openBench();
+    await writeFile(join(bench.dir, 'r.tar'), makeTar([{ path: 'a/b/c', mode: 0o666 }]));
+    const before = process.umask(0o077);
+    try {
+      expectOk(await bench.fetch(`rootfs:${bench.dir}/r.tar`));
+    } finally {
+      process.umask(before);
+    }
+    expect(listTree(bench.rootfs)).toEqual(['a 40755 0:0', 'a/b 40755 0:0', 'a/b/c 100666 0:0 x1']);
+  });
+
+  test('of busybox is the same as the directory it was made of', async () => {
+    await using bench = await openBench();
+    const source = join(bench.dir, 'source');
+    await mkdir(source);
+    await busyboxRootfs(source);
+    await execa('tar', ['-czf', join(bench.dir, 'r.tgz'), '-C', source, '.']);
+    expectOk(await bench.fetch(`rootfs:${bench.dir}/r.tgz`));
+    expect(listTree(bench.rootfs)).toEqual(listTree(source));
+  });
+
+  test.each([
+    ['a name with ..', [{ path: '../evil', content: 'x' }]],
+    ['an absolute name', [{ path: '/evil-snapstep-test', content: 'x' }]],
+    ['a write through a link', [{ path: 'out', type: 'symlink', link: 'OUTSIDE' }, { path: 'out/evil' }]],
+    [
+      'a write through two links',
+      [
+        { path: 'up', type: 'symlink', link: '..' },
+        { path: 'out', type: 'symlink', link: 'up/outside' },
+        { path: 'out/evil' },
+      ],
+    ],
+    [
+      'a hard link to a file outside',
+      [
+        { path: 'e', type: 'hardlink', link: 'OUTSIDE/precious' },
+        { path: 'e', content: 'x' },
+      ],
+    ],
+  ] as const)('keeps what is outside of the root file system as it is: %s (C16)', async (_, members) => {
+    await using bench = await openBench();
+    const outside = join(bench.dir, 'outside');
+    await mkdir(outside);
+    await writeFile(join(outside, 'precious'), 'gold');
+    const aimed = JSON.parse(JSON.stringify(members).replaceAll('OUTSIDE', outside));
+    await writeFile(join(bench.dir, 'r.tar'), makeTar(aimed));
+    await bench.fetch(`rootfs:${bench.dir}/r.tar`);
+    expect((await readdir(bench.dir)).sort()).toEqual(['outside', 'r.tar', 'rootfs', 'state']);
+    expect(listTree(outside)).toEqual(['precious 100644 0:0 x1 gold']);
+    await expect(lstat('/evil-snapstep-test')).rejects.toThrow('ENOENT');
+  });
+
+  test('that is cut off, or no tarball at all, is refused', async () => {
+    await using bench = await openBench();
+    const file = join(bench.dir, 'r.tar');
+    for (const body of [makeTar([{ path: 'a', content: 'x'.repeat(9000) }]).subarray(0, 3000), 'nonsense']) {
+      await writeFile(file, body);
+      expect(expectErr(await bench.fetch(`rootfs:${file}`))).toMatchObject({
+        type: 'failed',
+        message: expect.stringContaining(`${file} cannot be unpacked: tar: `),
+      });
+    }
+  });
+});

@@ -1,0 +1,79 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lockDirectory, toHostPath } from '@snapstep/core/backend';
+import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import { describe, expect, test } from 'vitest';
+import { openOciFetcher } from '../src/index.ts';
+import { image, quiet } from './fixtures.ts';
+
+describe('the state directory', () => {
+  test('is cleared of the temporary files of processes that died, and of no others', async () => {
+    await using dir = await tempDir();
+    const stale = join(dir.path, 'tmp/stale');
+    const alive = join(dir.path, 'tmp/alive');
+    await mkdir(join(stale, 'pull-1/layout'), { recursive: true });
+    await mkdir(alive);
+    await using _lock = expectOk(lockDirectory(toHostPath(alive)));
+    await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
+    const left = await readdir(join(dir.path, 'tmp'));
+    expect(left).toContain('alive');
+    expect(left).not.toContain('stale');
+    expect(left).toHaveLength(2);
+  });
+
+  test('is cleared after a process that was killed', async () => {
+    await using dir = await tempDir();
+    const program = `
+      const { openOciFetcher } = await import(${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))});
+      await openOciFetcher({ stateDir: ${JSON.stringify(dir.path)} });
+      console.log('open');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const [theirs = ''] = await readdir(join(dir.path, 'tmp'));
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
+    expect(await readdir(join(dir.path, 'tmp'))).not.toContain(theirs);
+  });
+
+  test('may be shared by fetchers, and is empty of temporary files after them', async () => {
+    await using dir = await tempDir();
+    const stateDir = toHostPath(dir.path);
+    const fetchers = await Promise.all([1, 2, 3, 4].map(() => openOciFetcher({ stateDir })));
+    for (const each of fetchers) await expectOk(each)[Symbol.asyncDispose]();
+    expect(await readdir(join(dir.path, 'tmp'))).toEqual([]);
+  });
+
+  test('with a damaged database is started anew (P16)', async () => {
+    await using dir = await tempDir();
+    await writeFile(
+      join(dir.path, 'fetcher.db'),
+      'this is no database, but it is long enough to be one'.repeat(100),
+    );
+    await using fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
+    await writeFile(join(dir.path, 'r.tar'), 'x');
+    expectOk(await fetcher.pin(image(`rootfs:${dir.path}/r.tar`), quiet()));
+    expect((await readFile(join(dir.path, 'fetcher.db'))).subarray(0, 6).toString()).toBe('SQLite');
+  });
+
+  test('that cannot be made is a failure that names it', async () => {
+    const opened = await openOciFetcher({ stateDir: toHostPath('/dev/null/here') });
+    expect(expectErr(opened)).toMatchObject({
+      type: 'failed',
+      message: expect.stringContaining('/dev/null/here'),
+    });
+  });
+
+  test('is for nobody else to read', async () => {
+    await using dir = await tempDir();
+    await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(join(dir.path, 'a/b')) }));
+    expect(execFileSync('stat', ['-c', '%a', join(dir.path, 'a/b')], { encoding: 'utf8' }).trim()).toBe(
+      '700',
+    );
+  });
+});
