@@ -1,1 +1,1 @@
-export {};
+export { type BtrfsStoreOptions, openBtrfsStore } from './open.ts';

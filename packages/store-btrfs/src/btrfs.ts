@@ -1,0 +1,114 @@
+import {
+  type Cancelled,
+  type CommandFailed,
+  err,
+  ok,
+  type Result,
+  runCommand,
+  type StoreError,
+} from '@snapstep/core/backend';
+import { parseGenerations } from './generations.ts';
+import { commandFailure } from './store-failure.ts';
+
+/*
+ * A function for each use of btrfs(8). Who is not root goes through `sudo -n`, except for making an empty
+ * subvolume, which anybody may do and which then belongs to him.
+ */
+
+interface Abortable {
+  readonly signal?: AbortSignal;
+}
+
+export function createSubvolume(path: string, options: Abortable = {}): Promise<Result<void, StoreError>> {
+  return silent(runCommand('btrfs', ['-q', 'subvolume', 'create', path], options));
+}
+
+/** Makes `to` a writable snapshot of the subvolume `from`. It does not hold the subvolumes inside `from`. */
+export function snapshot(
+  from: string,
+  to: string,
+  options: Abortable = {},
+): Promise<Result<void, StoreError>> {
+  return silent(btrfs(['-q', 'subvolume', 'snapshot', from, to], options));
+}
+
+export function setReadOnly(path: string): Promise<Result<void, StoreError>> {
+  return silent(btrfs(['property', 'set', '-ts', path, 'ro', 'true'], {}));
+}
+
+/** Deletes a subvolume with those that a step made inside it. Its space is free only some time later. */
+export async function deleteSubvolume(
+  path: string,
+  options: Abortable = {},
+): Promise<Result<void, StoreError>> {
+  const deleted = await btrfs(['-q', 'subvolume', 'delete', path], options);
+  if (deleted.isOk()) return ok();
+  if (deleted.error.type === 'cancelled' || !deleted.error.stderr.includes('Directory not empty')) {
+    return err(commandFailure(deleted.error));
+  }
+  return deleteSubvolumesIn(path, options);
+}
+
+/**
+ * Deletes every subvolume at or below a directory, the innermost first. They are told by their inode number
+ * 256, so their names may be of any bytes; a read-only one is made writable first, as nothing can be taken
+ * out of it before.
+ */
+export async function deleteSubvolumesIn(
+  path: string,
+  options: Abortable = {},
+): Promise<Result<void, StoreError>> {
+  const subvolumes = ['-type', 'd', '-inum', '256', '-exec', ...program()];
+  const makeWritable = [path, ...subvolumes, 'property', 'set', '-ts', '{}', 'ro', 'false', ';'];
+  const writable = await silent(runCommand('find', makeWritable, options));
+  if (writable.isErr()) return writable;
+  const remove = [path, '-depth', ...subvolumes, '-q', 'subvolume', 'delete', '{}', ';'];
+  return silent(runCommand('find', remove, options));
+}
+
+/** Settles once nothing that was deleted before takes space any more. */
+export async function waitForDeleted(
+  path: string,
+  options: Abortable = {},
+): Promise<Result<void, StoreError>> {
+  // Deleting starts with the next transaction, which the kernel begins only every 30 s if nobody asks.
+  const committed = await syncFileSystem(path, options);
+  if (committed.isErr()) return committed;
+  return silent(btrfs(['subvolume', 'sync', path], options));
+}
+
+/** Writes out what was written so far, and ends the transaction. */
+export function syncFileSystem(path: string, options: Abortable = {}): Promise<Result<void, StoreError>> {
+  return silent(btrfs(['filesystem', 'sync', path], options));
+}
+
+/** @returns The text that `parseUsage` reads. */
+export async function fileSystemUsage(path: string): Promise<Result<string, StoreError>> {
+  return (await btrfs(['filesystem', 'usage', '-b', path], {})).mapErr(commandFailure);
+}
+
+/** In which transactions a subvolume was made and last changed, as far as they have ended. */
+export async function generationsOf(
+  path: string,
+): Promise<Result<{ readonly created: number; readonly current: number }, StoreError>> {
+  const text = await btrfs(['subvolume', 'show', path], {});
+  return text.isErr() ? err(commandFailure(text.error)) : parseGenerations(text.value);
+}
+
+function btrfs(
+  args: readonly string[],
+  options: Abortable,
+): Promise<Result<string, CommandFailed | Cancelled>> {
+  const [file, ...prefix] = program();
+  return runCommand(file, [...prefix, ...args], options);
+}
+
+function program(): [string, ...string[]] {
+  return process.getuid?.() === 0 ? ['btrfs'] : ['sudo', '-n', 'btrfs'];
+}
+
+async function silent(
+  command: Promise<Result<string, CommandFailed | Cancelled>>,
+): Promise<Result<void, StoreError>> {
+  return (await command).map(() => undefined).mapErr(commandFailure);
+}

@@ -1,0 +1,39 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  err,
+  failed,
+  type Mounted,
+  ok,
+  type Result,
+  type StoreError,
+  toHostPath,
+  toVolumeName,
+  type Volume,
+  type VolumeName,
+  type Volumes,
+} from '@snapstep/core/backend';
+import { attempt, attemptExisting } from './store-failure.ts';
+
+/** A volume that is a directory: mounting it only hands out the path. */
+export function directoryVolume(name: VolumeName, path: string): Volume {
+  return {
+    name,
+    async mount(): Promise<Result<Mounted, StoreError>> {
+      const stats = await attemptExisting(stat(path));
+      if (stats.isErr()) return err(stats.error);
+      if (stats.value === undefined) return err(failed(`${path} is gone: what it belonged to was removed`));
+      return ok({ path: toHostPath(path), async [Symbol.asyncDispose]() {} });
+    },
+  };
+}
+
+/** The volumes of a snapshot, which are the directories in its directory. */
+export async function volumesIn(directory: string): Promise<Result<Volumes, StoreError>> {
+  const names = await attempt(readdir(directory));
+  return names.map((found) => volumesOf(directory, found.map(toVolumeName)));
+}
+
+export function volumesOf(directory: string, names: readonly VolumeName[]): Volumes {
+  return new Map(names.map((name) => [name, directoryVolume(name, join(directory, name))]));
+}

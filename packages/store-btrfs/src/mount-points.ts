@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import { attemptExisting, commandFailure } from './store-failure.ts';
+
+/**
+ * The mount points at or below a directory, the deepest first. Deleting through one, such as a leaked bind
+ * mount, would delete somebody else's files.
+ */
+export async function mountPointsBelow(path: string): Promise<Result<readonly string[], StoreError>> {
+  const table = await attemptExisting(readFile('/proc/self/mountinfo', 'utf8'));
+  return table.map((text) =>
+    parseMountPoints(text ?? '')
+      .filter((at) => isBelow(at, path))
+      .reverse(),
+  );
+}
+
+/** Takes away what is mounted below a directory, also where it is in use. */
+export async function detachBelow(path: string): Promise<Result<void, StoreError>> {
+  const points = await mountPointsBelow(path);
+  if (points.isErr()) return err(points.error);
+  for (const point of points.value) {
+    const detached = await runCommand('umount', ['--lazy', '--no-mtab', point]);
+    if (detached.isErr()) return err(commandFailure(detached.error));
+  }
+  return ok();
+}
+
+/** The fifth field of each line; blanks and backslashes are octal escapes there (proc_pid_mountinfo(5)). */
+export function parseMountPoints(mountinfo: string): string[] {
+  return mountinfo
+    .split('\n')
+    .map((line) => line.split(' ')[4])
+    .filter((field) => field !== undefined)
+    .map((field) =>
+      field.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+    );
+}
+
+function isBelow(point: string, path: string): boolean {
+  return point === path || point.startsWith(`${path}/`);
+}

@@ -1,0 +1,47 @@
+import {
+  type Cancelled,
+  type CommandFailed,
+  err,
+  failed,
+  ok,
+  type Result,
+  type StoreError,
+} from '@snapstep/core/backend';
+
+/** What the failure of a host command means to the builder. The texts are those of strerror(3) in the C locale. */
+export function commandFailure(error: CommandFailed | Cancelled): StoreError {
+  if (error.type === 'cancelled') return error;
+  if (/No space left on device|Disk quota exceeded/.test(error.stderr)) {
+    return { type: 'no-space', message: error.message };
+  }
+  return failed(error.message, error);
+}
+
+/**
+ * The outcome of one file-system call of Node.
+ *
+ * @throws what `call` rejects with, unless the operating system said it.
+ */
+export async function attempt<T>(call: Promise<T>): Promise<Result<T, StoreError>> {
+  try {
+    return ok(await call);
+  } catch (error) {
+    return err(systemFailure(error));
+  }
+}
+
+/** As {@link attempt}, but undefined where there is no such file. */
+export async function attemptExisting<T>(call: Promise<T>): Promise<Result<T | undefined, StoreError>> {
+  return attempt(
+    call.catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    }),
+  );
+}
+
+function systemFailure(error: unknown): StoreError {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return { type: 'no-space', message: error.message };
+  return failed(error.message, error);
+}
