@@ -4,16 +4,16 @@ import type { StorePlace } from '@snapstep/core/conformance';
 import { expectOk } from '@snapstep/test-support';
 import { openRsyncStore, type RsyncStoreOptions } from '../../src/index.ts';
 
-/** A store in a directory of `within`, which goes with it. */
+/** A store in a directory that the caller deletes, or the file system of which. */
 export async function place(
-  within: { readonly path: string } & AsyncDisposable,
+  directory: string,
   options: Omit<RsyncStoreOptions, 'path'>,
 ): Promise<StorePlace> {
-  const open = () => openRsyncStore({ ...options, path: toHostPath(join(within.path, 'store')) });
+  const open = () => openRsyncStore({ ...options, path: toHostPath(join(directory, 'store')) });
   return {
     store: expectOk(await open()),
     reopen: async () => expectOk(await open()),
     openSecond: open,
-    [Symbol.asyncDispose]: () => within[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {},
   };
 }
