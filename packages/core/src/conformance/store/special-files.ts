@@ -19,7 +19,10 @@ export function specialFileTests(test: StoreTest): void {
   test('keeps the default access control list of a directory', (scene) =>
     keepsAttributes(
       scene,
-      { 'acl.default': 'user::rwx,user:70001:r-x,group::r-x,mask::r-x,other::---' },
+      {
+        'acl.access': 'user::rw-,group::r--,other::---',
+        'acl.default': 'user::rwx,user:70001:r-x,group::r-x,mask::r-x,other::---',
+      },
       true,
     ));
   test('keeps the capabilities of a program', (scene) =>
