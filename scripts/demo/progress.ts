@@ -18,6 +18,9 @@ export interface Progress extends Disposable {
   lastOutput(): string;
 }
 
+/** Characters of a step's log, for the line of what is running and for what went wrong. */
+const KEPT_OUTPUT = 4000;
+
 interface Running {
   readonly title: string;
   readonly since: number;
@@ -29,29 +32,28 @@ export function watchBuild(): Progress {
   const results: StepResult[] = [];
   let last = '';
   const line = liveLine(() => [...running.values()].at(-1));
+  const done = (event: Extract<BuildEvent, { type: 'step-done' }>, step: Running): void => {
+    running.delete(idOf(event));
+    last = step.output;
+    results.push({ title: step.title, source: event.source, milliseconds: event.milliseconds });
+    line.print(`  ${styleText('green', '✓')} ${describe(event).padEnd(8)} ${step.title}`);
+  };
   return {
     results,
     lastOutput: () => last,
     [Symbol.dispose]: () => line.end(),
     onEvent(event) {
+      if (event.type === 'stage-started') return;
+      if (event.type === 'note') return line.print(`  ${event.text}`);
+      const step = running.get(idOf(event)) ?? { title: event.stage, since: performance.now(), output: '' };
       if (event.type === 'step-started') {
-        const title = `${event.stage} ${event.number}: ${titleOf(event.op)}`;
-        running.set(idOf(event), { title, since: performance.now(), output: '' });
+        running.set(idOf(event), { ...step, title: `${event.stage} ${event.number}: ${titleOf(event.op)}` });
       } else if (event.type === 'step-output') {
-        const step = running.get(idOf(event));
-        if (step) step.output = (step.output + Buffer.from(event.chunk).toString()).slice(-4000);
+        step.output = (step.output + Buffer.from(event.chunk).toString()).slice(-KEPT_OUTPUT);
       } else if (event.type === 'step-done') {
-        const step = running.get(idOf(event));
-        running.delete(idOf(event));
-        if (step === undefined) return;
-        last = step.output;
-        results.push({ title: step.title, source: event.source, milliseconds: event.milliseconds });
-        line.print(`  ${styleText('green', '✓')} ${describe(event).padEnd(8)} ${step.title}`);
-      } else if (event.type === 'step-failed') {
-        const step = running.get(idOf(event));
-        line.print(`  ${styleText('red', '✗')} ${step?.title ?? event.stage}\n${step?.output ?? ''}`);
-      } else if (event.type === 'note') {
-        line.print(`  ${event.text}`);
+        done(event, step);
+      } else {
+        line.print(`  ${styleText('red', '✗')} ${step.title}\n${step.output}`);
       }
     },
   };
