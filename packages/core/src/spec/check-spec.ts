@@ -12,6 +12,7 @@ export const maxStageDepth = 64;
  *
  * Beyond the types it demands that
  * - every text is well-formed Unicode without NUL, and names, paths and images are not empty;
+ * - an image has no control characters;
  * - `copy` names a stage declared before it, in its own spec or one around it;
  * - `copy` has a source, none of them has a `..`, and several of them go to a `dst` that ends with `/`;
  * - what `copy` excludes are base names;
@@ -50,6 +51,9 @@ function* checkNested(
     visible.push(stage.name);
   }
   yield* checkText(spec.from, { path: below(path, 'from'), what: 'the base image' });
+  if (/\p{Cc}/u.test(spec.from)) {
+    yield { path: below(path, 'from'), message: 'the base image may not contain control characters' };
+  }
   const around: Surroundings = { stages: visible, workdir: undefined };
   for (const [index, op] of spec.ops.entries())
     yield* checkOp(op, { path: below(path, `ops[${index}]`), around });

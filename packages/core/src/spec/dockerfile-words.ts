@@ -1,14 +1,17 @@
 /** The character that escapes the next one, as the Dockerfile's `# escape=` directive sets it. */
 export type EscapeChar = '\\' | '`';
 
-/** A word without blanks of an instruction in which Docker replaces variables, such as `FROM`. */
+/**
+ * A word of an exec form in which Docker replaces variables, as it does in that of `COPY`.
+ * Docker skips a byte order mark at the start of a word.
+ */
 export function escapeWord(text: string, escapeChar: EscapeChar): string {
-  return text.replace(/["'$\\`]/g, (char) =>
-    isSpecial(char, escapeChar) || char === "'" ? escapeChar + char : char,
+  return text.replace(/["'$\\`]|^\ufeff/g, (char) =>
+    isSpecial(char, escapeChar) || char === "'" || char === '\ufeff' ? escapeChar + char : char,
   );
 }
 
-/** The whole argument of an instruction in which Docker replaces variables, such as `WORKDIR`. */
+/** The whole argument of an instruction in which Docker replaces variables, such as `WORKDIR` or `FROM`. It never ends with the escape character. */
 export function quoteWord(text: string, escapeChar: EscapeChar): string {
   if (/^[\w./:@%+,-]+$/.test(text) && !text.startsWith('-')) return text;
   return `"${escapeQuoted(text, escapeChar)}"`;

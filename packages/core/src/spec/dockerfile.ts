@@ -1,7 +1,7 @@
 import { writeCopy } from './dockerfile-copy.ts';
 import { writeRun } from './dockerfile-run.ts';
 import { lose, type Sheet, type StageState, stageNames } from './dockerfile-stage.ts';
-import { type EscapeChar, escapeQuoted, escapeWord, jsonForm, quoteWord } from './dockerfile-words.ts';
+import { type EscapeChar, escapeQuoted, jsonForm, quoteWord } from './dockerfile-words.ts';
 import type { Op, Spec, Stage, UserRef } from './spec.ts';
 
 export interface DockerfileOptions {
@@ -63,7 +63,7 @@ function writeSpec(spec: Spec, { sheet, nameOf, around }: Writing, name?: string
     sheet.lines.push('');
     stages.set(stage.name, stageName);
   }
-  const base = escapeWord(baseImage(spec, sheet), sheet.escapeChar);
+  const base = quoteWord(baseImage(spec, sheet), sheet.escapeChar);
   sheet.lines.push(`FROM ${base}${name === undefined ? '' : ` AS ${name}`}`);
   const state: StageState = { stages, user: undefined, shell: sheet.defaultShell };
   if (sheet.defaultShell && usesDefaultShell(spec)) sheet.lines.push(`SHELL ${jsonForm(sheet.defaultShell)}`);
@@ -72,8 +72,9 @@ function writeSpec(spec: Spec, { sheet, nameOf, around }: Writing, name?: string
 
 /** `docker://` says what Docker assumes. Other transports it does not have. */
 function baseImage({ from }: Spec, sheet: Sheet): string {
-  const image = from.replace(/^docker:\/\//, '');
-  if (/\s/.test(image)) lose(sheet, { op: 'base', image: from }, 'FROM takes no name with a blank');
+  const image = from.replace(/^docker:\/\//, '').replace(/[\s\x85]/g, '_');
+  if (/[\s\x85]/.test(from))
+    lose(sheet, { op: 'base', image: from }, 'FROM takes no blanks, so they are replaced');
   if (/^(oci|oci-archive|docker-archive|rootfs):/.test(image)) {
     lose(sheet, { op: 'base', image: from }, 'FROM takes images from registries only');
   }

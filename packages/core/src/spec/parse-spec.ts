@@ -54,7 +54,7 @@ function parseNested(sexp: Sexp, { path, places }: ParseContext): Parsed<Spec> {
   if (sexp.type === 'atom')
     return wrong(sexp, `a spec is a list, ${form}; this is the text ${quote(sexp.text)}`);
   if (sexp.items[0]?.type === 'atom')
-    return wrong(sexp, `a spec is a list of lists, ${form}; here are parentheses missing`);
+    return wrong(sexp, `a spec is a list of lists, ${form}; a pair of parentheses is missing`);
   places.set(path, sexp.at);
   const baseIndex = sexp.items.findIndex((item) => headOf(item) === 'from');
   const [before, after] =

@@ -14,7 +14,8 @@ const awkward = [
   "'",
   '`',
   '$HOME',
-  '${x}',
+  '$',
+  '{x}',
   '<<EOF',
   'EOF',
   ' ',
@@ -146,7 +147,7 @@ export function anySpec(depth = 2, around: readonly string[] = []): fc.Arbitrary
     );
     return fc.record({
       stages: fc.tuple(...stages),
-      from: someText,
+      from: someText.map((text) => text.replace(/\p{Cc}/gu, '-')),
       ops: fc.array(op([...around, ...names]), { maxLength: 4 }),
     });
   });

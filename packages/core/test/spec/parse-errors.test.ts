@@ -35,19 +35,30 @@ const structureErrors: readonly Case[] = [
   ['(from a)', '1:1 a spec is a list of lists, ((from IMAGE) OP ...); a pair of parentheses is missing'],
   ['((run (shell x)))', '1:3 (run ...) must come after (from IMAGE)'],
   ['((run (shell x)) (from a))', '1:3 (run ...) must come after (from IMAGE)'],
-  ['((biuld x ((from a))) (from b))', '1:3 only (build NAME SPEC) may come before (from IMAGE), not "biuld": did you mean "build"?'],
+  [
+    '((biuld x ((from a))) (from b))',
+    '1:3 only (build NAME SPEC) may come before (from IMAGE), not "biuld": did you mean "build"?',
+  ],
   ['((from))', '1:2 (from IMAGE) takes exactly one text, not 0'],
   ['((from a b))', '1:2 (from IMAGE) takes exactly one text, not 2'],
   ['((from (a)))', '1:8 (from IMAGE) takes texts, not a list'],
   ['((from ""))', '1:8 the base image is empty'],
+  ['((from "a\\nb"))', '1:8 the base image may not contain control characters'],
+
   ['((from a) (from b))', '1:12 a spec has only one (from IMAGE)'],
   ['((from a) (build x ((from b))))', '1:12 (build NAME SPEC) must come before (from IMAGE)'],
   ['((build x) (from b))', '1:2 (build NAME SPEC) takes a name and a spec'],
   ['((build x ((from a)) y) (from b))', '1:2 (build NAME SPEC) takes a name and a spec'],
   ['((build (x) ((from a))) (from b))', '1:2 (build NAME SPEC) takes a name and a spec'],
   ['((build "" ((from a))) (from b))', '1:9 the name of a stage is empty'],
-  ['((build x (from a)) (from b))', '1:11 a spec is a list of lists, ((from IMAGE) OP ...); a pair of parentheses is missing'],
-  ['((build x ((form a))) (from b))', '1:13 only (build NAME SPEC) may come before (from IMAGE), not "form": did you mean "from"?'],
+  [
+    '((build x (from a)) (from b))',
+    '1:11 a spec is a list of lists, ((from IMAGE) OP ...); a pair of parentheses is missing',
+  ],
+  [
+    '((build x ((form a))) (from b))',
+    '1:13 only (build NAME SPEC) may come before (from IMAGE), not "form": did you mean "from"?',
+  ],
   ['((from a) run)', '1:11 here belongs a list, such as (run (shell "make")), not the text "run"'],
   ['((from a) ())', '1:11 this list must start with a name, as (run (shell "make")) does'],
   ['((from a) ((run)))', '1:11 this list must start with a name, as (run (shell "make")) does'],
@@ -56,7 +67,10 @@ const structureErrors: readonly Case[] = [
 const opErrors: readonly Case[] = [
   ['((from a) (rnu (shell x)))', '1:12 there is no op "rnu": did you mean "run"?'],
   ['((from a) (wokdir x))', '1:12 there is no op "wokdir": did you mean "workdir"?'],
-  ['((from a) (add x y))', '1:12 there is no op "add"; the ops are comment, copy, env, run, shell, user and workdir'],
+  [
+    '((from a) (add x y))',
+    '1:12 there is no op "add"; the ops are comment, copy, env, run, shell, user and workdir',
+  ],
   ['((from a) (Run (shell x)))', '1:12 op names are lower-case: write "run", not "Run"'],
   ['((from a) (COPY (src a) (dst b)))', '1:12 op names are lower-case: write "copy", not "COPY"'],
   ['((from a)\n (comment))', '2:2 (comment TEXT) takes exactly one text, not 0'],
@@ -67,8 +81,14 @@ const opErrors: readonly Case[] = [
   ['((from a) (env A))', '1:11 (env NAME VALUE) takes exactly 2 texts, not 1'],
   ['((from a) (env A b c))', '1:11 (env NAME VALUE) takes exactly 2 texts, not 3'],
   ['((from a) (env "" b))', '1:16 the name of an environment variable is empty'],
-  ['((from a) (env A=B c))', '1:16 "A=B" cannot name an environment variable: "=", white space and control characters are not allowed'],
-  ['((from a) (env "A B" c))', '1:16 "A B" cannot name an environment variable: "=", white space and control characters are not allowed'],
+  [
+    '((from a) (env A=B c))',
+    '1:16 "A=B" cannot name an environment variable: "=", white space and control characters are not allowed',
+  ],
+  [
+    '((from a) (env "A B" c))',
+    '1:16 "A B" cannot name an environment variable: "=", white space and control characters are not allowed',
+  ],
   ['((from a) (env A "b\\000"))', '1:18 a text may not contain the NUL character'],
   ['((from a) (shell a (b)))', '1:20 (shell ARG ...) takes texts, not a list'],
   ['((from a) (shell a "\\x00"))', '1:20 a text may not contain the NUL character'],
@@ -80,13 +100,22 @@ const userErrors: readonly Case[] = [
   ['((from a) (user (uid 1)))', '1:11 a user is written (user (uid N) (gid N)) or (user (name NAME))'],
   ['((from a) (user (gid 1) (uid 1)))', '1:11 (user ...) takes (uid N) first, then (gid N)'],
   ['((from a) (user (uid 0x10) (gid 1)))', '1:22 "0x10" is not a decimal number from 0 to 4294967294'],
-  ['((from a) (user (uid 1) (gid 4294967295)))', '1:30 "4294967295" is not a decimal number from 0 to 4294967294'],
+  [
+    '((from a) (user (uid 1) (gid 4294967295)))',
+    '1:30 "4294967295" is not a decimal number from 0 to 4294967294',
+  ],
   ['((from a) (user (uid -1) (gid 1)))', '1:22 "-1" is not a decimal number from 0 to 4294967294'],
   ['((from a) (user (uid 1_0) (gid 1)))', '1:22 "1_0" is not a decimal number from 0 to 4294967294'],
   ['((from a) (user (name "")))', '1:23 the name of a user is empty'],
   ['((from a) (user (name a:b)))', '1:23 the name of a user may not contain ":" or a line feed'],
-  ['((from a) (user (name a) (gid 1)))', '1:11 a user is written (user (uid N) (gid N)) or (user (name NAME))'],
-  ['((from a) (user (uid 99999999999999999999) (gid 1)))', '1:22 "99999999999999999999" is not a decimal number from 0 to 4294967294'],
+  [
+    '((from a) (user (name a) (gid 1)))',
+    '1:11 a user is written (user (uid N) (gid N)) or (user (name NAME))',
+  ],
+  [
+    '((from a) (user (uid 99999999999999999999) (gid 1)))',
+    '1:22 "99999999999999999999" is not a decimal number from 0 to 4294967294',
+  ],
 ];
 
 const runErrors: readonly Case[] = [
@@ -95,26 +124,68 @@ const runErrors: readonly Case[] = [
   ['((from a) (run (shell)))', '1:16 (shell COMMAND) takes exactly one text, not 0'],
   ['((from a) (run (shell a b)))', '1:16 (shell COMMAND) takes exactly one text, not 2'],
   ['((from a) (run (shell a) (shell b)))', '1:27 (run ...) has the field "shell" twice'],
-  ['((from a) (run (comand a)))', '1:17 (run ...) has no field "comand"; it has cache, network, secrets and shell'],
+  [
+    '((from a) (run (comand a)))',
+    '1:17 (run ...) has no field "comand"; it has cache, network, secrets and shell',
+  ],
   ['((from a) (run (caches) (shell a)))', '1:17 (run ...) has no field "caches": did you mean "cache"?'],
-  ['((from a) (run (network none) (shell x)))', '1:25 there is no network "none": a run has (network host) or none at all'],
+  [
+    '((from a) (run (network none) (shell x)))',
+    '1:25 there is no network "none": a run has (network host) or none at all',
+  ],
   ['((from a) (run (network host host) (shell x)))', '1:30 the network "host" is named twice'],
   ['((from a) (run (cache apt) (shell x)))', '1:23 an entry is written (ID (target PATH)), not "apt"'],
-  ['((from a) (run (cache ((target /x))) (shell x)))', '1:24 an entry is written (ID (target PATH)): it starts with its id'],
+  [
+    '((from a) (run (cache ((target /x))) (shell x)))',
+    '1:24 an entry is written (ID (target PATH)): it starts with its id',
+  ],
   ['((from a) (run (cache (apt)) (shell x)))', '1:23 the entry "apt" lacks (target PATH)'],
-  ['((from a) (run (cache (apt (traget /x))) (shell x)))', '1:29 an entry has no field "traget": did you mean "target"?'],
-  ['((from a) (run (cache (apt (target /x) (target /y))) (shell x)))', '1:41 an entry has the field "target" twice'],
+  [
+    '((from a) (run (cache (apt (traget /x))) (shell x)))',
+    '1:29 an entry has no field "traget": did you mean "target"?',
+  ],
+  [
+    '((from a) (run (cache (apt (target /x) (target /y))) (shell x)))',
+    '1:41 an entry has the field "target" twice',
+  ],
   ['((from a) (run (cache (apt (target ""))) (shell x)))', '1:36 the target of a cache is empty'],
   ['((from a) (run (cache ("" (target /x))) (shell x)))', '1:24 the id of a cache is empty'],
-  ['((from a) (run (cache (apt (target /x/.././))) (shell x)))', '1:36 nothing can be mounted on the root directory'],
-  [`((from a) (run (cache (${'A'.repeat(80)} (target /x))) (shell x)))`, `1:24 the id of the cache "${'A'.repeat(60)}…" is too long for a file name`],
-  ['((from a) (run (cache ("a\\000" (target /x))) (shell x)))', '1:24 a text may not contain the NUL character'],
-  ['((from a) (run (cache (a (target /x)) (b (target /x/./))) (shell x)))', '1:50 two mounts of this run have the target "/x/./"'],
-  ['((from a) (run (cache (a (target /x))) (secrets (b (target //x))) (shell x)))', '1:60 two mounts of this run have the target "//x"'],
-  ['((from a) (workdir /w) (run (cache (a (target /w/x)) (b (target x))) (shell x)))', '1:65 two mounts of this run have the target "x"'],
-  ['((from a) (run (secrets (a (target /x) (buildkit_options (mode 1)))) (shell x)))', '1:59 options are written (buildkit_options ((KEY VALUE) ...))'],
-  ['((from a) (run (secrets (a (target /x) (buildkit_options ((target /y))))) (shell x)))', '1:59 the option "target" may not be given: the entry itself says it'],
-  ['((from a) (run (secrets (a (target /x) (buildkit_options ((Mode 1))))) (shell x)))', '1:59 the key of an option has small letters and dashes only, not "Mode"'],
+  [
+    '((from a) (run (cache (apt (target /x/.././))) (shell x)))',
+    '1:36 nothing can be mounted on the root directory',
+  ],
+  [
+    `((from a) (run (cache (${'A'.repeat(80)} (target /x))) (shell x)))`,
+    `1:24 the id of the cache "${'A'.repeat(60)}…" is too long for a file name`,
+  ],
+  [
+    '((from a) (run (cache ("a\\000" (target /x))) (shell x)))',
+    '1:24 a text may not contain the NUL character',
+  ],
+  [
+    '((from a) (run (cache (a (target /x)) (b (target /x/./))) (shell x)))',
+    '1:50 two mounts of this run have the target "/x/./"',
+  ],
+  [
+    '((from a) (run (cache (a (target /x))) (secrets (b (target //x))) (shell x)))',
+    '1:60 two mounts of this run have the target "//x"',
+  ],
+  [
+    '((from a) (workdir /w) (run (cache (a (target /w/x)) (b (target x))) (shell x)))',
+    '1:65 two mounts of this run have the target "x"',
+  ],
+  [
+    '((from a) (run (secrets (a (target /x) (buildkit_options (mode 1)))) (shell x)))',
+    '1:59 options are written (buildkit_options ((KEY VALUE) ...))',
+  ],
+  [
+    '((from a) (run (secrets (a (target /x) (buildkit_options ((target /y))))) (shell x)))',
+    '1:59 the option "target" may not be given: the entry itself says it',
+  ],
+  [
+    '((from a) (run (secrets (a (target /x) (buildkit_options ((Mode 1))))) (shell x)))',
+    '1:59 the key of an option has small letters and dashes only, not "Mode"',
+  ],
 ];
 
 const copyErrors: readonly Case[] = [
@@ -127,18 +198,51 @@ const copyErrors: readonly Case[] = [
   ['((from a) (copy (src a b) (dst /c)))', '1:32 several sources need a directory to go to: write "/c/"'],
   ['((from a) (copy (src ../a) (dst /)))', '1:22 the source "../a" may not contain ".."'],
   ['((from a) (copy (src a\n b/../c) (dst /)))', '2:2 the source "b/../c" may not contain ".."'],
-  ['((from a) (copy (src a) (dst /) (excludes b)))', '1:34 (copy ...) has no field "excludes": did you mean "exclude"?'],
-  ['((from a) (copy (src a) (dst /) (exclude a/b)))', '1:42 "a/b" excludes nothing: write the name of a file or directory, without a path'],
+  [
+    '((from a) (copy (src a) (dst /) (excludes b)))',
+    '1:34 (copy ...) has no field "excludes": did you mean "exclude"?',
+  ],
+  [
+    '((from a) (copy (src a) (dst /) (exclude a/b)))',
+    '1:42 "a/b" excludes nothing: write the name of a file or directory, without a path',
+  ],
   ['((from a) (copy (src a) (dst /) (exclude "")))', '1:42 a name to exclude is empty'],
-  ['((from a) (copy (from x) (src a) (dst /)))', '1:23 the source of a copy is written (from context) or (from (build NAME)), not "x"'],
-  ['((from a) (copy (from (build)) (src a) (dst /)))', '1:23 the source of a copy is written (from context) or (from (build NAME))'],
-  ['((from a) (copy (from (stage x)) (src a) (dst /)))', '1:23 the source of a copy is written (from context) or (from (build NAME))'],
-  ['((from a) (copy (from (build x)) (src a) (dst /)))', '1:30 no stage before this copy is named "x"; there is none'],
-  ['((build dev ((from a)))\n (from b)\n (copy (from (build dve)) (src a) (dst /)))', '3:21 no stage before this copy is named "dve": did you mean "dev"?'],
-  ['((build one ((from a))) (build two ((from a))) (from b) (copy (from (build three)) (src a) (dst /)))', '1:76 no stage before this copy is named "three"; there is "one" and "two"'],
-  ['((build x ((build inner ((from a))) (from a))) (from b) (copy (from (build inner)) (src a) (dst /)))', '1:76 no stage before this copy is named "inner"; there is "x"'],
-  ['((build x ((from a) (copy (from (build y)) (src a) (dst /)))) (build y ((from a))) (from b))', '1:40 no stage before this copy is named "y"; there is none'],
-  ['((build x ((from a) (copy (from (build x)) (src a) (dst /)))) (from b))', '1:40 no stage before this copy is named "x"; there is none'],
+  [
+    '((from a) (copy (from x) (src a) (dst /)))',
+    '1:23 the source of a copy is written (from context) or (from (build NAME)), not "x"',
+  ],
+  [
+    '((from a) (copy (from (build)) (src a) (dst /)))',
+    '1:23 the source of a copy is written (from context) or (from (build NAME))',
+  ],
+  [
+    '((from a) (copy (from (stage x)) (src a) (dst /)))',
+    '1:23 the source of a copy is written (from context) or (from (build NAME))',
+  ],
+  [
+    '((from a) (copy (from (build x)) (src a) (dst /)))',
+    '1:30 no stage before this copy is named "x"; there is none',
+  ],
+  [
+    '((build dev ((from a)))\n (from b)\n (copy (from (build dve)) (src a) (dst /)))',
+    '3:21 no stage before this copy is named "dve": did you mean "dev"?',
+  ],
+  [
+    '((build one ((from a))) (build two ((from a))) (from b) (copy (from (build three)) (src a) (dst /)))',
+    '1:76 no stage before this copy is named "three"; there is "one" and "two"',
+  ],
+  [
+    '((build x ((build inner ((from a))) (from a))) (from b) (copy (from (build inner)) (src a) (dst /)))',
+    '1:76 no stage before this copy is named "inner"; there is "x"',
+  ],
+  [
+    '((build x ((from a) (copy (from (build y)) (src a) (dst /)))) (build y ((from a))) (from b))',
+    '1:40 no stage before this copy is named "y"; there is none',
+  ],
+  [
+    '((build x ((from a) (copy (from (build x)) (src a) (dst /)))) (from b))',
+    '1:40 no stage before this copy is named "x"; there is none',
+  ],
 ];
 
 describe('an error in the reader', () => {
@@ -179,7 +283,7 @@ describe('an error in a copy', () => {
 
 describe('an error', () => {
   it('counts columns in bytes', () => {
-    expect(told('((from "日本") (x))')).toMatch(/^1:18 /);
+    expect(told('((from "日本") (x))')).toMatch(/^1:19 /);
   });
 
   it('is told of bytes as of a string', () => {
@@ -187,13 +291,19 @@ describe('an error', () => {
     expect({ line, column }).toEqual({ line: 2, column: 2 });
   });
 
-  it.each(['../../etc', 'a/../../b', 'a b', '..', '.', 'A', 'a'.repeat(238)])('is not made for the cache id %j (C12, C14)', (id) => {
-    expect(parseSpec(`((from a) (run (cache ("${id}" (target /x))) (shell x)))`).isOk()).toBe(true);
-  });
+  it.each(['../../etc', 'a/../../b', 'a b', '..', '.', 'A', 'a'.repeat(238)])(
+    'is not made for the cache id %j (C12, C14)',
+    (id) => {
+      expect(parseSpec(`((from a) (run (cache ("${id}" (target /x))) (shell x)))`).isOk()).toBe(true);
+    },
+  );
 
-  it.each(['', 'a\\000b', 'a'.repeat(239), 'a'.repeat(300), '/'.repeat(80)])('is made for the cache id %j (C14)', (id) => {
-    expect(told(`((from a) (run (cache ("${id}" (target /x))) (shell x)))`)).toMatch(/^1:24 /);
-  });
+  it.each(['', 'a\\000b', 'a'.repeat(239), 'a'.repeat(300), '/'.repeat(80)])(
+    'is made for the cache id %j (C14)',
+    (id) => {
+      expect(told(`((from a) (run (cache ("${id}" (target /x))) (shell x)))`)).toMatch(/^1:24 /);
+    },
+  );
 
   it('is made for a number of stages within stages that is too much for the stack', () => {
     expect(told(`${'((build a '.repeat(60_000)}`)).toMatch(/nest more than 200 deep/);
