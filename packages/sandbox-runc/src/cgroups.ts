@@ -43,16 +43,8 @@ const DEVICE_RULES: readonly (readonly ['devices.deny' | 'devices.allow', string
     .map((rule) => ['devices.allow', rule] as const),
 ];
 
-/** Where the number of kills is counted, and then the files that count how often the limit was reached. */
-const OUT_OF_MEMORY_V1 = [
-  ['memory.oom_control', 'oom_kill'],
-  ['memory.failcnt', ''],
-  ['memory.memsw.failcnt', ''],
-] as const;
-const OUT_OF_MEMORY_V2 = [
-  ['memory.events', 'oom_kill'],
-  ['memory.events', 'max'],
-] as const;
+/** The kernel gives up on a charge that would pass the limit, so the highest use is just below it. */
+const CHARGE_BYTES = 1024 * 1024;
 
 /**
  * Makes the cgroup below which this sandbox has those of its containers.
@@ -85,14 +77,22 @@ export async function makeCgroups(layout: CgroupLayout, request: CgroupRequest):
     forRuntime: request.ownCgroups
       ? undefined
       : { path: `/${own}/${LEAF}`, resources: ociResources(layout, request.limits) },
-    // A machine that is short of memory kills too; only a limit that was reached counts itself.
+    // A machine that is short of memory kills too, at whatever size a command has then.
     wasOutOfMemory: async () => {
-      const [kills = 0, ...reached] = await Promise.all(
-        (layout.version === 1 ? OUT_OF_MEMORY_V1 : OUT_OF_MEMORY_V2).map(([file, key]) =>
-          counter('memory', file, key),
-        ),
+      if (layout.version === 2) {
+        return (
+          (await counter('memory', 'memory.events', 'oom_kill')) > 0 &&
+          (await counter('memory', 'memory.events', 'max')) > 0
+        );
+      }
+      const highest = Math.max(
+        await counter('memory', 'memory.max_usage_in_bytes', ''),
+        await counter('memory', 'memory.memsw.max_usage_in_bytes', ''),
       );
-      return kills > 0 && reached.some((times) => times > 0);
+      const limit = request.limits.memoryBytes ?? Infinity;
+      return (
+        highest >= limit - CHARGE_BYTES && (await counter('memory', 'memory.oom_control', 'oom_kill')) > 0
+      );
     },
     wasOutOfPids: async () => (await counter('pids', 'pids.events', 'max')) > 0,
     kill: (deadline) => killAll(tracked, deadline),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   cancelled,
@@ -21,6 +21,7 @@ import { type ContainerDefaults, ociConfig } from './oci-config.ts';
 import { inOneStream } from './one-stream.ts';
 import type { OutputPipe, OutputPipes } from './output-pipe.ts';
 import { Places } from './places.ts';
+import { removeDirectory } from './remove-directory.ts';
 import { stringifyConfig } from './resource-ceilings.ts';
 import { type Runtime, runArguments } from './runtime.ts';
 import { commandNotStarted, runtimeFailure } from './runtime-log.ts';
@@ -66,6 +67,7 @@ class Attempt implements AsyncDisposable {
   #cgroups: ContainerCgroups | undefined;
   #survivors: readonly number[] = [];
   #isDown = false;
+  #logFailed = false;
 
   constructor(workshop: Workshop, world: World) {
     this.#workshop = workshop;
@@ -75,6 +77,16 @@ class Attempt implements AsyncDisposable {
   }
 
   async run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
+    try {
+      return await this.#run(request);
+    } catch (error) {
+      // A full disk, or a read-only one, is nobody's bug. What the log throws is the log's own.
+      if (this.#logFailed || !(error instanceof Error && 'syscall' in error)) throw error;
+      return err(failed(`cannot run a step in ${this.#world.rootfs}: ${error.message}`, error));
+    }
+  }
+
+  async #run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const { layout, ownCgroups, parent } = this.#workshop;
     await mkdir(this.#bundle, { mode: 0o700 });
     this.#cgroups = await makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
@@ -86,7 +98,9 @@ class Attempt implements AsyncDisposable {
     await using stdin = await this.#emptyFile();
     const end = await this.#start(request, { cgroups: this.#cgroups, output, stdin });
     this.#survivors = end.survivors;
-    return this.#judge(request, this.#cgroups, end);
+    if (end.stopped?.why === 'output') this.#logFailed = true;
+    if (end.stopped?.why === 'output') throw end.stopped.error;
+    return await this.#judge(request, this.#cgroups, end);
   }
 
   /** @returns What could not be removed, as a sentence. */
@@ -95,8 +109,8 @@ class Attempt implements AsyncDisposable {
     if (this.#survivors.length > 0) return `processes ${this.#survivors.join(', ')} do not end`;
     const [isGone] = await Promise.all([
       this.#cgroups?.remove(performance.now() + TEARDOWN_MS) ?? true,
-      rm(this.#bundle, { recursive: true, force: true }),
-      rm(join(this.#runtimeRoot, this.#name), { recursive: true, force: true }),
+      removeDirectory(this.#bundle),
+      removeDirectory(join(this.#runtimeRoot, this.#name)),
       this.#places.remove(),
     ]);
     return isGone ? undefined : `the cgroups ${this.#workshop.parent}/${this.#id} cannot be removed`;
@@ -181,7 +195,6 @@ class Attempt implements AsyncDisposable {
   ): Promise<Result<Exit, SandboxError>> {
     const { limits } = request;
     if (end.stopped?.why === 'cancelled') return err(cancelled(request.signal));
-    if (end.stopped?.why === 'output') throw end.stopped.error;
     if (end.stopped?.why === 'limit') return ok({ type: 'limit-exceeded', limit: end.stopped.limit });
     if (limits.memoryBytes !== undefined && (await cgroups.wasOutOfMemory())) {
       return ok({ type: 'limit-exceeded', limit: 'memoryBytes' });

@@ -53,7 +53,7 @@ export class RuncSandbox implements Sandbox {
     const world = await mountWorld({ volumes, mounts: [] });
     if (world.isErr()) return err(world.error);
     await using mounted = world.value;
-    return findAccount(mounted.rootfs, user);
+    return await findAccount(mounted.rootfs, user);
   }
 
   async run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
