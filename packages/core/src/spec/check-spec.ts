@@ -5,7 +5,7 @@ import { checkText } from './check-text.ts';
 import type { Spec, SpecError, Stage } from './spec.ts';
 
 /** How deep stages may lie within stages. */
-export const maxStageDepth = 64;
+const maxStageDepth = 64;
 
 /**
  * Checks a spec that was made by hand or came from JSON; {@link parseSpec} has checked its own.

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from 'neverthrow';
-import { type Fault, nextToken } from './sexp-lexer.ts';
+import { type Fault, nextToken, type Token } from './sexp-lexer.ts';
 
 /** A datum of an S-expression; `at` is the offset of its first byte. */
 export type Sexp = Atom | List;
@@ -17,7 +17,7 @@ export interface List {
 }
 
 /** How deep lists may nest. A spec needs two lists for a stage and six inside a `run`. */
-export const maxListDepth = 200;
+const maxListDepth = 200;
 
 /** Reads the one datum of `bytes`. Never throws, and needs no more stack for a deeper text. */
 export function readSexp(bytes: Uint8Array): Result<Sexp, Fault> {
@@ -43,9 +43,7 @@ interface Frame {
   readonly discards: number[];
 }
 
-type TokenOf<T> = T extends Result<infer Token, Fault> ? Token : never;
-
-function take(open: Frame[], token: TokenOf<ReturnType<typeof nextToken>>): Fault | undefined {
+function take(open: Frame[], token: Token): Fault | undefined {
   const frame = open.at(-1) as Frame;
   switch (token.type) {
     case 'discard':
