@@ -7,7 +7,8 @@ import {
   failed,
   type Result,
 } from '@snapstep/core/backend';
-import { findLocal, localDigest, whileUnchanged } from './local-file.ts';
+import { fileDigest } from './file-digest.ts';
+import { findLocal, whileUnchanged } from './local-file.ts';
 import { sha256 } from './manifest.ts';
 import type { ArchiveReference } from './reference.ts';
 import { skopeoReason } from './registry-failure.ts';
@@ -21,15 +22,16 @@ export function archiveSource(reference: ArchiveReference, context: SourceContex
   return {
     async pin(signal) {
       const path = await findLocal(reference.path, context);
-      return path.isErr() ? path : archiveDigest({ ...reference, path: path.value }, { context, signal });
+      if (path.isErr()) return err(path.error);
+      return archiveDigest({ ...reference, path: path.value.path }, { context, signal });
     },
     async unpack(target) {
       const path = await findLocal(reference.path, context);
       if (path.isErr()) return err(path.error);
-      const found = { ...reference, path: path.value };
+      const found = { ...reference, path: path.value.path };
       await using scratch = await context.scratch.directory();
       const cwd = scratch.path;
-      const extracted = await whileUnchanged(path.value, () => extract(found, { context, target, cwd }));
+      const extracted = await whileUnchanged(found.path, () => extract(found, { context, target, cwd }));
       if (extracted.isErr()) return err(extracted.error);
       const relabelled = await relabelLayers(join(cwd, 'layout'));
       if (relabelled.isErr()) return err(relabelled.error);
@@ -42,7 +44,7 @@ async function archiveDigest(
   reference: ArchiveReference,
   { context, signal }: { readonly context: SourceContext; readonly signal: AbortSignal },
 ): Promise<Result<string, FetchError>> {
-  const digest = await localDigest(reference.path, { state: context.state, signal });
+  const digest = await fileDigest(reference.path, { state: context.state, signal });
   const facts = [reference.kind, reference.tag ?? '', context.image.platform];
   return digest.map((file) => sha256(['snapstep archive 1', ...facts, file].join('\n')));
 }

@@ -89,6 +89,8 @@ function makeFetcher(
     },
     async unpack(image, into, io) {
       if (io.signal.aborted) return err(cancelled(io.signal));
+      if (process.getuid?.() !== 0)
+        return err(failed(`${image.name}: only root can unpack an image, for its files have many owners`));
       const source = sourceOf(image);
       if (source.isErr()) return err(source.error);
       const mounted = await mountRootfs(into);

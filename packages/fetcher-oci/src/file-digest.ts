@@ -9,7 +9,9 @@ export async function fileDigest(
   path: string,
   { state, signal }: { readonly state: State; readonly signal: AbortSignal },
 ): Promise<Result<string, Failed | Cancelled>> {
-  const stat = await lstat(path, { bigint: true });
+  const stat = await lstat(path, { bigint: true }).catch((error: Error) => error);
+  if (stat instanceof Error) return err(failed(`cannot read ${path}: ${stat.message}`, stat));
+  if (!stat.isFile()) return err(failed(`${path} is not a file`));
   const known = state.fileDigest(stampOf(stat));
   if (known !== undefined) return ok(known);
   const fresh = await readDigest(path, { stat, signal });
@@ -47,7 +49,8 @@ export async function readDigest(
   if (file instanceof Error) return err(failed(`cannot read ${path}: ${file.message}`, file));
   await using opened = file;
   if (!(await isStill(opened, stat))) return err(changed(path));
-  const digest = await hashContent(opened, signal);
+  const digest = await hashContent(opened, signal).catch((error: Error) => error);
+  if (digest instanceof Error) return err(failed(`cannot read ${path}: ${digest.message}`, digest));
   if (digest === undefined) return err(cancelled(signal));
   if (!(await isStill(opened, stat))) return err(changed(path));
   const recent = BigInt(started - RACY_MILLISECONDS) * 1_000_000n;

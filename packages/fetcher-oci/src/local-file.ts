@@ -1,25 +1,26 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { err, type FetchError, failed, ok, type Result } from '@snapstep/core/backend';
-import { fileDigest, stampOf } from './file-digest.ts';
+import { stampOf } from './file-digest.ts';
 import { imageNotFound, type SourceContext } from './source.ts';
 
+export interface LocalPlace {
+  /** Without links in it. */
+  readonly path: string;
+  readonly isDirectory: boolean;
+}
+
 /** Where a path leads, links followed. `image-not-found` if it leads nowhere. */
-export async function findLocal(path: string, { image }: SourceContext): Promise<Result<string, FetchError>> {
+export async function findLocal(
+  path: string,
+  { image }: SourceContext,
+): Promise<Result<LocalPlace, FetchError>> {
   try {
-    return ok(await realpath(path));
+    const found = await realpath(path);
+    return ok({ path: found, isDirectory: (await lstat(found)).isDirectory() });
   } catch (error) {
     const message = `"${image.name}" is looked for at ${path}: ${error instanceof Error ? error.message : error}`;
     return err(isMissing(error) ? imageNotFound(image, message) : failed(message, error));
   }
-}
-
-/** The digest of a regular file without links in its path. */
-export async function localDigest(
-  path: string,
-  { state, signal }: Pick<SourceContext, 'state'> & { readonly signal: AbortSignal },
-): Promise<Result<string, FetchError>> {
-  if (!(await lstat(path)).isFile()) return err(failed(`${path} is not a file`));
-  return fileDigest(path, { state, signal });
 }
 
 /** What `read` gives, unless the file was written to or replaced before `read` was done with it. */

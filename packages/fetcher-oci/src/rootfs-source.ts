@@ -1,4 +1,3 @@
-import { lstat } from 'node:fs/promises';
 import {
   type Cancelled,
   type CommandFailed,
@@ -9,7 +8,8 @@ import {
   type Result,
 } from '@snapstep/core/backend';
 import { copyTree } from './cp.ts';
-import { findLocal, localDigest, whileUnchanged } from './local-file.ts';
+import { fileDigest } from './file-digest.ts';
+import { findLocal, whileUnchanged } from './local-file.ts';
 import { sha256 } from './manifest.ts';
 import type { ImageSource, SourceContext, UnpackTarget } from './source.ts';
 import { extractTar } from './tar.ts';
@@ -20,18 +20,18 @@ export function rootfsSource(reference: { readonly path: string }, context: Sour
   return {
     async pin(signal) {
       const path = await findLocal(reference.path, context);
-      if (path.isErr()) return path;
+      if (path.isErr()) return err(path.error);
       const options = { context, signal };
-      if (!(await isDirectory(path.value))) return tarballDigest(path.value, options);
-      const tree = await treeDigest(path.value, { state: context.state, signal });
+      if (!path.value.isDirectory) return tarballDigest(path.value.path, options);
+      const tree = await treeDigest(path.value.path, { state: context.state, signal });
       return tree.map(({ digest }) => digest);
     },
     async unpack(target) {
       const path = await findLocal(reference.path, context);
       if (path.isErr()) return err(path.error);
-      const source = path.value;
+      const { path: source, isDirectory } = path.value;
       await target.log.write(`Copying rootfs:${source}\n`);
-      const copied = (await isDirectory(source))
+      const copied = isDirectory
         ? await copyDirectory(source, { context, target })
         : await whileUnchanged(source, () => unpackTarball(source, { context, target }));
       return copied.map(() => ({ env: {} }) satisfies ImageConfig);
@@ -82,15 +82,11 @@ async function tarballDigest(
   path: string,
   { context, signal }: { readonly context: SourceContext; readonly signal: AbortSignal },
 ): Promise<Result<string, FetchError>> {
-  const digest = await localDigest(path, { state: context.state, signal });
+  const digest = await fileDigest(path, { state: context.state, signal });
   return digest.map((file) => sha256(`snapstep tarball 1\n${file}`));
 }
 
 function explain(source: string, error: CommandFailed | Cancelled): FetchError {
   if (error.type === 'cancelled') return error;
   return failed(`${source} cannot be unpacked: ${error.stderr.trim() || error.message}`, error);
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return (await lstat(path)).isDirectory();
 }

@@ -12,7 +12,7 @@ type Outcome = Promise<Result<string, CommandFailed | Cancelled>>;
 
 /** The manifest or index of an image, byte for byte. */
 export function inspectRaw(url: string, options: RegistryAccess & { readonly signal: AbortSignal }): Outcome {
-  const args = ['inspect', '--raw', ...accessFlags(options, ''), url];
+  const args = ['inspect', '--raw', '--retry-times', '1', ...accessFlags(options, ''), url];
   return runCommand('skopeo', args, { signal: options.signal });
 }
 

@@ -1,6 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import createDebug from 'debug';
+
+const debug = createDebug('snapstep:fetcher-oci');
 
 /**
  * What the fetcher remembers so that it need not look again: digests of files that did not change, and
@@ -70,13 +73,10 @@ class SqliteState implements State {
 
   rememberFiles(files: readonly (FileStamp & { readonly digest: string })[]): void {
     if (files.length === 0) return;
-    const insert = this.#statement('INSERT OR REPLACE INTO file VALUES (?, ?, ?)');
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
+    this.#write(() => {
+      const insert = this.#statement('INSERT OR REPLACE INTO file VALUES (?, ?, ?)');
       for (const each of files) insert.run(each.file, each.stamp, each.digest);
-    } finally {
-      this.#database.exec('COMMIT');
-    }
+    });
   }
 
   pin(reference: string): string | undefined {
@@ -84,11 +84,26 @@ class SqliteState implements State {
   }
 
   rememberPin(reference: string, digest: string): void {
-    this.#statement('INSERT OR REPLACE INTO pin VALUES (?, ?)').run(reference, digest);
+    this.#write(() => {
+      this.#statement('INSERT OR REPLACE INTO pin VALUES (?, ?)').run(reference, digest);
+    });
   }
 
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** A full disk must not fail a build only because something could not be remembered. */
+  #write(insert: () => void): void {
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      insert();
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      if (!isSqlite(error)) throw error;
+      debug('nothing is remembered: %s', error.message);
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    }
   }
 
   #digest(sql: string, ...values: readonly string[]): string | undefined {
@@ -106,5 +121,9 @@ class SqliteState implements State {
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB of https://www.sqlite.org/rescode.html */
 function isDamaged(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && (error.errcode === 11 || error.errcode === 26);
+  return isSqlite(error) && (error.errcode === 11 || error.errcode === 26);
+}
+
+function isSqlite(error: unknown): error is Error & { readonly errcode: number } {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number';
 }

@@ -58,6 +58,38 @@ needs(
     expect((await execa('stat', ['-c', '%a', bench.rootfs])).stdout).toBe('711');
   });
 
+  test('applies a layer whose members come in an unusual order, and links to older layers', async () => {
+    await using bench = await openBench();
+    const layers = [
+      [
+        { path: 'dir/', type: 'dir' },
+        { path: 'dir/old', content: 'old' },
+        { path: 'file', content: 'file' },
+        { path: 'was-dir/', type: 'dir' },
+        { path: 'was-dir/x' },
+        { path: 'was-file' },
+      ],
+      [
+        { path: 'dir/new', content: 'new' },
+        { path: 'dir/.wh..wh..opq' },
+        { path: 'dir/', type: 'dir', mode: 0o700 },
+        { path: 'linked', type: 'hardlink', link: 'file' },
+        { path: 'was-dir', content: 'file' },
+        { path: 'was-file/', type: 'dir' },
+      ],
+    ] as const;
+    await makeLayout(join(bench.dir, 'l'), { v1: { layers } });
+    expectOk(await bench.fetch(`oci:${bench.dir}/l:v1`));
+    expect(listTree(bench.rootfs)).toEqual([
+      'dir 40700 0:0',
+      'dir/new 100644 0:0 x1 new',
+      'file 100644 0:0 x2 file',
+      'linked 100644 0:0 x2 file',
+      'was-dir 100644 0:0 x1 file',
+      'was-file 40755 0:0',
+    ]);
+  });
+
   test('keeps extended attributes, file capabilities among them', async () => {
     await using bench = await openBench();
     const capability = '\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00';
