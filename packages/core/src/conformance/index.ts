@@ -1,3 +1,5 @@
+export { churn } from './crash/churn.ts';
+export { type CrashPlace, type CrashSuiteOptions, crashSuite } from './crash/crash-suite.ts';
 export type { StorePlace } from './store/scene.ts';
 export { type StoreSuiteOptions, type StoreTopic, storeSuite } from './store/store-suite.ts';
 export type { TestFunctions } from './test-functions.ts';

@@ -27,7 +27,9 @@ export async function giveAttributes(
 
 /** Every extended attribute and access control list of a file. Their values must be ASCII. */
 export async function attributesOf(path: string): Promise<Record<string, string>> {
-  const wanted = ['--xattrs', '--xattrs-include=*', '--xattrs-exclude=system.*', '--acls', '--numeric-owner'];
+  // Lists show up a second time as attributes: everywhere as `system.`, on XFS as `trusted.SGI_ACL_` too.
+  const twice = ['--xattrs-exclude=system.*', '--xattrs-exclude=trusted.SGI_ACL_*'];
+  const wanted = ['--xattrs', '--xattrs-include=*', ...twice, '--acls', '--numeric-owner'];
   const flags = ['--format=posix', ...wanted, '--no-recursion', '-C', dirname(path)];
   const archive = await expectOk(runCommand('tar', [...flags, '-cf', '-', basename(path)]));
   return Object.fromEntries(Array.from(archive.matchAll(/(\d+) SCHILY\.([^=\n]+)=/g), parseRecord));

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectOk, key, type StoreTest, within } from './scene.ts';
@@ -23,6 +24,17 @@ export function loadTests(test: StoreTest): void {
     assert.equal(new Set(paths).size, keys.length);
     await Promise.all(actives.map((active) => active[Symbol.asyncDispose]()));
     assert.deepEqual(await scene.list(), []);
+  });
+  test('keeps 10,000 entries', async (scene) => {
+    await scene.save(key(1), async (path) => {
+      for (let dir = 0; dir < 10; dir += 1) {
+        mkdirSync(join(path, `${dir}`));
+        for (let file = 0; file < 1000; file += 1) writeFileSync(join(path, `${dir}/${file}`), '');
+      }
+    });
+    await scene.save(key(2), async () => {}, key(1));
+    const names = await scene.look(key(2), (path) => readdir(path, { recursive: true }));
+    assert.equal(names.length, 10_010);
   });
   test('keeps a chain of 60 snapshots (X4, V2), and loses it from the end', async (scene) => {
     const length = 60;
