@@ -15,7 +15,7 @@ import {
 import { collectLog, expectOk, tempDir } from '@snapstep/test-support';
 import { type OciFetcher, type OciFetcherOptions, openOciFetcher } from '../src/index.ts';
 
-export const AMD64 = 'linux/amd64';
+const AMD64 = 'linux/amd64';
 
 export function image(name: string, platform: string = AMD64): ImageRef {
   return { name, platform };
@@ -43,7 +43,7 @@ export interface Bench extends AsyncDisposable {
   fetch(name: string, options?: FetchOptions): Promise<Result<ImageConfig, FetchError>>;
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly platform?: string;
   readonly log?: LogSink;
 }
@@ -109,4 +109,12 @@ export async function withoutPrograms<T>(body: () => Promise<T>): Promise<T> {
   } finally {
     process.env.PATH = path;
   }
+}
+
+/** How many bytes this process read meanwhile, from the disk or from memory: `rchar` of proc_pid_io(5). */
+export async function bytesRead<T>(body: () => Promise<T>): Promise<{ value: T; bytes: number }> {
+  const count = () => Number(/rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
+  const before = count();
+  const value = await body();
+  return { value, bytes: count() - before };
 }
