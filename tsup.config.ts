@@ -25,4 +25,5 @@ export default defineConfig({
   removeNodeProtocol: false,
   clean: true,
   dts: false,
+  silent: true,
 });

@@ -14,7 +14,9 @@ export const commandChecks: readonly Check[] = [
     'scripts',
   ),
   command('knip: no unused file, export or dependency', 'knip', '--no-progress'),
-  command('tsup and tsc: JavaScript and declarations', 'pnpm', 'run', 'build'),
+  // In this order: tsup empties dist.
+  command('tsup: JavaScript of every package', 'pnpm', '--recursive', 'run', 'build'),
+  command('tsc: declarations of every package', 'tsc', '--build', '--force', 'tsconfig.build.json'),
 ];
 
 function command(name: string, ...argv: [string, ...string[]]): Check {
