@@ -1,10 +1,18 @@
 #!/usr/bin/env node
-import { bugFailure } from './action.ts';
-import { run } from './run.ts';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+import { xdgCache } from 'xdg-basedir';
 
-process.on('uncaughtException', (error) => {
-  const { exitCode, message } = bugFailure(error);
-  process.stderr.write(`snapstep: ${message}\n`, () => process.exit(exitCode));
+// Most of what a short command takes is the loading of its code. The default place of this cache is one that
+// other users can write to.
+if (xdgCache !== undefined) enableCompileCache(join(xdgCache, 'snapstep', 'node'));
+const { bugFailure, reportFailure } = await import('./action.ts');
+
+process.on('uncaughtException', async (error) => {
+  const failure = bugFailure(error);
+  await reportFailure(failure);
+  process.exit(failure.exitCode);
 });
 
+const { run } = await import('./run.ts');
 await run(process.argv.slice(2));

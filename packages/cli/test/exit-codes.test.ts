@@ -1,0 +1,111 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { needs } from '@snapstep/test-support';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { running } from './running.ts';
+import { MAIN, type Workplace, workplace } from './support.ts';
+
+const SNAPSTEP = [process.execPath, MAIN] as const;
+
+describe('a command line that is wrong', () => {
+  it.each([
+    ['bulid', 'Did you mean build?'],
+    ['build', "required option '-f, --file <FILE>' not specified"],
+    ['build -f x --memory lots', 'It should be a size such as 512M or 2G.'],
+    ['build -f x --progress loud', 'Allowed choices are auto, plain, json.'],
+    ['build -f x --store /data', 'It should be rsync:PATH, btrfs:PATH or zfs:POOL/DATASET.'],
+    ['build -f x --image debian', 'two words with "=" between them'],
+    ['ls --nonsense', "unknown option '--nonsense'"],
+    ['cache', 'Usage: snapstep cache'],
+    ['', 'Usage: snapstep'],
+  ])('exits with 2: %s', async (line, message) => {
+    const [node, main] = SNAPSTEP;
+    const args = line.split(' ').filter(Boolean);
+    const { exitCode, stdout, stderr } = await execa(node, [main, ...args], { reject: false });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+});
+
+needs(
+  'root',
+  'busybox',
+  'rsync',
+)('exit codes', () => {
+  let place: Workplace;
+  beforeAll(async () => {
+    place = await workplace();
+  });
+  afterAll(() => place[Symbol.asyncDispose]());
+
+  it.each([
+    ['a spec that is not there', ['-f', 'nowhere.spec'], 'cannot read the spec'],
+    ['a context that is not there', ['-f', 'copy.spec', 'nowhere'], 'is not a directory'],
+    ['a context that is not given', ['-f', 'copy.spec'], 'no context directory'],
+    ['a file that the context does not have', ['-f', 'copy.spec', '.'], 'was not found'],
+    ['a secret that is not given', ['-f', 'secret.spec'], 'the secret "token"'],
+    [
+      'a secret file that is not there',
+      ['-f', 'secret.spec', '--secret', 'token:nowhere'],
+      'cannot read the secret "token"',
+    ],
+  ])('2: %s', async (_title, args, message) => {
+    await place.spec('copy.spec', '(copy (src missing) (dst /x))');
+    await place.spec('secret.spec', '(run (secrets (token (target /t))) (shell "true"))');
+    const failed = await place.snapstep(['build', '--image', `busybox=rootfs:${place.path}/rootfs`, ...args]);
+    expect(failed).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(failed.stderr).toContain(message);
+  });
+
+  it('2: a spec from standard input that is wrong, with the place and the line', async () => {
+    const failed = await place.snapstep(['build', '-f', '-'], { input: '((from busybox)\n (run))\n' });
+    expect(failed.exitCode).toBe(2);
+    expect(failed.stderr).toMatch(/^<stdin>:2:\d+: .*\n {3}\(run\)\)\n +\^\n$/);
+  });
+
+  it.each([
+    ['a directory that is no store', 'rsync:/etc', '/etc is neither a store nor empty'],
+    ['a path where no directory can be', 'rsync:/etc/passwd/store', '/etc/passwd'],
+    ['a Btrfs store on another file system', 'btrfs:/dev/shm/snapstep-none', 'Btrfs'],
+  ])('3: %s', async (_title, store, message) => {
+    const failed = await place.snapstep(['ls', '--store', store]);
+    expect(failed).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(failed.stderr).toMatch(/^snapstep: /);
+    expect(failed.stderr).toContain(message);
+    expect(failed.stderr).not.toContain('bug');
+  });
+
+  it('3: a runtime that is not there', async () => {
+    const spec = await place.spec('runtime.spec', '(run (shell "true"))');
+    const failed = await place.build(spec, '--runtime', 'nosuchrunc');
+    expect(failed).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(failed.stderr).toContain('nosuchrunc');
+  });
+
+  it('3: standard output that cannot be written', async () => {
+    const spec = await place.spec('full.spec', '(run (shell "echo a"))');
+    expect(await place.build(spec)).toMatchObject({ exitCode: 0 });
+    const full = openSync('/dev/full', 'w');
+    try {
+      const [node, main] = SNAPSTEP;
+      const env = { SNAPSTEP_STORE: place.store };
+      const { exitCode, stderr } = await execa(node, [main, 'ls'], { reject: false, env, stdout: full });
+      expect(exitCode).toBe(3);
+      expect(stderr).toContain('cannot write the output: ');
+    } finally {
+      closeSync(full);
+    }
+  });
+
+  it('P15, P17: 3, at once, and with the pid, while another command has the store', async () => {
+    const spec = await place.spec('long.spec', '(run (shell "echo begun; sleep 1000"))');
+    const image = `busybox=rootfs:${join(place.path, 'rootfs')}`;
+    await using first = running(place, ['build', '-f', spec, '--image', image, '--progress', 'plain']);
+    await first.prints('| begun\n');
+    const second = await place.snapstep(['ls']);
+    expect(second).toMatchObject({ exitCode: 3, stdout: '' });
+    expect(second.stderr).toContain(`in use by process ${first.pid}`);
+  });
+});
