@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { needs } from '@snapstep/test-support';
@@ -90,9 +91,10 @@ needs(
     const full = openSync('/dev/full', 'w');
     try {
       const [node, main] = SNAPSTEP;
-      const env = { SNAPSTEP_STORE: place.store };
-      const { exitCode, stderr } = await execa(node, [main, 'ls'], { reject: false, env, stdout: full });
-      expect(exitCode).toBe(3);
+      const env = { ...process.env, SNAPSTEP_STORE: place.store };
+      const options = { env, stdio: ['ignore', full, 'pipe'], encoding: 'utf8' } as const;
+      const { status, stderr } = spawnSync(node, [main, 'ls'], options);
+      expect(status).toBe(3);
       expect(stderr).toContain('cannot write the output: ');
     } finally {
       closeSync(full);

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { busyboxRootfs, tempDir } from '@snapstep/test-support';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 
 export const MAIN: string = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
@@ -18,50 +18,46 @@ export interface RunOptions {
 }
 
 /** A directory with a busybox image, specs, and a store that every command in it uses. */
-export interface Workplace extends AsyncDisposable {
-  readonly path: string;
-  readonly store: string;
-  /** Writes a spec and gives its path. The base image is busybox, the shell `/bin/sh -c`. */
-  spec(name: string, ops: string): Promise<string>;
-  /** Runs `snapstep` to its end, as a process of its own. */
-  snapstep(args: readonly string[], options?: RunOptions): Promise<Outcome>;
-  /** Starts `snapstep`; whoever starts it waits for it. */
-  start(args: readonly string[], options?: RunOptions): ResultPromise<{ reject: false }>;
-  /** Builds a spec with plain progress. */
-  build(spec: string, ...args: readonly string[]): Promise<Outcome>;
-}
+export type Workplace = Awaited<ReturnType<typeof workplace>>;
 
 /** @param store - Default: an rsync store in the directory. */
-export async function workplace(store?: string): Promise<Workplace> {
+export async function workplace(store?: string) {
   const dir = await tempDir();
   const rootfs = join(dir.path, 'rootfs');
   await mkdir(rootfs);
   await busyboxRootfs(rootfs);
   const location = store ?? `rsync:${join(dir.path, 'store')}`;
   const environment = { SNAPSTEP_STORE: location, XDG_STATE_HOME: join(dir.path, 'state'), NO_COLOR: '1' };
-  const start: Workplace['start'] = (args, options = {}) =>
+
+  /** Starts `snapstep`; whoever starts it waits for it. */
+  const start = (args: readonly string[], options: RunOptions = {}) =>
     execa(process.execPath, [MAIN, ...args], {
       reject: false,
       cwd: dir.path,
       env: { ...environment, ...options.env },
       stripFinalNewline: false,
-      ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+      input: options.input ?? '',
     });
-  const snapstep: Workplace['snapstep'] = async (args, options) => {
+
+  /** Runs `snapstep` to its end, as a process of its own. */
+  const snapstep = async (args: readonly string[], options?: RunOptions): Promise<Outcome> => {
     const { exitCode, stdout, stderr } = await start(args, options);
-    return { exitCode, stdout: String(stdout), stderr: String(stderr) };
+    return { exitCode, stdout, stderr };
   };
+
   return {
     path: dir.path,
     store: location,
-    async spec(name, ops) {
+    start,
+    snapstep,
+    /** Writes a spec and gives its path. The base image is busybox, the shell `/bin/sh -c`. */
+    async spec(name: string, ops: string): Promise<string> {
       const file = join(dir.path, name);
       await writeFile(file, `((from busybox)\n (shell /bin/sh -c)\n ${ops})\n`);
       return file;
     },
-    start,
-    snapstep,
-    build: (spec, ...args) =>
+    /** Builds a spec with plain progress. */
+    build: (spec: string, ...args: readonly string[]): Promise<Outcome> =>
       snapstep(['build', '-f', spec, '--image', `busybox=rootfs:${rootfs}`, '--progress', 'plain', ...args]),
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };

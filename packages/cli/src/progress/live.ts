@@ -80,7 +80,8 @@ interface ScreenContent {
 
 function liveScreen(content: () => ScreenContent): Screen {
   const startedAt = Date.now();
-  const draw = createLogUpdate(process.stderr);
+  // A cursor that is hidden stays hidden when the process is killed.
+  const draw = createLogUpdate(process.stderr, { showCursor: true });
   const size = () => ({ columns: process.stderr.columns ?? 80, rows: process.stderr.rows ?? 24 });
   const summary = (): string =>
     [formatDuration(Date.now() - startedAt), content().summary].filter(Boolean).join('  ');

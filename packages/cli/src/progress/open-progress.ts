@@ -8,6 +8,8 @@ export function openProgress(mode: ProgressMode): Progress {
   return mode === 'auto' && canRedraw() ? liveProgress() : plainProgress();
 }
 
+/** Some terminals, such as those that only record, have no size. */
 function canRedraw(): boolean {
-  return process.stderr.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
+  const { isTTY, columns, rows } = process.stderr;
+  return isTTY === true && columns > 0 && rows > 0 && process.env.TERM !== 'dumb' && !process.env.CI;
 }

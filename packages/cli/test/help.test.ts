@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { createProgram } from '../src/index.ts';
+
+const COMMANDS =
+  'build plan check fmt dockerfile healthcheck ls log explain export prune delete cache df'.split(' ');
+
+describe('the help', () => {
+  const program = createProgram();
+
+  it('has every command', () => {
+    expect(program.commands.map((command) => command.name())).toEqual(COMMANDS);
+  });
+
+  it.each(allCommands(program).map((command) => [fullName(command), command] as const))(
+    'of %s describes everything, and shows two or three real examples',
+    (name, command) => {
+      const text = helpOf(command);
+      for (const option of command.options) expect(option.description).not.toBe('');
+      for (const argument of command.registeredArguments) expect(argument.description).not.toBe('');
+      const examples = text.slice(text.indexOf('Examples:\n')).split('\n').slice(1).filter(Boolean);
+      expect(examples.length).toBeGreaterThanOrEqual(2);
+      expect(examples.length).toBeLessThanOrEqual(3);
+      for (const example of examples) expect(example).toContain(name);
+    },
+  );
+
+  it('shows examples that the command line itself understands', () => {
+    for (const command of allCommands(program)) {
+      const known = new Set(command.options.flatMap((option) => [option.long, option.short]));
+      const examples = helpOf(command).split('Examples:\n')[1] ?? '';
+      const own = examples.split('\n').flatMap((line) => /snapstep [^|]*/.exec(line)?.[0] ?? []);
+      for (const used of own.flatMap((line) => line.match(/(?<= )--?[a-z][a-z-]*/g) ?? [])) {
+        if (command !== program) expect(known).toContain(used);
+      }
+    }
+  });
+});
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}
+
+function fullName(command: Command): string {
+  return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
+}
+
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  command.outputHelp();
+  return text;
+}
