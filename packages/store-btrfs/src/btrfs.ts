@@ -74,7 +74,9 @@ export async function waitForDeleted(
   // Deleting starts with the next transaction, which the kernel begins only every 30 s if nobody asks.
   const committed = await syncFileSystem(path, options);
   if (committed.isErr()) return committed;
-  return silent(btrfs(['subvolume', 'sync', path], options));
+  const cleaned = await silent(btrfs(['subvolume', 'sync', path], options));
+  // The extents of what was cleaned are given back when that transaction ends.
+  return cleaned.isErr() ? cleaned : syncFileSystem(path, options);
 }
 
 /** Writes out what was written so far, and ends the transaction. */
