@@ -1,9 +1,14 @@
 import { err, failed, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
 import { commandFailure } from './store-failure.ts';
 
-const OLDEST = [3, 1] as const;
-/** Archive mode, hard links, ACLs, extended attributes, holes; nothing is looked up in the host's passwd. */
-const EVERYTHING = ['-aHAXS', '--numeric-ids'];
+/** The first that compares times to the nanosecond: https://download.samba.org/pub/rsync/NEWS#3.1.3 */
+const OLDEST = '3.1.3';
+/**
+ * Archive mode, hard links, ACLs, extended attributes, holes; nothing is looked up in the host's passwd.
+ * Only with a negative window are times compared to the nanosecond: otherwise a directory made within the
+ * second of its original keeps the time of the copying.
+ */
+const EVERYTHING = ['-aHAXS', '--numeric-ids', '--modify-window=-1'];
 
 /** Copies the content of one directory into another, which must be empty or missing. */
 export async function rsyncTree(
@@ -17,15 +22,14 @@ export async function rsyncTree(
 /**
  * As {@link rsyncTree}, but a file that is the same in `like` becomes another name of that one.
  *
- * Contents are compared by checksum, because a size and a time say nothing about what was written within
- * one second; and times to the nanosecond, which rsync does only for a negative window.
+ * Contents are compared by checksum, because a program can write other bytes and set back the time.
  */
 export async function rsyncLinked(
   from: string,
   to: string,
   options: { readonly like: string },
 ): Promise<Result<void, StoreError>> {
-  const compare = ['--checksum', '--modify-window=-1', `--link-dest=${options.like}`];
+  const compare = ['--checksum', `--link-dest=${options.like}`];
   return rsync([...EVERYTHING, ...compare, '--', `${from}/`, `${to}/`], {});
 }
 
@@ -34,18 +38,14 @@ export async function checkRsync(): Promise<Result<void, StoreError>> {
   const text = await runCommand('rsync', ['--version']);
   if (text.isErr()) return err(commandFailure(text.error));
   if (isRecentRsync(text.value)) return ok();
-  return err(
-    failed(
-      `rsync ${OLDEST.join('.')} or later is needed, but "rsync --version" says: ${text.value.split('\n')[0]}`,
-    ),
-  );
+  const [found] = text.value.split('\n');
+  return err(failed(`rsync ${OLDEST} or later is needed, but "rsync --version" says: ${found}`));
 }
 
 /** @param version - The output of `rsync --version`. */
 export function isRecentRsync(version: string): boolean {
-  const [, major, minor] = /^rsync\s+version v?(\d+)\.(\d+)/.exec(version) ?? [];
-  if (major === undefined || minor === undefined) return false;
-  return Number(major) > OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) >= OLDEST[1]);
+  const number = /^rsync\s+version v?(\d+\.\d+\.\d+)/.exec(version)?.[1];
+  return number !== undefined && number.localeCompare(OLDEST, 'en', { numeric: true }) >= 0;
 }
 
 async function rsync(
