@@ -7,6 +7,9 @@ import { openBtrfsStore } from '@snapstep/store-btrfs';
 import { openRsyncStore } from '@snapstep/store-rsync';
 import { btrfsVolume, busyboxRootfs, expectOk, type Need, needs, tempDir } from '@snapstep/test-support';
 
+/** Few, so that copying the image takes little of a test's time. */
+const APPLETS = 'cat chmod echo env grep hostname id ls printf rm sh sleep test true wc'.split(' ');
+
 export interface Combination {
   readonly store: 'rsync' | 'btrfs';
   readonly runtime: 'runc' | 'crun';
@@ -32,6 +35,8 @@ export function forEachCombination(title: string, body: (combination: Combinatio
 export interface Place extends AsyncDisposable {
   /** The disk that the store is on. */
   readonly path: string;
+  /** The files of the image. */
+  readonly rootfs: string;
   open(options?: { readonly concurrency?: number }): Promise<OpenPlace>;
 }
 
@@ -46,9 +51,10 @@ export async function makePlace(combination: Combination): Promise<Place> {
   const image = await tempDir();
   const rootfs = join(image.path, 'busybox');
   await mkdir(rootfs);
-  await busyboxRootfs(rootfs);
+  await busyboxRootfs(rootfs, APPLETS);
   return {
     path: disk.path,
+    rootfs,
     open: (options) => openAt({ path: disk.path, rootfs, ...combination, ...options }),
     [Symbol.asyncDispose]: async () => {
       await disk[Symbol.asyncDispose]();

@@ -8,8 +8,6 @@ export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
-  /** Called with each piece of standard error as it comes, for tools that report progress there. */
-  readonly onStderr?: (chunk: Uint8Array) => void | Promise<void>;
 }
 
 /** A command that ran and did not exit with 0, or that could not be started. */
@@ -43,7 +41,6 @@ export async function runCommand(
     ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });
-  if (options.onStderr) child.stderr?.on('data', options.onStderr);
   const result = await child;
   debug('%s ended with %o: %s', file, result.exitCode, result.stderr);
   if (!result.failed) return ok(result.stdout);

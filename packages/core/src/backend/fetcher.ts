@@ -25,6 +25,8 @@ export interface ImageConfig {
 
 export type FetchError =
   | { readonly type: 'image-not-found'; readonly image: ImageRef; readonly message: string }
+  /** The disk is full. The builder prunes, then tries once more. */
+  | { readonly type: 'no-space'; readonly message: string }
   | Failed
   | Cancelled;
 
@@ -36,7 +38,7 @@ export type FetchError =
  * - `unpack` writes exactly the image that was pinned, verified, or fails;
  * - a promise settles only when nothing it started is still running, also after an abort.
  */
-export interface Fetcher {
+export interface Fetcher extends AsyncDisposable {
   pin(image: ImageRef, signal: AbortSignal): Outcome<PinnedImage, FetchError>;
   unpack(
     image: PinnedImage,

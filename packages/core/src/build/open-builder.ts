@@ -30,7 +30,7 @@ const MEMORY_PER_STEP = 512 * 1024 * 1024;
 export interface BuilderOptions<F extends StoreFeature> {
   /** Stays the caller's: dispose it after the builder. */
   readonly store: StoreWith<F>;
-  /** Stays the caller's, too. */
+  /** Stays the caller's, like the fetcher. Open it before the store: it ends what a dead process left running. */
   readonly sandbox: Sandbox<F>;
   readonly fetcher: Fetcher;
   /** Where the index, the logs and the records are kept. Made if it does not exist. */

@@ -96,5 +96,5 @@ async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Made
 }
 
 function isNoSpace(error: BuildError): boolean {
-  return error.type === 'store' && error.error.type === 'no-space';
+  return (error.type === 'store' || error.type === 'fetch') && error.error.type === 'no-space';
 }

@@ -28,5 +28,6 @@ export function scriptedFetcher(images: Readonly<Record<string, ScriptedImage>>)
       await log.write(`unpacked ${image.name}\n`);
       return ok({ env: {}, ...config });
     },
+    [Symbol.asyncDispose]: async () => {},
   };
 }

@@ -5,6 +5,7 @@ import { expectErr, expectOk } from '@snapstep/test-support';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Builder, StepKey } from '../../src/index.ts';
+import { scriptedFetcher } from '../../src/testing/index.ts';
 import { built, gate, openWorld, request, writes } from './world.ts';
 
 const AB = '((from base) (run (shell a)) (run (shell b)))';
@@ -119,7 +120,7 @@ describe('a builder that is opened', () => {
     const second = await openBuilder({
       store: world.store,
       sandbox: world.sandbox,
-      fetcher: { pin: async () => Promise.reject(), unpack: async () => Promise.reject() },
+      fetcher: scriptedFetcher({}),
       stateDir: toHostPath(world.stateDir),
     });
     expect(expectErr(second)).toEqual({
