@@ -1,0 +1,242 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, copyFile, lstat, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectOk } from '@snapstep/test-support';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { addPerl, callEach, tinyI386 } from './perl-rootfs.ts';
+import { type Bench, openBench, withEachRuntime } from './steps.ts';
+
+const [EPERM, ENOSYS, EAFNOSUPPORT] = [1, 38, 97];
+
+/** The numbers of system calls differ between architectures up to 424, and are the same from there. */
+const NUMBERS = {
+  x64: {
+    clone: 56,
+    socket: 41,
+    personality: 135,
+    fsync: 74,
+    sync: 162,
+    mount: 165,
+    add_key: 248,
+    keyctl: 250,
+  },
+  arm64: {
+    clone: 220,
+    socket: 198,
+    personality: 92,
+    fsync: 82,
+    sync: 81,
+    mount: 40,
+    add_key: 217,
+    keyctl: 219,
+  },
+}[process.arch === 'arm64' ? 'arm64' : 'x64'];
+const MORE = {
+  x64: { unshare: 272, setns: 308, bpf: 321, userfaultfd: 323, perf_event_open: 298, syncfs: 306, msync: 26 },
+  arm64: {
+    unshare: 97,
+    setns: 268,
+    bpf: 280,
+    userfaultfd: 282,
+    perf_event_open: 241,
+    syncfs: 267,
+    msync: 227,
+  },
+}[process.arch === 'arm64' ? 'arm64' : 'x64'];
+
+withEachRuntime('a container', (runtime) => {
+  let bench: Bench;
+  beforeAll(async () => {
+    bench = await openBench({ runtime });
+    await addPerl(bench.rootfs);
+  });
+  afterAll(() => bench[Symbol.asyncDispose]());
+
+  it.each([
+    'mount',
+    'add_key',
+    'keyctl',
+    'unshare',
+    'setns',
+    'bpf',
+    'userfaultfd',
+    'perf_event_open',
+  ] as const)('may not call %s (R7)', async (name) => {
+    const number = { ...NUMBERS, ...MORE }[name];
+    // 0x20000 is CLONE_NEWNS for unshare and means nothing to the others.
+    expect(await bench.outputOf(callEach([[name, number, '0x20000, 0, 0, 0, 0']]))).toBe(
+      `${name} ${EPERM}\n`,
+    );
+  });
+
+  it('may not make a namespace with clone, by any flag (R7)', async () => {
+    const flags = [0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000];
+    const calls = flags.map((flag) => [`${flag}`, NUMBERS.clone, `${flag + 17}, 0, 0, 0, 0`] as const);
+    expect(await bench.outputOf(callEach(calls))).toBe(flags.map((flag) => `${flag} ${EPERM}\n`).join(''));
+  });
+
+  it('knows nothing of calls that are new or that cannot be filtered, rather than being refused (R8)', async () => {
+    const output = await bench.outputOf(
+      callEach([
+        ['clone3', 435, '0, 0'],
+        ['future', 620, '0'],
+        ['io_uring_setup', 425, '0, 0'],
+      ]),
+    );
+    expect(output).toBe(`clone3 ${ENOSYS}\nfuture ${ENOSYS}\nio_uring_setup ${ENOSYS}\n`);
+  });
+
+  it('has the calls that a C library of today tries first (R8)', async () => {
+    // With bad addresses: EFAULT (14) comes from the kernel, EPERM and ENOSYS would not.
+    const output = await bench.outputOf(
+      callEach([
+        ['openat2', 437, '-100, 0, 0, 24'],
+        ['faccessat2', 439, '-100, 0, 0, 0'],
+        ['fchmodat2', 452, '-100, 0, 0, 0'],
+      ]),
+    );
+    expect(output.split('\n').slice(0, 2)).toEqual(['openat2 14', 'faccessat2 14']);
+    expect(output).not.toMatch(/ 1$/m);
+  });
+
+  it("may not open a socket to the kernel's ciphers or to the hypervisor, but others", async () => {
+    const families = [1, 2, 16, 38, 40];
+    const calls = families.map((family) => [`${family}`, NUMBERS.socket, `${family}, 3, 0`] as const);
+    const lines = (await bench.outputOf(callEach(calls))).split('\n');
+    expect(lines.filter((line) => line.endsWith(` ${EAFNOSUPPORT}`))).toEqual(['38 97', '40 97']);
+    expect(lines.filter((line) => line.endsWith(' 38'))).toEqual([]);
+  });
+
+  it('may turn address randomisation off, as debuggers do, and nothing odder', async () => {
+    const calls = [0x40000, 0x8, 0x20000, 0xffffffff, 0x400000].map(
+      (persona) => [`${persona}`, NUMBERS.personality, `${persona}`] as const,
+    );
+    const errors = (await bench.outputOf(callEach(calls)))
+      .trim()
+      .split('\n')
+      .map((line) => Number(line.split(' ')[1]));
+    expect(errors).toEqual([0, 0, 0, 0, ENOSYS]);
+  });
+
+  it.runIf(process.arch === 'x64' && runsI386())('runs programs of 32 bits (B7)', async () => {
+    await writeFile(join(bench.rootfs, 'bin/tiny'), tinyI386(), { mode: 0o755 });
+    expect(expectOk((await bench.run('/bin/tiny; exit $?')).result)).toEqual({ type: 'exited', code: 42 });
+  });
+
+  it('has no inheritable and no ambient capabilities, and few others (R6)', async () => {
+    const output = await bench.outputOf('grep Cap /proc/self/status');
+    const sets = Object.fromEntries(
+      output
+        .trim()
+        .split('\n')
+        .map((line) => line.split(':\t')),
+    );
+    expect(sets).toMatchObject({ CapInh: '0000000000000000', CapAmb: '0000000000000000' });
+    expect(sets.CapBnd).toBe('00000000a00405fb');
+    expect(sets.CapEff).toBe(sets.CapBnd);
+  });
+
+  it('leaves another user no capabilities at all (R6)', async () => {
+    const output = await bench.outputOf('grep -E "Cap(Prm|Eff)" /proc/self/status', {
+      user: { uid: 1000, gid: 1000 },
+    });
+    expect(output).toBe('CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n');
+  });
+
+  it('lets a program become root that is meant to, as sudo is', async () => {
+    await copyFile('/bin/cat', join(bench.rootfs, 'bin/suid-cat'));
+    await chmod(join(bench.rootfs, 'bin/suid-cat'), 0o4755);
+    const output = await bench.outputOf('suid-cat /proc/self/status', { user: { uid: 1000, gid: 1000 } });
+    expect(output).toContain('Uid:\t1000\t0\t0\t0\n');
+  });
+
+  it('states every limit of its processes, and raises none (R4, R5)', async () => {
+    const own = await readFile('/proc/self/limits', 'utf8');
+    const inside = await bench.outputOf('cat /proc/self/limits');
+    const files = Number(/Max open files +\d+ +(\d+)/.exec(own)?.[1]);
+    expect(inside).toMatch(
+      new RegExp(`Max open files +${Math.min(65536, files)} +${Math.min(65536, files)} `),
+    );
+    expect(inside).toMatch(/Max core file size +0 /);
+    expect(inside).toMatch(/Max stack size +8388608 /);
+  });
+
+  it('inherits no descriptor but the three (C3)', async () => {
+    // The fourth is that of the directory being read.
+    expect(await bench.outputOf('ls /proc/self/fd')).toBe('0\n1\n2\n3\n');
+  });
+
+  it('cannot change the mode of a device of the host through its own streams', async () => {
+    const before = (await stat('/dev/null')).mode;
+    await bench.run('chmod 000 /dev/stdin /dev/stdout /dev/null');
+    expect((await stat('/dev/null')).mode).toBe(before);
+    expect(await bench.outputOf('echo fine; cat')).toBe('fine\n');
+  });
+
+  it('cannot use a device node that the image brings along', async () => {
+    execFileSync('mknod', ['-m', '666', join(bench.rootfs, 'kmsg'), 'c', '1', '11']);
+    const output = await bench.outputOf(
+      'head -c1 /kmsg 2>&1 || echo refused; mknod /n c 1 3 2>&1 || echo refused',
+    );
+    expect(output.match(/refused/g)).toHaveLength(2);
+    await expect(lstat(join(bench.rootfs, 'n'))).rejects.toThrow('ENOENT');
+  });
+
+  it('cannot read what tells of the host, nor write to the kernel (R22)', async () => {
+    const script = `for f in kcore keys interrupts timer_list; do cat /proc/$f 2>/dev/null | wc -c; done
+      ls /sys/firmware | wc -l
+      for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /sys/kernel/mm/ksm/run; do
+        (echo 1 >$f) 2>/dev/null && echo wrote $f; done; true`;
+    expect(await bench.outputOf(script)).toBe('0\n0\n0\n0\n0\n');
+  });
+
+  it('sees no cgroups of the host, and can change none (R16)', async () => {
+    const output = await bench.outputOf(
+      'ls /sys/fs/cgroup 2>/dev/null | wc -l; grep -c snapstep /proc/self/cgroup || true',
+    );
+    expect(output).toBe('0\n0\n');
+  });
+
+  it('sees its own processes only', async () => {
+    expect(await bench.outputOf('ls /proc | grep -c "^[0-9]"; echo $$')).toMatch(/^[1-5]\n1\n$/);
+  });
+});
+
+withEachRuntime('fastSync', (runtime) => {
+  const calls = callEach([
+    ['fsync', NUMBERS.fsync, '-1'],
+    ['sync', NUMBERS.sync, ''],
+    ['syncfs', MORE.syncfs, '-1'],
+    ['msync', MORE.msync, '1, 1, 99'],
+  ]);
+
+  it('makes the calls that wait for a disk do nothing, and succeed (B6)', async () => {
+    await using bench = await openBench({ runtime, fastSync: true });
+    await addPerl(bench.rootfs);
+    expect(await bench.outputOf(calls)).toBe('fsync 0\nsync 0\nsyncfs 0\nmsync 0\n');
+    expect(await bench.outputOf('echo x | dd conv=fsync of=/x 2>/dev/null; sync; cat /x')).toBe('x\n');
+  });
+
+  it('is off by default: then the calls reach the kernel (B6)', async () => {
+    await using bench = await openBench({ runtime });
+    await addPerl(bench.rootfs);
+    expect(await bench.outputOf(calls)).toBe('fsync 9\nsync 0\nsyncfs 9\nmsync 22\n');
+  });
+});
+
+withEachRuntime('noNewPrivileges', (runtime) => {
+  it('keeps programs from gaining any', async () => {
+    await using bench = await openBench({ runtime, noNewPrivileges: true });
+    expect(await bench.outputOf('grep NoNewPrivs /proc/self/status')).toBe('NoNewPrivs:\t1\n');
+  });
+});
+
+function runsI386(): boolean {
+  try {
+    return (
+      execFileSync('grep', ['-c', '__ia32_sys_exit$', '/proc/kallsyms'], { encoding: 'utf8' }).trim() !== '0'
+    );
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const PERL = '/usr/bin/perl';
+
+/** Copies the host's perl, and the libraries it is linked with, into a root file system: it can make any system call. */
+export async function addPerl(rootfs: string): Promise<void> {
+  const { stdout } = await promisify(execFile)('ldd', [PERL]);
+  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
+  for (const path of [PERL, ...libraries]) {
+    await mkdir(join(rootfs, dirname(path)), { recursive: true });
+    await copyFile(path, join(rootfs, path));
+  }
+}
+
+/** A script that prints the error of each system call, 0 for none: `[name, number, arguments as perl]`. */
+export function callEach(calls: readonly (readonly [string, number, string])[]): string {
+  const lines = calls.map(
+    ([name, number, args]) =>
+      `$! = 0; syscall(${[number, args].filter(String).join(', ')}); print "${name} ", $! + 0, "\\n";`,
+  );
+  return `exec perl -e '$| = 1; ${lines.join(' ')}'`;
+}
+
+/** The smallest program for 32-bit x86: it exits with 42. */
+export function tinyI386(): Uint8Array {
+  const code = [0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80];
+  const header = Buffer.alloc(84);
+  header.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+  const size = header.length + code.length;
+  const fields: [number, number, 2 | 4][] = [
+    ...([
+      [16, 2, 2],
+      [18, 3, 2],
+      [20, 1, 4],
+      [24, 0x08048054, 4],
+      [28, 52, 4],
+    ] as [number, number, 2 | 4][]),
+    ...([
+      [40, 52, 2],
+      [42, 32, 2],
+      [44, 1, 2],
+    ] as [number, number, 2 | 4][]),
+    ...([
+      [52, 1, 4],
+      [60, 0x08048000, 4],
+      [64, 0x08048000, 4],
+    ] as [number, number, 2 | 4][]),
+    ...([
+      [68, size, 4],
+      [72, size, 4],
+      [76, 5, 4],
+      [80, 4096, 4],
+    ] as [number, number, 2 | 4][]),
+  ];
+  for (const [offset, value, width] of fields) header.writeUIntLE(value, offset, width);
+  return Buffer.concat([header, Buffer.from(code)]);
+}
