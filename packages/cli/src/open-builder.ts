@@ -17,9 +17,9 @@ export interface OpenBuilder extends AsyncDisposable {
 
 /** Opens the store, the sandbox and the fetcher that the options name, and a builder on them. */
 export async function openFromOptions(options: OpenOptions): Promise<Result<OpenBuilder, Failure>> {
-  const held: AsyncDisposable[] = [];
+  const held: Partial<AsyncDisposable>[] = [];
   const release = async (): Promise<void> => {
-    for (const part of held.reverse()) await part[Symbol.asyncDispose]();
+    for (const part of held.reverse()) await part[Symbol.asyncDispose]?.();
   };
   const builder = await openParts(options, (part) => held.push(part));
   if (builder.isOk()) return ok({ builder: builder.value, [Symbol.asyncDispose]: release });
@@ -27,7 +27,7 @@ export async function openFromOptions(options: OpenOptions): Promise<Result<Open
   return err(builder.error);
 }
 
-type Hold = (part: AsyncDisposable) => void;
+type Hold = (part: Partial<AsyncDisposable>) => void;
 
 async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Builder, Failure>> {
   const location = options.store ?? defaultStore();

@@ -92,8 +92,11 @@ needs(
     try {
       const [node, main] = SNAPSTEP;
       const env = { ...process.env, SNAPSTEP_STORE: place.store };
-      const options = { env, stdio: ['ignore', full, 'pipe'], encoding: 'utf8' } as const;
-      const { status, stderr } = spawnSync(node, [main, 'ls'], options);
+      const { status, stderr } = spawnSync(node, [main, 'ls'], {
+        env,
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      });
       expect(status).toBe(3);
       expect(stderr).toContain('cannot write the output: ');
     } finally {
