@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResourceLimits } from '@snapstep/core/backend';
 import type { CgroupLayout, Controller } from './cgroup-layout.ts';
@@ -12,9 +12,9 @@ export interface ContainerCgroups {
   /** What the runtime is told; undefined where we have done it all. */
   readonly forRuntime: { readonly path: string; readonly resources: OciResources } | undefined;
   /** Whether the kernel killed a process because the memory limit was reached. Ask before {@link remove}. */
-  wasOutOfMemory(): Promise<boolean>;
+  wasOutOfMemory(): boolean;
   /** Whether the kernel refused a new process because of the limit. Ask before {@link remove}. */
-  wasOutOfPids(): Promise<boolean>;
+  wasOutOfPids(): boolean;
   /** Kills whatever is left. @returns The processes that outlived the deadline. */
   kill(deadline: number): Promise<readonly number[]>;
   /** @returns Whether all of them are gone. */
@@ -51,26 +51,26 @@ const CHARGE_BYTES = 1024 * 1024;
  *
  * @param ownCgroups - As in {@link CgroupRequest}: then the device rules are set here, for all to inherit.
  */
-export async function makeParent(layout: CgroupLayout, parent: string, ownCgroups: boolean): Promise<void> {
+export function makeParent(layout: CgroupLayout, parent: string, ownCgroups: boolean): void {
   const cgroup = join(layout.tracking, parent);
-  await mkdir(cgroup, { recursive: true });
+  mkdirSync(cgroup, { recursive: true });
   if (ownCgroups) {
-    for (const [file, rule] of DEVICE_RULES) await writeFile(join(cgroup, file), rule);
+    for (const [file, rule] of DEVICE_RULES) writeFileSync(join(cgroup, file), rule);
   }
   if (layout.version === 1) return;
   const enabled = [...layout.controllers.keys()].map((controller) => `+${controller}`).join(' ');
-  await writeFile(join(cgroup, 'cgroup.subtree_control'), enabled);
+  writeFileSync(join(cgroup, 'cgroup.subtree_control'), enabled);
 }
 
 /** Makes the cgroups for one container. */
-export async function makeCgroups(layout: CgroupLayout, request: CgroupRequest): Promise<ContainerCgroups> {
+export function makeCgroups(layout: CgroupLayout, request: CgroupRequest): ContainerCgroups {
   const own = join(request.parent, request.name);
   const tracked = join(layout.tracking, own);
   // On v2 only a leaf may hold processes, so the runtime itself gets a leaf beside the container's.
   const first = layout.version === 2 ? join(tracked, 'runtime') : tracked;
-  await mkdir(first, { recursive: true });
-  const limited = request.ownCgroups ? await setLimits(layout, request) : [];
-  const counter = (controller: Controller, file: string, key: string): Promise<number> =>
+  mkdirSync(first, { recursive: true });
+  const limited = request.ownCgroups ? setLimits(layout, request) : [];
+  const counter = (controller: Controller, file: string, key: string): number =>
     countEvents(layout.controllers.get(controller), own, { file, key });
   return {
     join: [first, ...limited].map((cgroup) => join(cgroup, 'cgroup.procs')),
@@ -78,39 +78,39 @@ export async function makeCgroups(layout: CgroupLayout, request: CgroupRequest):
       ? undefined
       : { path: `/${own}/${LEAF}`, resources: ociResources(layout, request.limits) },
     // A machine that is short of memory kills too, at whatever size a command has then.
-    wasOutOfMemory: async () => {
+    wasOutOfMemory: () => {
       if (layout.version === 2) {
         return (
-          (await counter('memory', 'memory.events', 'oom_kill')) > 0 &&
-          (await counter('memory', 'memory.events', 'max')) > 0
+          counter('memory', 'memory.events', 'oom_kill') > 0 && counter('memory', 'memory.events', 'max') > 0
         );
       }
       const highest = Math.max(
-        await counter('memory', 'memory.max_usage_in_bytes', ''),
-        await counter('memory', 'memory.memsw.max_usage_in_bytes', ''),
+        counter('memory', 'memory.max_usage_in_bytes', ''),
+        counter('memory', 'memory.memsw.max_usage_in_bytes', ''),
       );
       const limit = request.limits.memoryBytes ?? Infinity;
-      return (
-        highest >= limit - CHARGE_BYTES && (await counter('memory', 'memory.oom_control', 'oom_kill')) > 0
-      );
+      return highest >= limit - CHARGE_BYTES && counter('memory', 'memory.oom_control', 'oom_kill') > 0;
     },
-    wasOutOfPids: async () => (await counter('pids', 'pids.events', 'max')) > 0,
+    wasOutOfPids: () => counter('pids', 'pids.events', 'max') > 0,
     kill: (deadline) => killAll(tracked, deadline),
-    remove: (deadline) => removeEverywhere(layout, own, deadline),
+    remove: (deadline) =>
+      request.ownCgroups
+        ? removeAll([first, ...limited], deadline)
+        : removeAll(everywhere(layout, own), deadline),
   };
 }
 
 /** Kills and removes everything below this sandbox's cgroups. @returns Whether nothing is left. */
 export async function removeParent(layout: CgroupLayout, parent: string, deadline: number): Promise<boolean> {
   for (const root of layout.hierarchies) await killAll(join(root, parent), deadline);
-  return removeEverywhere(layout, parent, deadline);
+  return removeAll(everywhere(layout, parent), deadline);
 }
 
 /**
  * On v1 each limit is a file in its hierarchy. The runtime is in the cgroups too, so it gets one process more than
  * was asked for.
  */
-async function setLimits(layout: CgroupLayout, { limits, parent, name }: CgroupRequest): Promise<string[]> {
+function setLimits(layout: CgroupLayout, { limits, parent, name }: CgroupRequest): string[] {
   const { memoryBytes, cpus, pids } = limits;
   const settings: [Controller, string, number][] = [];
   if (memoryBytes !== undefined) {
@@ -124,8 +124,8 @@ async function setLimits(layout: CgroupLayout, { limits, parent, name }: CgroupR
   const used = new Set<string>();
   for (const [controller, file, value] of settings) {
     const cgroup = join(layout.controllers.get(controller) ?? '', parent, name);
-    await mkdir(cgroup, { recursive: true });
-    await writeFile(join(cgroup, file), value.toFixed(0));
+    mkdirSync(cgroup, { recursive: true });
+    writeFileSync(join(cgroup, file), value.toFixed(0));
     used.add(cgroup);
   }
   return [...used];
@@ -148,17 +148,22 @@ function cpuQuota(cpus: number): number {
 }
 
 /** v1 counts an event in the leaf only; on v2 the runtime may have removed the leaf, and its parent has the sum. */
-async function countEvents(
+function countEvents(
   root: string | undefined,
   own: string,
   event: { readonly file: string; readonly key: string },
-): Promise<number> {
+): number {
   if (root === undefined) return 0;
-  const parent = await readCounter(join(root, own, event.file), event.key);
+  const parent = readCounter(join(root, own, event.file), event.key);
   return parent > 0 ? parent : readCounter(join(root, own, LEAF, event.file), event.key);
 }
 
-async function removeEverywhere(layout: CgroupLayout, name: string, deadline: number): Promise<boolean> {
-  const removed = await Promise.all(layout.hierarchies.map((root) => removeTree(join(root, name), deadline)));
+/** A runtime puts a container into hierarchies that we have no use for. */
+function everywhere(layout: CgroupLayout, name: string): string[] {
+  return layout.hierarchies.map((root) => join(root, name));
+}
+
+async function removeAll(cgroups: readonly string[], deadline: number): Promise<boolean> {
+  const removed = await Promise.all(cgroups.map((cgroup) => removeTree(cgroup, deadline)));
   return removed.every((gone) => gone);
 }

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { FileHandle } from 'node:fs/promises';
 import { pipeline, Readable, type Writable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,7 +14,7 @@ export interface ContainerStart {
   readonly cgroups: ContainerCgroups;
   readonly pipe: OutputPipe;
   /** Without a stream, standard input is this empty file. */
-  readonly stdin: FileHandle | ReadableStream<Uint8Array>;
+  readonly stdin: { readonly fd: number } | ReadableStream<Uint8Array>;
   readonly output: LogSink;
   readonly limits: ResourceLimits;
   readonly signal: AbortSignal;
@@ -63,7 +62,7 @@ export async function runContainer(start: ContainerStart): Promise<ContainerEnd>
   try {
     const runtime = launch(start);
     const exited = exitOf(runtime, stop.signal);
-    await start.pipe.writer.close();
+    start.pipe.closeWriter();
     const copied = copyOutput(start, end).catch((error: unknown) => end({ why: 'output', error }));
     const exit = await exited;
     const left = await start.cgroups.kill(performance.now() + TEARDOWN_MS);
@@ -82,7 +81,7 @@ function launch({ command, pipe, stdin }: ContainerStart): ChildProcess {
   debug('%s %o', file, args);
   const input = stdin instanceof ReadableStream ? 'pipe' : stdin.fd;
   const child = spawn(file, args, {
-    stdio: [input, pipe.writer.fd, pipe.writer.fd],
+    stdio: [input, pipe.writer, pipe.writer],
     // Whatever the host program has in its environment is none of the runtime's business.
     env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     // A Ctrl-C in a terminal is for the host program, which then decides what becomes of the container.

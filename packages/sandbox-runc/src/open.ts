@@ -85,7 +85,7 @@ async function setUp(
   const made = await makeRunDir(runDir);
   if (made.isErr()) return err(made.error);
   const ownCgroups = runtime.value.kind === 'crun' && layout.value.version === 1;
-  await makeParent(layout.value, parent, ownCgroups);
+  makeParent(layout.value, parent, ownCgroups);
   const defaults = await containerDefaults({ fastSync, noNewPrivileges: options.noNewPrivileges ?? false });
   return ok({
     ...{ runtime: runtime.value, layout: layout.value, ownCgroups, defaults, parent, runDir },

@@ -1,5 +1,4 @@
-import { constants, openSync } from 'node:fs';
-import { chmod, chown, type FileHandle, open } from 'node:fs/promises';
+import { chmodSync, chownSync, closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { err, type Failed, failed, ok, type Result } from '@snapstep/core/backend';
@@ -9,8 +8,10 @@ import { makeFifos } from './fifo.ts';
 export interface OutputPipe extends AsyncDisposable {
   /** Ends when the last process that can write has ended. Reading nothing makes the command wait. */
   readonly reader: Socket;
-  /** For the command; to be closed here once the command has it. */
-  readonly writer: FileHandle;
+  /** For the command. */
+  readonly writer: number;
+  /** To be called once the command has it. */
+  closeWriter(): void;
 }
 
 const BATCH = 8;
@@ -29,22 +30,28 @@ export class OutputPipes {
     const path = this.#free.pop() ?? (await this.#make());
     if (typeof path !== 'string') return err(path);
     // The runtime gives it to the command's user, who may have changed it.
-    await chown(path, 0, 0);
-    await chmod(path, 0o600);
+    chownSync(path, 0, 0);
+    chmodSync(path, 0o600);
     // A reader that does not wait for a writer comes first; then the writer need not wait for a reader.
-    // It is opened by number, since a FileHandle closes what the socket comes to own.
     const reader = new Socket({
       fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
       readable: true,
       writable: false,
     });
-    const writer = await open(path, constants.O_WRONLY);
+    const writer = openSync(path, constants.O_WRONLY);
+    let isOpen = true;
+    const closeWriter = (): void => {
+      if (isOpen) closeSync(writer);
+      isOpen = false;
+    };
+    const closed = new Promise<void>((resolve) => reader.once('close', () => resolve()));
     return ok({
-      reader,
-      writer,
+      ...{ reader, writer, closeWriter },
       [Symbol.asyncDispose]: async () => {
+        closeWriter();
         reader.destroy();
-        await writer.close();
+        await closed;
+        // What was left unread is gone with the last descriptor.
         this.#free.push(path);
       },
     });

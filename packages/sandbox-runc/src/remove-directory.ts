@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { detach } from './mount.ts';
 import { readMountTable } from './mount-table.ts';
 
@@ -6,10 +6,10 @@ import { readMountTable } from './mount-table.ts';
 export async function removeDirectory(path: string): Promise<void> {
   const options = { recursive: true, force: true } as const;
   try {
-    await rm(path, options);
+    rmSync(path, options);
   } catch {
     const below = (await readMountTable()).filter(({ target }) => target.startsWith(`${path}/`));
     for (const { target } of below.reverse()) await detach(target);
-    await rm(path, options);
+    rmSync(path, options);
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   cancelled,
@@ -57,7 +57,7 @@ export async function runStep(workshop: Workshop, request: RunRequest): Promise<
   return left === undefined ? exit : err({ type: 'stuck', message: left, needsReboot: false });
 }
 
-/** One container, from its first file to its last. */
+/** One container, from its first file to its last. What is in memory, its bundle and its cgroups, is used directly. */
 class Attempt implements AsyncDisposable {
   readonly #workshop: Workshop;
   readonly #world: World;
@@ -88,14 +88,14 @@ class Attempt implements AsyncDisposable {
 
   async #run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const { layout, ownCgroups, parent } = this.#workshop;
-    await mkdir(this.#bundle, { mode: 0o700 });
-    this.#cgroups = await makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
+    mkdirSync(this.#bundle, { mode: 0o700 });
+    this.#cgroups = makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
     const configured = await this.#configure(request, this.#cgroups);
     if (configured.isErr()) return err(configured.error);
     const pipe = await this.#workshop.pipes.open();
     if (pipe.isErr()) return err(pipe.error);
     await using output = pipe.value;
-    await using stdin = await this.#emptyFile();
+    using stdin = this.#emptyFile();
     const end = await this.#start(request, { cgroups: this.#cgroups, output, stdin });
     this.#survivors = end.survivors;
     if (end.stopped?.why === 'output') this.#logFailed = true;
@@ -151,15 +151,16 @@ class Attempt implements AsyncDisposable {
       ...{ groups: groups.value, ...prepared.value },
       ...(cgroups.forRuntime && { cgroup: cgroups.forRuntime }),
     });
-    await writeFile(join(this.#bundle, 'config.json'), stringifyConfig(config), { mode: 0o600 });
+    writeFileSync(join(this.#bundle, 'config.json'), stringifyConfig(config), { mode: 0o600 });
     return ok();
   }
 
   /** Not /dev/null, whose mode a command that runs as root could change for the whole host through its descriptor. */
-  async #emptyFile(): Promise<FileHandle> {
+  #emptyFile(): Disposable & { readonly fd: number } {
     const path = join(this.#bundle, 'stdin');
-    await writeFile(path, '', { mode: 0o400 });
-    return open(path, 'r');
+    writeFileSync(path, '', { mode: 0o400 });
+    const fd = openSync(path, 'r');
+    return { fd, [Symbol.dispose]: () => closeSync(fd) };
   }
 
   #start(
@@ -167,7 +168,7 @@ class Attempt implements AsyncDisposable {
     with_: {
       readonly cgroups: ContainerCgroups;
       readonly output: OutputPipe;
-      readonly stdin: FileHandle;
+      readonly stdin: { readonly fd: number };
     },
   ): Promise<ContainerEnd> {
     const { runtime, layout, ownCgroups } = this.#workshop;
@@ -196,11 +197,11 @@ class Attempt implements AsyncDisposable {
     const { limits } = request;
     if (end.stopped?.why === 'cancelled') return err(cancelled(request.signal));
     if (end.stopped?.why === 'limit') return ok({ type: 'limit-exceeded', limit: end.stopped.limit });
-    if (limits.memoryBytes !== undefined && (await cgroups.wasOutOfMemory())) {
+    if (limits.memoryBytes !== undefined && cgroups.wasOutOfMemory()) {
       return ok({ type: 'limit-exceeded', limit: 'memoryBytes' });
     }
     if (end.code === 0) return ok({ type: 'exited', code: 0 });
-    if (limits.pids !== undefined && (await cgroups.wasOutOfPids())) {
+    if (limits.pids !== undefined && cgroups.wasOutOfPids()) {
       return ok({ type: 'limit-exceeded', limit: 'pids' });
     }
     const { program } = this.#workshop.runtime;
