@@ -29,6 +29,8 @@ export interface ContainerEnd {
   /** Why we ended it, if we did. */
   readonly stopped?: Stop;
   readonly survivors: readonly number[];
+  /** The output, if it was short. */
+  readonly brief?: string;
 }
 
 type Stop =
@@ -41,6 +43,9 @@ export const TEARDOWN_MS = 10_000;
 
 /** How long a cancelled step may take to hand over what it has printed. */
 const LAST_WORDS_MS = 300;
+
+/** As much output as a runtime's last message may have. */
+const BRIEF_BYTES = 4096;
 
 /** The longest time that a timer of Node takes; a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -63,13 +68,21 @@ export async function runContainer(start: ContainerStart): Promise<ContainerEnd>
     const runtime = launch(start);
     const exited = exitOf(runtime, stop.signal);
     start.pipe.closeWriter();
-    const copied = copyOutput(start, end).catch((error: unknown) => end({ why: 'output', error }));
+    const brief: Uint8Array[] = [];
+    const copied = copyOutput(start, end, brief).catch((error: unknown) => end({ why: 'output', error }));
     const exit = await exited;
     const left = await start.cgroups.kill(performance.now() + TEARDOWN_MS);
     const survivors = [...exit.survivors, ...left];
     const lastWords = cancelled.then(() => delay(LAST_WORDS_MS));
     if (survivors.length === 0) await Promise.race([copied, lastWords]);
-    return { ...exit, ...(stop.signal.aborted && { stopped: stop.signal.reason as Stop }), survivors };
+    const all = Buffer.concat(brief);
+    const text = all.length > BRIEF_BYTES ? {} : { brief: all.toString() };
+    return {
+      ...exit,
+      ...text,
+      ...(stop.signal.aborted && { stopped: stop.signal.reason as Stop }),
+      survivors,
+    };
   } finally {
     clearTimeout(timer);
     done.abort();
@@ -125,7 +138,9 @@ function exitOf(runtime: ChildProcess, stop: AbortSignal): Promise<RuntimeExit> 
 async function copyOutput(
   { pipe, output, limits }: ContainerStart,
   end: (reason: Stop) => void,
+  brief: Uint8Array[],
 ): Promise<void> {
+  let bytes = 0;
   let writing = false;
   const silence = startTimer(limits.silenceMs, () =>
     writing ? silence?.refresh() : end({ why: 'limit', limit: 'silenceMs' }),
@@ -133,6 +148,8 @@ async function copyOutput(
   try {
     for await (const chunk of pipe.reader) {
       writing = true;
+      if (bytes <= BRIEF_BYTES) brief.push(chunk);
+      bytes += chunk.length;
       await output.write(chunk);
       writing = false;
       silence?.refresh();

@@ -24,7 +24,7 @@ import { Places } from './places.ts';
 import { removeDirectory } from './remove-directory.ts';
 import { stringifyConfig } from './resource-ceilings.ts';
 import { type Runtime, runArguments } from './runtime.ts';
-import { commandNotStarted, runtimeFailure } from './runtime-log.ts';
+import { commandNotStarted, lastStepFailure, runtimeFailure } from './runtime-log.ts';
 import { writeSecrets } from './secrets.ts';
 import { mountWorld, type World } from './world.ts';
 
@@ -208,12 +208,16 @@ class Attempt implements AsyncDisposable {
     if (end.startError)
       return err(failed(`cannot start ${program}: ${end.startError.message}`, end.startError));
     if (end.killedBy) return err(failed(`${program} was killed by ${end.killedBy} from outside`));
-    return this.#judgeFailure(request, end.code ?? 0);
+    return this.#judgeFailure(request, end);
   }
 
-  async #judgeFailure(request: RunRequest, code: number): Promise<Result<Exit, SandboxError>> {
-    const failure = await runtimeFailure(this.#log);
-    if (failure === undefined) return ok({ type: 'exited', code });
+  async #judgeFailure(
+    request: RunRequest,
+    { code, brief }: ContainerEnd,
+  ): Promise<Result<Exit, SandboxError>> {
+    const logged = await runtimeFailure(this.#log);
+    const failure = logged ?? (code === 1 && brief ? lastStepFailure(brief) : undefined);
+    if (failure === undefined) return ok({ type: 'exited', code: code ?? 1 });
     const shellCode = commandNotStarted(failure);
     if (shellCode === undefined) return err(failed(`${this.#workshop.runtime.program}: ${failure}`));
     const reason = shellCode === 127 ? 'command not found' : 'cannot be executed';

@@ -20,8 +20,25 @@ export async function runtimeFailure(log: string): Promise<string | undefined> {
 export function commandNotStarted(failure: string): 126 | 127 | undefined {
   if (!/exec|executable/.test(failure)) return undefined;
   if (/executable file (`.*` )?not found|no such file or directory/i.test(failure)) return 127;
-  if (/exec.*(permission denied|exec format error|is a directory)/i.test(failure)) return 126;
+  const cannot =
+    'permission denied|operation not permitted|exec format error|is a directory|argument list too long';
+  if (new RegExp(`exec.*(${cannot})`, 'i').test(failure)) return 126;
   return undefined;
+}
+
+/**
+ * What a runtime says when only the very last system call, that to become the command, fails. Its log is out of its
+ * reach by then, so it says it where the command would have written, and exits with 1.
+ *
+ * @param output - All that came out.
+ */
+export function lastStepFailure(output: string): string | undefined {
+  const lines = output.trimEnd().split('\n');
+  const [line = ''] = lines;
+  if (lines.length > 1) return undefined;
+  const [message] = errorOf(line);
+  if (message?.startsWith('exec container process')) return message;
+  return /^exec \S+: [a-z ]+$/.test(line) ? line : undefined;
 }
 
 function errorOf(line: string): string[] {

@@ -1,4 +1,4 @@
-import { cp, lstat, readFile, symlink } from 'node:fs/promises';
+import { cp, lstat, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { collectLog, expectErr, expectOk } from '@snapstep/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -97,16 +97,33 @@ withEachRuntime('a command', (runtime) => {
     }
   });
 
-  it('that is not executable exits with 126 and a line in the log', async () => {
-    const { result, output } = await bench.run(['/etc/passwd']);
-    expect(expectOk(result)).toEqual({ type: 'exited', code: 126 });
-    expect(output).toContain('/etc/passwd');
+  it('that is not executable, or too long, exits with 126 and a line in the log', async () => {
+    const tooLong = ['/bin/sh', '-c', `: ${'too long '.repeat(20_000)}`] as const;
+    for (const argv of [['/etc/passwd'], ['/etc'], tooLong] as const) {
+      const { result, output } = await bench.run(argv);
+      expect(expectOk(result)).toEqual({ type: 'exited', code: 126 });
+      expect(output).toContain(argv[0]);
+    }
   });
 
-  it('that the runtime cannot even set up is a failure with the reason of the runtime', async () => {
-    const { result } = await bench.run(`: ${'too long '.repeat(20_000)}`);
-    expect(expectErr(result)).toMatchObject({ type: 'failed', message: expect.stringContaining(runtime) });
-    expect(await tracesOf(bench.stateDir)).toEqual([]);
+  it('whose interpreter is missing exits with 127', async () => {
+    await writeFile(join(bench.rootfs, 'bin/no-interpreter'), '#!/no/such\n', { mode: 0o755 });
+    const { result, output } = await bench.run(['/bin/no-interpreter']);
+    expect(expectOk(result)).toEqual({ type: 'exited', code: 127 });
+    expect(output).toMatch(/not found|No such file/);
+  });
+
+  it('that the runtime cannot set up is a failure with the reason of the runtime', async () => {
+    await using broken = await openBench({ runtime });
+    const root = join(broken.stateDir, 'run/runtime');
+    await rm(root, { recursive: true });
+    await writeFile(root, 'where the runtime wants a directory');
+    const { result } = await broken.run('true');
+    expect(expectErr(result)).toMatchObject({
+      type: 'failed',
+      message: expect.stringMatching(new RegExp(`^${runtime}: .*${root}.*not a directory`, 'is')),
+    });
+    expect(await tracesOf(broken.stateDir)).toEqual([]);
   });
 
   it('runs in a directory that is made for it, owned by root and as open as any (R20)', async () => {
