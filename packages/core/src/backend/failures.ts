@@ -53,9 +53,10 @@ export function failed(message: string, cause?: unknown): Failed {
  * The value of a success; a failure is thrown as an `Error` that has the failure as its `cause`.
  * For scripts, and wherever a failure means that the program is wrong.
  */
-export function orThrow<T, E extends { readonly type: string; readonly message?: string }>(
+export function orThrow<T, E extends { readonly type?: string; readonly message?: string }>(
   result: Result<T, E>,
 ): T {
   if (result.isOk()) return result.value;
-  throw new Error(result.error.message ?? result.error.type, { cause: result.error });
+  const { message, type } = result.error;
+  throw new Error(message ?? type, { cause: result.error });
 }
