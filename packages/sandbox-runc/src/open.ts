@@ -46,6 +46,16 @@ export interface RuncSandboxOptions {
  * Opens a sandbox that runs every command in a container of its own.
  *
  * Needs root, and cgroups that it may write to. What a dead owner of `stateDir` has left running is killed first.
+ *
+ * What an exit means here:
+ * - A runtime turns the end by a signal into the exit code 128 + n, so `signalled` is never answered.
+ * - `limit-exceeded: memoryBytes` whenever the kernel killed any process because of the limit, even if the command
+ *   then succeeded: what it left behind depends on the limit.
+ * - `limit-exceeded: pids` when the kernel refused a new process because of the limit and the command failed; one
+ *   that succeeds has coped with it. On cgroup v2 before Linux 6.11 it is told only by runc.
+ * - A command that is not in the image exits with 127, one that cannot be executed with 126, and the log says why.
+ *
+ * Where the environment has no `HOME`, the runtimes add one.
  */
 export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
