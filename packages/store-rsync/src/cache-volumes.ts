@@ -14,7 +14,7 @@ import {
   type Volume,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import type { CopyTree } from './copy-method.ts';
+import type { CopyTree } from './copy-tree.ts';
 import { directoryVolume } from './directory-volume.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import type { Layout } from './layout.ts';

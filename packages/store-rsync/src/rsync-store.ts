@@ -19,7 +19,7 @@ import {
 } from '@snapstep/core/backend';
 import { DirectoryActive } from './active-snapshot.ts';
 import { DirectoryCaches } from './cache-volumes.ts';
-import type { CopyTree } from './copy-method.ts';
+import type { CopyTree } from './copy-tree.ts';
 import { volumesIn } from './directory-volume.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import type { Layout } from './layout.ts';
