@@ -1,1 +1,1 @@
-export {};
+export { type LoginCommand, suArguments } from './login-command.ts';

@@ -1,1 +1,3 @@
-export {};
+export { componentFor, isDatasetName, textOf } from './dataset-name.ts';
+export { inspectZfs, type ZfsInspection } from './inspect.ts';
+export type { PoolState, ZfsVersion } from './zfs.ts';

@@ -1,0 +1,45 @@
+import { err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import { isDatasetName } from './dataset-name.ts';
+import { type PoolState, poolState, version, type ZfsVersion } from './zfs.ts';
+
+/** The oldest OpenZFS whose behaviour we rely on. */
+const OLDEST = { major: 2, minor: 1 };
+/** ZFS slows down badly when little is free. */
+const FULLEST = 0.8;
+
+/** What was found out about the ZFS that a dataset is in. */
+export interface ZfsInspection {
+  readonly version: ZfsVersion;
+  readonly pool: PoolState;
+  /** Sentences for people; empty if all is well. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Looks whether snapshots could be kept in a dataset: the tools, their version, the health and the fill of the pool.
+ * It changes nothing. The store itself is not there yet.
+ *
+ * @param dataset - `pool` or `pool/path`.
+ */
+export async function inspectZfs(dataset: string): Promise<Result<ZfsInspection, StoreError>> {
+  if (!isDatasetName(dataset))
+    return err({ type: 'failed', message: `"${dataset}" is not the name of a dataset` });
+  const tools = await version();
+  if (tools.isErr()) return err(tools.error);
+  const pool = await poolState(dataset.split('/')[0] ?? dataset);
+  if (pool.isErr()) return err(pool.error);
+  return ok({ version: tools.value, pool: pool.value, warnings: warningsOf(tools.value, pool.value) });
+}
+
+/** Exported for tests. */
+export function warningsOf(tools: ZfsVersion, pool: PoolState): string[] {
+  const isOld = tools.major < OLDEST.major || (tools.major === OLDEST.major && tools.minor < OLDEST.minor);
+  const fill = pool.size === 0 ? 1 : pool.allocated / pool.size;
+  return [
+    ...(isOld ? [`OpenZFS ${tools.text} is older than ${OLDEST.major}.${OLDEST.minor}: update it`] : []),
+    ...(pool.health === 'ONLINE' ? [] : [`the pool is ${pool.health}: see "zpool status"`]),
+    ...(fill > FULLEST
+      ? [`the pool is ${Math.round(fill * 100)} % full: ZFS slows down above ${FULLEST * 100} %`]
+      : []),
+  ];
+}
