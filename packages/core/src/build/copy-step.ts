@@ -56,7 +56,7 @@ export async function manifestOfCopy(
 ): Promise<Result<string, BuildError>> {
   const sources = sourcesOf(engine, op, from.root);
   const manifest = await manifestOf(sources, { cache: engine.hashes, signal: from.signal });
-  return manifest.mapErr(fromSource);
+  return manifest.mapErr((error) => fromSource(error, placeOf(op, from.root)));
 }
 
 /** Writes the files of a `copy` into the active snapshot. */
@@ -91,7 +91,13 @@ export async function copyBody(
     signal: io.signal,
   });
   if (copied.isOk()) return ok(image);
-  return err(copied.error.type === 'failed' ? fromSandbox(copied.error) : fromSource(copied.error));
+  const { error } = copied;
+  return err(error.type === 'failed' ? fromSandbox(error) : fromSource(error, placeOf(op, source.root)));
+}
+
+/** For people: where a `copy` reads. */
+function placeOf({ from }: CopyOp, root: HostPath): string {
+  return from === 'context' ? `the context ${root}` : `the stage "${from.stage}"`;
 }
 
 function sourcesOf(engine: Engine, op: CopyOp, root: HostPath): CopySources {

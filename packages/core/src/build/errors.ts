@@ -16,8 +16,9 @@ export function fromFetcher(error: FetchError): BuildError {
   return error.type === 'cancelled' ? error : { type: 'fetch', error, message: error.message };
 }
 
-export function fromSource(error: SourceError): BuildError {
-  return { type: 'invalid-context', path: error.path, message: error.message };
+/** @param place - Where the files are, for people. */
+export function fromSource({ path, message }: SourceError, place: string): BuildError {
+  return { type: 'invalid-context', path, message: `${message} (copying from ${place})` };
 }
 
 /** What a system call threw while a step was made; undefined for anything else, which is a bug. */

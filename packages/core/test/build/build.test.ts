@@ -239,7 +239,10 @@ describe('the context', () => {
     const error = expectErr(
       await world.builder.build(request('((from base) (copy (src x/y) (dst /y)))', { context })),
     );
-    expect(error).toMatchObject({ type: 'invalid-context', message: '"x" of "x/y" was not found' });
+    expect(error).toMatchObject({
+      type: 'invalid-context',
+      message: `"x" of "x/y" was not found (copying from the context ${world.dir})`,
+    });
   });
 
   it('must not hold the state of the builder itself [B10]', async () => {
