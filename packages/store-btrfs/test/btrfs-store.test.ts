@@ -27,7 +27,7 @@ needs('root', 'btrfs')('the Btrfs store', () => {
   const fresh = async (options: Partial<BtrfsStoreOptions> = {}) =>
     expectOk(await openBtrfsStore({ path: await freshPath(), ...options }));
 
-  it('runs one process to prepare, one to commit, and none to look up, list or skip reclaiming', async () => {
+  it('runs one process to prepare, one to commit, and none to look up or list', async () => {
     await using store = await fresh();
     await save(store, 1);
     await using counted = await countedBtrfs();
