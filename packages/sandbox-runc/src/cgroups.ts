@@ -68,7 +68,9 @@ export function makeCgroups(layout: CgroupLayout, request: CgroupRequest): Conta
   const tracked = join(layout.tracking, own);
   // On v2 only a leaf may hold processes, so the runtime itself gets a leaf beside the container's.
   const first = layout.version === 2 ? join(tracked, 'runtime') : tracked;
-  mkdirSync(first, { recursive: true });
+  // Not with its parents: those that were made by `makeParent` have the device rules.
+  mkdirSync(tracked);
+  if (first !== tracked) mkdirSync(first);
   const limited = request.ownCgroups ? setLimits(layout, request) : [];
   const counter = (controller: Controller, file: string, key: string): number =>
     countEvents(layout.controllers.get(controller), own, { file, key });

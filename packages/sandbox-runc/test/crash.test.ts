@@ -20,7 +20,7 @@ withEachRuntime('the owner of a state directory', (runtime) => {
       else await lockedBy(owner, stateDir).then(() => delay(wait));
       owner.kill('SIGKILL');
       await once(owner, 'exit');
-      const next = expectOk(await openRuncSandbox({ stateDir: toHostPath(stateDir), runtime }));
+      await using next = expectOk(await openRuncSandbox({ stateDir: toHostPath(stateDir), runtime }));
       expect(await processesWith('4251')).toEqual([]);
       expect(await tracesOf(stateDir)).toEqual([]);
       await next[Symbol.asyncDispose]();
