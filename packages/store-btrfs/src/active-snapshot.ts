@@ -1,18 +1,18 @@
 import { rename } from 'node:fs/promises';
 import {
   type ActiveSnapshot,
+  attempt,
   err,
   type Result,
   type Snapshot,
   type StepKey,
   type StoreError,
   type Volumes,
+  volumesIn,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { setReadOnly } from './btrfs.ts';
-import { volumesIn } from './directory-volume.ts';
 import type { Layout } from './layout.ts';
-import { attempt } from './store-failure.ts';
 
 const debug = createDebug('snapstep:store-btrfs');
 

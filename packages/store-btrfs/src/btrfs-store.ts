@@ -2,6 +2,8 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ActiveSnapshot,
+  attempt,
+  attemptExisting,
   type CacheVolumes,
   err,
   failed,
@@ -16,14 +18,13 @@ import {
   type StoreError,
   type Usage,
   type VolumeName,
+  volumesIn,
 } from '@snapstep/core/backend';
 import { SubvolumeActive } from './active-snapshot.ts';
 import { createSubvolume, fileSystemUsage, snapshot, waitForDeleted } from './btrfs.ts';
 import { SubvolumeCaches } from './cache-volumes.ts';
-import { volumesIn } from './directory-volume.ts';
 import { makeOpen } from './empty-directory.ts';
 import type { Layout } from './layout.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 import { parseUsage } from './usage.ts';
 
 export interface BtrfsStoreParts {

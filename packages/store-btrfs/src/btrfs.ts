@@ -1,6 +1,7 @@
 import {
   type Cancelled,
   type CommandFailed,
+  commandFailure,
   err,
   ok,
   type Result,
@@ -8,7 +9,6 @@ import {
   type StoreError,
 } from '@snapstep/core/backend';
 import { parseGenerations } from './generations.ts';
-import { commandFailure } from './store-failure.ts';
 
 /*
  * A function for each use of btrfs(8). Who is not root goes through `sudo -n`, except for making an empty

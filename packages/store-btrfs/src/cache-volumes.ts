@@ -1,8 +1,11 @@
 import { readdir, rename, stat } from 'node:fs/promises';
 import {
+  attempt,
+  attemptExisting,
   type CacheCopy,
   type CacheId,
   type CacheVolumes,
+  directoryVolume,
   err,
   type Owner,
   ok,
@@ -15,10 +18,8 @@ import {
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { createSubvolume, generationsOf, snapshot, syncFileSystem } from './btrfs.ts';
-import { directoryVolume } from './directory-volume.ts';
 import { makeOpen } from './empty-directory.ts';
 import type { Layout } from './layout.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 
 const debug = createDebug('snapstep:store-btrfs');
 

@@ -1,6 +1,5 @@
 import { chmod, chown } from 'node:fs/promises';
-import type { Owner, Result, StoreError } from '@snapstep/core/backend';
-import { attempt } from './store-failure.ts';
+import { attempt, type Owner, type Result, type StoreError } from '@snapstep/core/backend';
 
 /** Gives a new directory the mode 0755, whatever the umask was, and an owner. */
 export async function makeOpen(path: string, owner?: Owner): Promise<Result<void, StoreError>> {

@@ -2,7 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  attempt,
+  attemptExisting,
   type CacheId,
+  detachBelow,
   err,
   escapeName,
   type HostPath,
@@ -14,8 +17,6 @@ import {
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { deleteSubvolume, deleteSubvolumesIn } from './btrfs.ts';
-import { detachBelow } from './mount-points.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 
 const debug = createDebug('snapstep:store-btrfs');
 

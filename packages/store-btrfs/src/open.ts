@@ -2,11 +2,14 @@ import { realpath, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname } from 'node:path';
 import {
+  attempt,
+  attemptExisting,
   err,
   failed,
   type HostPath,
   type OwnerLock,
   ok,
+  openStoreDirectory,
   type Result,
   type Store,
   type StoreError,
@@ -15,8 +18,6 @@ import {
 import { BtrfsStore } from './btrfs-store.ts';
 import { checkKernel } from './kernel.ts';
 import { Layout } from './layout.ts';
-import { openStoreDirectory } from './store-directory.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 
 export interface BtrfsStoreOptions {
   /** A directory of the store's own, on Btrfs. */

@@ -1,6 +1,7 @@
 import { rename } from 'node:fs/promises';
 import {
   type ActiveSnapshot,
+  attempt,
   err,
   ok,
   type Result,
@@ -8,12 +9,11 @@ import {
   type StepKey,
   type StoreError,
   type Volumes,
+  volumesIn,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { volumesIn } from './directory-volume.ts';
 import type { Layout } from './layout.ts';
 import { linkedCopy } from './link-identical.ts';
-import { attempt } from './store-failure.ts';
 
 const debug = createDebug('snapstep:store-rsync');
 

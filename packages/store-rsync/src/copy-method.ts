@@ -1,10 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import { attempt, err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import type { CopyTree } from './copy-tree.ts';
 import { cpCan, cpTree } from './cp.ts';
 import { checkRsync, rsyncTree } from './rsync.ts';
-import { attempt } from './store-failure.ts';
 
 /**
  * How a snapshot is copied:

@@ -1,6 +1,5 @@
-import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import { commandFailure, err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
 import type { CopyTree } from './copy-tree.ts';
-import { commandFailure } from './store-failure.ts';
 
 const KEEP = '--preserve=mode,ownership,timestamps,links,xattr';
 

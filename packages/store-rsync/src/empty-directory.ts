@@ -1,6 +1,5 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
-import { err, type Owner, type Result, type StoreError } from '@snapstep/core/backend';
-import { attempt } from './store-failure.ts';
+import { attempt, err, type Owner, type Result, type StoreError } from '@snapstep/core/backend';
 
 /** Makes a directory with mode 0755 whatever the umask, and with that owner if one is given. */
 export async function makeEmptyDirectory(path: string, owner?: Owner): Promise<Result<void, StoreError>> {

@@ -1,5 +1,4 @@
-import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
-import { commandFailure } from './store-failure.ts';
+import { commandFailure, err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
 
 /** Everything below a directory, except directories, that has more than one name anywhere. */
 export async function hardLinks(

@@ -2,7 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  attempt,
+  attemptExisting,
   type CacheId,
+  detachBelow,
   err,
   escapeName,
   type HostPath,
@@ -12,9 +15,7 @@ import {
   type StoreError,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { detachBelow } from './mount-points.ts';
 import { removeTree } from './rm.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 
 const debug = createDebug('snapstep:store-rsync');
 

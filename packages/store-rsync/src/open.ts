@@ -1,10 +1,12 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  attempt,
   err,
   type HostPath,
   type OwnerLock,
   ok,
+  openStoreDirectory,
   type Result,
   type Store,
   type StoreError,
@@ -14,8 +16,6 @@ import { type CopyMethod, chooseCopyMethod, copyTree } from './copy-method.ts';
 import { Layout } from './layout.ts';
 import { checkRsync } from './rsync.ts';
 import { RsyncStore } from './rsync-store.ts';
-import { openStoreDirectory } from './store-directory.ts';
-import { attempt } from './store-failure.ts';
 
 export interface RsyncStoreOptions {
   /** A directory of the store's own. All of it must be one file system. */

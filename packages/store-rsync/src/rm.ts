@@ -1,6 +1,12 @@
-import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
-import { mountPointsBelow } from './mount-points.ts';
-import { commandFailure } from './store-failure.ts';
+import {
+  commandFailure,
+  err,
+  mountPointsBelow,
+  ok,
+  type Result,
+  runCommand,
+  type StoreError,
+} from '@snapstep/core/backend';
 
 /**
  * Deletes a tree with names of any bytes and of any depth, which Node's own `rm` cannot.

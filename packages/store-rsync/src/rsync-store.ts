@@ -2,6 +2,8 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ActiveSnapshot,
+  attempt,
+  attemptExisting,
   type CacheVolumes,
   err,
   failed,
@@ -16,14 +18,13 @@ import {
   type StoreError,
   type Usage,
   type VolumeName,
+  volumesIn,
 } from '@snapstep/core/backend';
 import { DirectoryActive } from './active-snapshot.ts';
 import { DirectoryCaches } from './cache-volumes.ts';
 import type { CopyTree } from './copy-tree.ts';
-import { volumesIn } from './directory-volume.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import type { Layout } from './layout.ts';
-import { attempt, attemptExisting } from './store-failure.ts';
 import { diskUsage } from './usage.ts';
 
 export interface RsyncStoreParts {

@@ -1,5 +1,12 @@
-import { err, failed, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
-import { commandFailure } from './store-failure.ts';
+import {
+  commandFailure,
+  err,
+  failed,
+  ok,
+  type Result,
+  runCommand,
+  type StoreError,
+} from '@snapstep/core/backend';
 
 /** The first that compares times to the nanosecond: https://download.samba.org/pub/rsync/NEWS#3.1.3 */
 const OLDEST = '3.1.3';

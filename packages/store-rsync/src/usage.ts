@@ -1,7 +1,13 @@
 import { readdir, statfs } from 'node:fs/promises';
-import { err, type Result, type StoreError, type Usage, type UsageAxis } from '@snapstep/core/backend';
+import {
+  attempt,
+  err,
+  type Result,
+  type StoreError,
+  type Usage,
+  type UsageAxis,
+} from '@snapstep/core/backend';
 import type { Layout } from './layout.ts';
-import { attempt } from './store-failure.ts';
 
 /** What the file system below the store says, in the way of df(1): blocks kept for root are nobody's. */
 export async function diskUsage(layout: Layout): Promise<Result<Usage, StoreError>> {

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  parseMountPoints,
   runCommand,
   type Store,
   toCacheId,
@@ -12,7 +13,6 @@ import {
 import { btrfsVolume, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { openRsyncStore, type RsyncStoreOptions } from '../src/index.ts';
-import { parseMountPoints } from '../src/mount-points.ts';
 
 const rootfs = toVolumeName('rootfs');
 

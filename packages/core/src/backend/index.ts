@@ -1,12 +1,16 @@
 export { err, ok, type Result, ResultAsync } from 'neverthrow';
 export * from './command.ts';
+export * from './directory-volume.ts';
 export * from './escape-name.ts';
 export * from './failures.ts';
 export * from './fetcher.ts';
 export * from './inside.ts';
 export * from './log-sink.ts';
+export * from './mount-points.ts';
 export * from './names.ts';
 export * from './owner-lock.ts';
 export * from './sandbox.ts';
 export * from './store.ts';
+export * from './store-directory.ts';
+export * from './store-failure.ts';
 export * from './volume.ts';

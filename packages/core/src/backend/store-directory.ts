@@ -1,15 +1,9 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  err,
-  failed,
-  type HostPath,
-  lockDirectory,
-  type OwnerLock,
-  ok,
-  type Result,
-  type StoreError,
-} from '@snapstep/core/backend';
+import { err, ok, type Result } from 'neverthrow';
+import { failed, type StoreError } from './failures.ts';
+import type { HostPath } from './names.ts';
+import { lockDirectory, type OwnerLock } from './owner-lock.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
 
 export interface StoreDirectoryOptions {

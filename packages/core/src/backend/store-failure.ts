@@ -1,12 +1,6 @@
-import {
-  type Cancelled,
-  type CommandFailed,
-  err,
-  failed,
-  ok,
-  type Result,
-  type StoreError,
-} from '@snapstep/core/backend';
+import { err, ok, type Result } from 'neverthrow';
+import type { CommandFailed } from './command.ts';
+import { type Cancelled, failed, type StoreError } from './failures.ts';
 
 /** What the failure of a host command means to the builder. The texts are those of strerror(3) in the C locale. */
 export function commandFailure(error: CommandFailed | Cancelled): StoreError {

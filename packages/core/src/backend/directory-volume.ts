@@ -1,19 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  err,
-  failed,
-  type Mounted,
-  ok,
-  type Result,
-  type StoreError,
-  toHostPath,
-  toVolumeName,
-  type Volume,
-  type VolumeName,
-  type Volumes,
-} from '@snapstep/core/backend';
+import { err, ok, type Result } from 'neverthrow';
+import { failed, type StoreError } from './failures.ts';
+import { toHostPath, toVolumeName, type VolumeName } from './names.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
+import type { Mounted, Volume, Volumes } from './volume.ts';
 
 /** A volume that is a directory: mounting it only hands out the path. */
 export function directoryVolume(name: VolumeName, path: string): Volume {

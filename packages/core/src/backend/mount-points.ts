@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import { err, ok, type Result } from 'neverthrow';
+import { runCommand } from './command.ts';
+import type { StoreError } from './failures.ts';
 import { attemptExisting, commandFailure } from './store-failure.ts';
 
 /**
