@@ -15,7 +15,7 @@ export interface Combination {
   readonly runtime: 'runc' | 'crun';
 }
 
-export const COMBINATIONS: readonly Combination[] = [
+const COMBINATIONS: readonly Combination[] = [
   { store: 'rsync', runtime: 'runc' },
   { store: 'rsync', runtime: 'crun' },
   { store: 'btrfs', runtime: 'runc' },

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { toHostPath } from '@snapstep/core/backend';
 import { busyboxRootfs, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
@@ -104,7 +105,7 @@ function start(
   rootfs: string,
   options: { readonly runtime: string; readonly script: string },
 ): ChildProcess {
-  const file = join(import.meta.dirname, 'owner.ts');
+  const file = fileURLToPath(new URL('./owner.ts', import.meta.url));
   return spawn(process.execPath, [file, stateDir, rootfs, options.runtime, options.script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -94,7 +94,7 @@ export function requestFor(
   };
 }
 
-export function rootfsOnly(path: string): ReadonlyMap<VolumeName, Volume> {
+function rootfsOnly(path: string): ReadonlyMap<VolumeName, Volume> {
   const volume = volumeAt(path);
   return new Map([[volume.name, volume]]);
 }

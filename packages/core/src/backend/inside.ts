@@ -25,15 +25,22 @@ export async function resolveInside(
 ): Promise<Result<Inside, Failed>> {
   const todo = components(path);
   const done: string[] = [];
+  const missing: string[] = [];
   for (let links = 0; todo.length > 0; ) {
     const name = todo.shift() as string;
-    if (name === '..') {
-      done.pop();
+    if (name === '..' || missing.length > 0) {
+      // Below a directory that does not exist there are no links, so `..` may be taken off as text.
+      if (name !== '..') missing.push(name);
+      else if (missing.length > 0) missing.pop();
+      else done.pop();
       continue;
     }
     const here = join(root, ...done, name);
     const stat = await lstat(here).catch(ignoreMissing);
-    if (stat === undefined) return ok({ existing: join(root, ...done), missing: normalise([name, ...todo]) });
+    if (stat === undefined) {
+      missing.push(name);
+      continue;
+    }
     if (stat.isSymbolicLink() && (todo.length > 0 || options.followLast)) {
       links += 1;
       if (links > 40) return err(failed(`${path}: too many symbolic links`));
@@ -47,21 +54,11 @@ export async function resolveInside(
     }
     done.push(name);
   }
-  return ok({ existing: join(root, ...done), missing: [] });
+  return ok({ existing: join(root, ...done), missing });
 }
 
 function components(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
-}
-
-/** Below a directory that does not exist there are no links, so `..` may be taken off as text. */
-function normalise(names: readonly string[]): string[] {
-  const result: string[] = [];
-  for (const name of names) {
-    if (name === '..') result.pop();
-    else result.push(name);
-  }
-  return result;
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

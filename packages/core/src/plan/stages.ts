@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import type { CopyOp, Op, RunOp, Spec, UserRef } from '../spec/spec.ts';
 
 /** The stage that gives the result of the build. Stages of the spec are called by their names. */
-export const MAIN_STAGE = 'main';
+const MAIN_STAGE = 'main';
 
 /** A stage as the builder sees it: a base image and the steps that make snapshots. */
 export interface StagePlan {

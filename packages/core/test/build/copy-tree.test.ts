@@ -201,6 +201,14 @@ describe('directories that exist', () => {
     expect(readFileSync(join(place.to, place.outside, 'from/c'), 'utf8')).toBe('a');
   });
 
+  it('a link to a directory that is not there makes it, inside', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { a: 'a' });
+    await symlink('gone/../new', join(place.to, 'link'));
+    expectOk(await place.copy(['a'], '/link/'));
+    expect(await tree(place.to)).toEqual(['link', 'new', 'new/a']);
+  });
+
   it('a file where a directory should be is an error', async () => {
     await using place = await openPlace();
     await writeTree(place.from, { 'd/a': 'a' });
@@ -240,7 +248,7 @@ describe('directories that exist', () => {
           );
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[[{ at: ['c'], to: ['a', '..'], absolute: false }], ['c', 'c']]] },
     );
   });
 });

@@ -65,7 +65,7 @@ export const anyText: fc.Arbitrary<string> = fc
   )
   .map((parts) => parts.join('').replaceAll('\0', '').toWellFormed());
 
-export const someText: fc.Arbitrary<string> = anyText.filter((text) => text !== '');
+const someText: fc.Arbitrary<string> = anyText.filter((text) => text !== '');
 
 const id = fc.integer({ min: 0, max: 4294967294 });
 const source = someText.filter((text) => !text.split('/').includes('..'));

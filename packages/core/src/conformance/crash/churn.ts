@@ -1,11 +1,11 @@
 import { writeSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toCacheId } from '../../backend/names.ts';
+import { type CacheId, toCacheId } from '../../backend/names.ts';
 import type { Store } from '../../backend/store.ts';
 import { expectOk, key, mounted, rootfs, within } from '../store/scene.ts';
 
-export const cache = toCacheId('churned');
+export const cache: CacheId = toCacheId('churned');
 /** How many files each step rewrites; all of them say the step's number. */
 export const fileCount = 30;
 const nobody = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import type { Outcome, StoreError } from '../../backend/failures.ts';
 import type { CacheId, Owner, StepKey } from '../../backend/names.ts';
-import { toStepKey, toVolumeName } from '../../backend/names.ts';
+import { toStepKey, toVolumeName, type VolumeName } from '../../backend/names.ts';
 import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store } from '../../backend/store.ts';
 import type { Volume, Volumes } from '../../backend/volume.ts';
 import { describeTree } from './describe-tree.ts';
@@ -20,7 +20,7 @@ export interface StorePlace extends AsyncDisposable {
 export type StoreTest = (title: string, body: (scene: Scene) => Promise<void>) => void;
 
 export const isRoot: boolean = process.getuid?.() === 0;
-export const rootfs = toVolumeName('rootfs');
+export const rootfs: VolumeName = toVolumeName('rootfs');
 /** Somebody whom the caller may give files to. */
 export const somebody: Owner = isRoot ? { uid: 1234, gid: 4321 } : currentUser();
 

@@ -10,7 +10,18 @@ import { Scene, type StorePlace, type StoreTest } from './scene.ts';
 import { specialFileTests } from './special-files.ts';
 import { usageTests } from './usage.ts';
 
-const topics = {
+export type StoreTopic =
+  | 'lifecycle'
+  | 'isolation'
+  | 'content'
+  | 'names'
+  | 'special files'
+  | 'caches'
+  | 'cache isolation'
+  | 'load'
+  | 'usage';
+
+const topics: Readonly<Record<StoreTopic, (test: StoreTest) => void>> = {
   lifecycle: lifecycleTests,
   isolation: isolationTests,
   content: contentTests,
@@ -20,9 +31,7 @@ const topics = {
   'cache isolation': cacheIsolationTests,
   load: loadTests,
   usage: usageTests,
-} as const;
-
-export type StoreTopic = keyof typeof topics;
+};
 
 export interface StoreSuiteOptions {
   /** Opens a store in a place of its own that nothing else has ever used. Called once for each test. */
