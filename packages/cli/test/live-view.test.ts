@@ -96,7 +96,7 @@ async function onTerminal(place: Workplace, args: readonly string[]) {
   const { exitCode, stdout } = await execa('script', ['-qefc', `sh ${file}`, '/dev/null'], {
     reject: false,
     stdin: 'ignore',
-    env: { SNAPSTEP_STORE: place.store, NO_COLOR: '1', TERM: 'xterm' },
+    env: { SNAPSTEP_STORE: place.store, NO_COLOR: '1', TERM: 'xterm', CI: '' },
     extendEnv: true,
   });
   return { exitCode, output: stdout };

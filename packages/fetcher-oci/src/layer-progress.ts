@@ -19,12 +19,16 @@ export async function watchLayers(layout: string, log: LogSink): Promise<AsyncDi
     if (name === null || !/^[0-9a-f]{64}$/.test(name) || seen.has(name)) return;
     seen.add(name);
     const seconds = (performance.now() - started) / 1000;
-    writing = writing.then(() => reportLayer(join(blobs, name), { seconds, log }));
+    writing = writing.then(async () => {
+      const isWhole = await reportLayer(join(blobs, name), { seconds, log });
+      if (!isWhole) seen.delete(name);
+    });
   };
   const watcher = tryWatch(blobs, report);
   return {
     async [Symbol.asyncDispose]() {
       watcher?.close();
+      await writing;
       for (const name of await readdir(blobs).catch(() => [])) report(name);
       await writing;
     },
@@ -40,15 +44,21 @@ function tryWatch(directory: string, report: (name: string | null) => void): FSW
   }
 }
 
-async function reportLayer(path: string, { seconds, log }: { seconds: number; log: LogSink }): Promise<void> {
+/** @returns False if there is nothing in the file yet: its name was seen before its content. */
+async function reportLayer(
+  path: string,
+  { seconds, log }: { readonly seconds: number; readonly log: LogSink },
+): Promise<boolean> {
   const opened = await open(path).catch(() => undefined);
-  if (opened === undefined) return;
+  if (opened === undefined) return false;
   await using file = opened;
   const { size } = await file.stat();
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, 0);
+  if (bytesRead === 0) return false;
   const isJson = buffer[0] === '{'.charCodeAt(0);
-  if (!isJson)
-    await log.write(`  layer ${path.slice(-64, -52)} ${megabytes(size)} after ${seconds.toFixed(1)} s\n`);
+  const line = `  layer ${path.slice(-64, -52)} ${megabytes(size)} after ${seconds.toFixed(1)} s\n`;
+  if (!isJson) await log.write(line);
+  return true;
 }
 
 /** Decimal megabytes, as registries count. */
