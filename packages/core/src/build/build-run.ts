@@ -6,13 +6,12 @@ import { planStages, type StagePlan } from '../plan/stages.ts';
 import type { BuildError, LeasedSnapshot } from './builder.ts';
 import { manifestOfCopy } from './copy-step.ts';
 import type { Engine } from './engine.ts';
-import { fromStore, isOwnersFault } from './errors.ts';
+import { fromStore, isOwnersFault, lost } from './errors.ts';
 import { EventQueue } from './event-queue.ts';
 import { type KeyedStep, StepKeys } from './step-keys.ts';
 import { type StepPlace, StepReporter } from './step-reporter.ts';
 import {
   type InnerRequest,
-  lost,
   type Obtainable,
   obtainableBase,
   obtainableStep,
@@ -30,8 +29,9 @@ export async function runBuild(
   for (let restarts = 0; ; restarts += 1) {
     using run = new BuildRun(engine, request);
     const result = await run.result();
-    if (result.isOk() || restarts === RESTARTS || !run.forgetLost(result.error)) return result;
-    await run.note(`${result.error.message}; building it again`);
+    if (result.isOk() || restarts === RESTARTS || !(await run.forgetLost(result.error))) return result;
+    const why = 'message' in result.error ? result.error.message : 'something was gone';
+    await run.note(`${why}; building it again`);
   }
 }
 
@@ -47,6 +47,8 @@ class BuildRun implements Disposable {
   readonly #stages = new Map<StagePlan, Promise<Result<StepKey, BuildError>>>();
   readonly #leases: Lease[] = [];
   #failure: BuildError | undefined;
+  /** What was thrown by mistake: it stops all stages, and is thrown on when they are quiet. */
+  #bug: { readonly bug: unknown } | undefined;
 
   constructor(engine: Engine, request: InnerRequest) {
     this.#engine = engine;
@@ -71,6 +73,7 @@ class BuildRun implements Disposable {
 
   async result(): Promise<Result<LeasedSnapshot, BuildError>> {
     const end = await this.#untilQuiet(this.#stage(planStages(this.#request.spec)));
+    if (this.#bug) throw this.#bug.bug;
     if (this.#failure) return err(this.#failure);
     if (this.#signal.aborted) return err(cancelled(this.#signal));
     if (end.isErr()) return err(end.error);
@@ -83,10 +86,20 @@ class BuildRun implements Disposable {
     return ok({ key, snapshot: snapshot.value, [Symbol.asyncDispose]: async () => lease[Symbol.dispose]() });
   }
 
-  /** Whether the build failed because of a lost snapshot. The index will not count on it again. */
-  forgetLost(error: BuildError): error is BuildError & { readonly type: 'store' } {
+  /**
+   * Whether the build failed because something it had counted on is gone. What is of no use any more goes from the
+   * index and the store, unless another build is making it again already.
+   */
+  async forgetLost(error: BuildError): Promise<boolean> {
     if (error.type !== 'store' || error.error.type !== 'not-found') return false;
-    this.#engine.index.forget(error.error.key);
+    const { key } = error.error;
+    const { steps, store, index, records } = this.#engine;
+    if (steps.isRunning(key) || steps.isReserved(key)) return true;
+    await steps.reserve([key], async () => {
+      const there = await store.lookup(key);
+      const isWhole = there.isOk() && there.value !== undefined && (await records.read(key)) !== undefined;
+      if (!isWhole) index.forget(key);
+    });
     return true;
   }
 
@@ -102,8 +115,7 @@ class BuildRun implements Disposable {
   async #untilQuiet(main: Promise<Result<StepKey, BuildError>>): Promise<Result<StepKey, BuildError>> {
     try {
       return await main;
-    } catch (bug) {
-      if (!this.#signal.aborted) throw bug;
+    } catch {
       return err(cancelled(this.#signal));
     } finally {
       for (let started = 0; started < this.#stages.size; ) {
@@ -124,7 +136,10 @@ class BuildRun implements Disposable {
       }
       return result;
     });
-    end.catch(() => {}); // Whoever needs this stage sees it.
+    end.catch((bug) => {
+      this.#bug ??= { bug };
+      this.#abort.abort(bug);
+    });
     this.#stages.set(stage, end);
     return end;
   }
@@ -210,7 +225,6 @@ class BuildRun implements Disposable {
       number: at + 1,
     });
     if (lease.isErr()) return err(lease.error);
-    this.#leases.push(lease.value);
     this.#rememberFiles(step);
     return ok();
   }
@@ -223,9 +237,11 @@ class BuildRun implements Disposable {
         { ...obtainable, signal: this.#signal, onStart: report.started },
         () => (this.#engine.index.isSaved(key) ? this.#engine.leases.take(key) : undefined),
       );
-      await report.ended(lease);
-      // What was wrong with the other build's files or limits need not be wrong with ours.
-      if (lease.isOk() || report.source !== 'joined' || !isOwnersFault(lease.error)) return lease;
+      if (lease.isOk()) this.#leases.push(lease.value);
+      // What was wrong with the other build's files, secrets or limits need not be wrong with ours.
+      const again = lease.isErr() && report.source === 'joined' && isOwnersFault(lease.error, place.op);
+      await report.ended(again ? 'again' : lease);
+      if (!again) return lease;
     }
   }
 

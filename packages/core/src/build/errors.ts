@@ -1,8 +1,9 @@
 import type { StoreError } from '../backend/failures.ts';
 import type { FetchError } from '../backend/fetcher.ts';
+import type { StepKey } from '../backend/names.ts';
 import type { Exit, SandboxError } from '../backend/sandbox.ts';
 import type { SourceError } from '../plan/source-walk.ts';
-import type { BuildError } from './builder.ts';
+import type { BuildError, StepOp } from './builder.ts';
 
 export function fromStore(error: StoreError): BuildError {
   return error.type === 'cancelled' ? error : { type: 'store', error, message: error.message };
@@ -21,12 +22,21 @@ export function fromSource({ path, message }: SourceError, place: string): Build
   return { type: 'invalid-context', path, message: `${message} (copying from ${place})` };
 }
 
-/** What a system call threw while a step was made; undefined for anything else, which is a bug. */
+/** What a system call or SQLite threw while a step was made; undefined for anything else, which is a bug. */
 export function fromThrown(error: unknown): BuildError | undefined {
-  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined;
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  const isSqlite = error.code === 'ERR_SQLITE_ERROR' && 'errcode' in error;
+  if (!isSqlite && !('syscall' in error)) return undefined;
   const { message } = error;
-  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  // 13 is SQLITE_FULL.
+  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT' || (isSqlite && error.errcode === 13);
   return fromStore(isFull ? { type: 'no-space', message } : { type: 'failed', message, cause: error });
+}
+
+/** The error of a snapshot that the index knows and the store does not have: the build starts again without it. */
+export function lost(key: StepKey, why: string): BuildError & { readonly type: 'store' } {
+  const message = `the snapshot ${key} is gone: ${why}`;
+  return { type: 'store', error: { type: 'not-found', key, message }, message };
 }
 
 export function describeExit(exit: Exit): string {
@@ -41,8 +51,8 @@ export function describeExit(exit: Exit): string {
 }
 
 /** Another build's run failed for a reason that need not hold for those who joined it. */
-export function isOwnersFault(error: BuildError): boolean {
-  return (
-    error.type === 'invalid-context' || (error.type === 'step-failed' && error.exit.type === 'limit-exceeded')
-  );
+export function isOwnersFault(error: BuildError, op: StepOp): boolean {
+  if (error.type === 'invalid-context') return true;
+  const hasSecrets = op.op === 'run' && op.secrets.length > 0;
+  return error.type === 'step-failed' && (hasSecrets || error.exit.type === 'limit-exceeded');
 }

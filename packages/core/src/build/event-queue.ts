@@ -37,8 +37,11 @@ export class EventQueue {
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = (): void => resolve();
     this.#signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([work, promise]);
-    this.#signal.removeEventListener('abort', stop);
+    try {
+      await Promise.race([work, promise]);
+    } finally {
+      this.#signal.removeEventListener('abort', stop);
+    }
   }
 
   async #deliver(event: BuildEvent): Promise<void> {

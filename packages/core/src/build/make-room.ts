@@ -22,13 +22,18 @@ export function savedOf({ index, store, leases, steps, logs, records }: Engine):
 /** Prunes until a tenth of the store is free, at least one step. @returns How many steps went. */
 export async function pruneUntilRoomy(engine: Engine, signal: AbortSignal): Promise<number> {
   const saved = savedOf(engine);
-  const first = await prune(saved, { limit: 1 }, signal);
-  const more = await prune(saved, { keepFreeBytes: await roomyBytes(engine.store) }, signal);
-  return first.unwrapOr([]).length + more.unwrapOr([]).length;
+  let removed = 0;
+  const onRemoved = (): void => {
+    removed += 1;
+  };
+  await prune(saved, { limit: 1, onRemoved }, signal);
+  const keepFreeBytes = await roomyBytes(engine.store);
+  if (keepFreeBytes !== undefined) await prune(saved, { keepFreeBytes, onRemoved }, signal);
+  return removed;
 }
 
-async function roomyBytes(store: Store): Promise<number> {
+async function roomyBytes(store: Store): Promise<number | undefined> {
   const usage = await store.usage();
   const bytes = usage.isOk() ? usage.value.find(({ axis }) => axis === 'bytes') : undefined;
-  return (bytes?.total ?? 0) * ROOMY;
+  return bytes?.total === undefined ? undefined : bytes.total * ROOMY;
 }

@@ -62,19 +62,46 @@ async function open<F extends StoreFeature>(
       failed(`the ${options.sandbox.name} sandbox needs a store with ${lacking}; ${store.name} has none`),
     );
   }
+  if (options.concurrency !== undefined && !(options.concurrency >= 1)) {
+    throw new RangeError(`concurrency is ${options.concurrency}, but must be at least 1`);
+  }
   const lock = takeStateDir(stateDir);
   if (lock.isErr()) return err(lock.error);
-  const { index, damaged } = IndexDb.open(stateDir);
-  const records = new StepRecords(toHostPath(join(stateDir, 'steps')));
-  const restored = damaged === undefined ? ok() : await restoreIndex({ index, store, records, damaged });
-  const order = restored.isErr() ? err(restored.error) : await reconcile(index, store);
-  if (order.isErr()) {
-    index[Symbol.dispose]();
-    await lock.value[Symbol.asyncDispose]();
-    return err(order.error);
+  const opened: Disposable[] = [];
+  try {
+    const engine = await openEngine(options, (part) => opened.push(part));
+    if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, lock.value));
+    await release(opened, lock.value);
+    return err(engine.error);
+  } catch (error) {
+    await release(opened, lock.value);
+    const isSqlite = error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
+    if (isSqlite) return err(failed(`cannot open the state in ${stateDir}: ${error.message}`, error));
+    throw error;
   }
+}
+
+async function release(opened: readonly Disposable[], lock: OwnerLock): Promise<void> {
+  for (const part of opened) part[Symbol.dispose]();
+  await lock[Symbol.asyncDispose]();
+}
+
+async function openEngine<F extends StoreFeature>(
+  options: BuilderOptions<F>,
+  hold: (part: Disposable) => void,
+): Promise<Result<Engine, StoreError>> {
+  const { store, stateDir } = options;
+  const index = IndexDb.open(stateDir);
+  hold(index);
+  const hashes = HashCache.open(stateDir);
+  hold(hashes);
+  const records = new StepRecords(toHostPath(join(stateDir, 'steps')));
+  const restored = index.isUnfilled ? await restoreIndex({ index, store, records }) : ok();
+  if (restored.isErr()) return err(restored.error);
+  const order = await reconcile(index, store);
+  if (order.isErr()) return err(order.error);
   debug('opened %s: %o', stateDir, order.value);
-  return ok(new SnapstepBuilder(makeEngine(options, { index, records }), lock.value));
+  return ok(makeEngine(options, { index, records, hashes }));
 }
 
 function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
@@ -88,7 +115,7 @@ function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
 
 function makeEngine<F extends StoreFeature>(
   options: BuilderOptions<F>,
-  { index, records }: { readonly index: IndexDb; readonly records: StepRecords },
+  { index, records, hashes }: Pick<Engine, 'index' | 'records' | 'hashes'>,
 ): Engine {
   const { store, sandbox, fetcher, stateDir } = options;
   const logs = new StepLogs(toHostPath(join(stateDir, 'logs')));
@@ -105,7 +132,7 @@ function makeEngine<F extends StoreFeature>(
     records,
     logs,
     leases,
-    hashes: HashCache.open(stateDir),
+    hashes,
     steps: new StepTable({ leases, beginLog: (key) => logs.begin(key) }),
     caches: new CacheBroker(store.caches),
     slots: new Slots(options.concurrency ?? defaultConcurrency()),

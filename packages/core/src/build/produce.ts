@@ -7,7 +7,7 @@ import type { LogWriter } from '../log/step-log.ts';
 import type { KeyedInputs } from '../plan/key.ts';
 import type { BuildError, StepOp } from './builder.ts';
 import type { Engine } from './engine.ts';
-import { fromStore, fromThrown } from './errors.ts';
+import { fromStore, fromThrown, lost } from './errors.ts';
 
 /** A step that is to be made: where from, and what fills it. */
 export interface StepToMake {
@@ -41,15 +41,28 @@ type Running = Omit<StepIo, 'active'>;
  */
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
+  const slot = await catchThrown(io.signal, async () =>
+    ok(step.skipsQueue ? undefined : await engine.slots.take(io.signal)),
+  );
+  if (slot.isErr()) return err(slot.error);
+  using _slot = slot.value;
+  const made = await catchThrown(io.signal, () => attempt(engine, step, io));
+  if (made.isOk() || !isNoSpace(made.error)) return made;
+  // The log may be on the disk that is full.
+  await io.log.write('The disk is full: making room, then trying once more.\n').catch(() => {});
+  const removed = await engine.makeRoom(io.signal);
+  return removed === 0 ? made : catchThrown(io.signal, () => attempt(engine, step, io));
+}
+
+/** What system calls threw becomes a failure, and what an abort threw `cancelled`; a bug is thrown on. */
+async function catchThrown<T>(
+  signal: AbortSignal,
+  work: () => Promise<Result<T, BuildError>>,
+): Promise<Result<T, BuildError>> {
   try {
-    using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
-    const made = await attempt(engine, step, io);
-    if (made.isOk() || !isNoSpace(made.error)) return made;
-    await io.log.write('The disk is full: making room, then trying once more.\n');
-    const removed = await engine.makeRoom(io.signal);
-    return removed === 0 ? made : await attempt(engine, step, io);
+    return await work();
   } catch (error) {
-    if (io.signal.aborted) return err(cancelled(io.signal));
+    if (signal.aborted) return err(cancelled(signal));
     const failure = fromThrown(error);
     if (failure === undefined) throw error;
     return err(failure);
@@ -59,11 +72,10 @@ export async function produce(engine: Engine, step: StepToMake, io: Running): Pr
 async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   const start = performance.now();
   const { index, records } = engine;
-  if (index.isHalfRemoved(step.key)) {
-    const removed = await engine.store.remove(step.key, io.signal);
-    if (removed.isErr()) return err(fromStore(removed.error));
-    index.forget(step.key);
-  }
+  const cleared = await clearLeftovers(engine, step.key, io.signal);
+  if (cleared.isErr()) return cleared;
+  if (step.parent !== undefined && !index.isSaved(step.parent))
+    return err(lost(step.parent, 'it was just removed'));
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
   let saved = false;
   try {
@@ -75,6 +87,17 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<M
   } finally {
     if (!saved) index.forget(step.key);
   }
+}
+
+/** A snapshot of this key that the index does not promise is a leftover, whole or not. */
+async function clearLeftovers({ store, index }: Engine, key: StepKey, signal: AbortSignal): Promise<Made> {
+  const left = await store.lookup(key);
+  if (left.isErr()) return err(fromStore(left.error));
+  if (left.value === undefined && !index.has(key)) return ok();
+  const removed = await store.remove(key, signal);
+  if (removed.isErr()) return err(fromStore(removed.error));
+  index.forget(key);
+  return ok();
 }
 
 async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Made> {

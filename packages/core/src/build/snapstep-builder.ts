@@ -25,6 +25,7 @@ import { explain } from './explain-step.ts';
 import { savedOf } from './make-room.ts';
 import { planBuild } from './plan-build.ts';
 import type { InnerRequest } from './step-to-make.ts';
+import { sweepLeftovers } from './sweep-leftovers.ts';
 
 /** The {@link Builder} that `openBuilder` gives. */
 export class SnapstepBuilder implements Builder {
@@ -32,6 +33,7 @@ export class SnapstepBuilder implements Builder {
   readonly #lock: OwnerLock;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
   readonly caches: Builder['caches'];
 
   constructor(engine: Engine, lock: OwnerLock) {
@@ -72,15 +74,16 @@ export class SnapstepBuilder implements Builder {
 
   remove(key: StepKey, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
     return this.#track(async () => {
-      if (!this.#engine.index.isSaved(key)) return err(notSaved(key));
-      const removed = await removeWithDescendants(savedOf(this.#engine), key, signal);
+      if (!this.#engine.index.has(key)) return err(notSaved(key));
+      const removed = await removeWithDescendants(savedOf(this.#engine), key, this.#orClosing(signal));
       return removed.map((keys) => ({ removed: keys }));
     });
   }
 
   prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
     return this.#track(async () => {
-      const removed = await prune(savedOf(this.#engine), policy, signal);
+      const removed = await prune(savedOf(this.#engine), policy, this.#orClosing(signal));
+      await sweepLeftovers(this.#engine);
       return removed.map((keys) => ({ removed: keys }));
     });
   }
@@ -101,14 +104,21 @@ export class SnapstepBuilder implements Builder {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort(new Error('the builder was closed'));
     await this.#engine.steps.stopAll(this.#closing.signal.reason);
     await Promise.allSettled(this.#running);
-    this.#engine.hashes[Symbol.dispose]();
-    this.#engine.index[Symbol.dispose]();
-    await this.#lock[Symbol.asyncDispose]();
+    try {
+      this.#engine.hashes[Symbol.dispose]();
+      this.#engine.index[Symbol.dispose]();
+    } finally {
+      await this.#lock[Symbol.asyncDispose]();
+    }
   }
 
   #build(request: InnerRequest): ResultAsync<LeasedSnapshot, BuildError> {
@@ -121,23 +131,26 @@ export class SnapstepBuilder implements Builder {
   async #open(key: StepKey): Promise<Result<LeasedSnapshot, StoreError>> {
     const { index, leases, store } = this.#engine;
     if (!index.isSaved(key)) return err(notSaved(key));
+    using held = leases.take(key);
+    const snapshot = await store.lookup(held.key);
+    if (snapshot.isErr()) return err(snapshot.error);
+    if (snapshot.value === undefined) return err(notSaved(key));
+    index.touch([key]);
     const lease = leases.take(key);
-    const snapshot = await store.lookup(key);
-    if (snapshot.isOk() && snapshot.value) {
-      index.touch([key]);
-      return ok({
-        key,
-        snapshot: snapshot.value,
-        [Symbol.asyncDispose]: async () => lease[Symbol.dispose](),
-      });
-    }
-    lease[Symbol.dispose]();
-    return err(snapshot.isErr() ? snapshot.error : notSaved(key));
+    return ok({
+      key,
+      snapshot: snapshot.value,
+      [Symbol.asyncDispose]: async () => lease[Symbol.dispose](),
+    });
   }
 
   #withClosing<R extends BuildRequest>(request: R): R {
+    return { ...request, signal: this.#orClosing(request.signal) };
+  }
+
+  #orClosing(signal: AbortSignal | undefined): AbortSignal {
     const closing = this.#closing.signal;
-    return { ...request, signal: request.signal ? AbortSignal.any([request.signal, closing]) : closing };
+    return signal ? AbortSignal.any([signal, closing]) : closing;
   }
 
   /** Disposing the builder waits for all that is going on. */

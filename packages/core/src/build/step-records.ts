@@ -37,12 +37,14 @@ export class StepRecords {
     });
   }
 
-  /** Undefined if there is none that can be read. */
+  /** Undefined if there is none, or half of one. */
   async read(key: StepKey): Promise<StepRecord | undefined> {
     try {
       return JSON.parse(await readFile(this.#path(key), 'utf8'));
-    } catch {
-      return undefined;
+    } catch (error) {
+      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (isMissing || error instanceof SyntaxError) return undefined;
+      throw error;
     }
   }
 

@@ -18,8 +18,8 @@ export interface StepReport {
   /** Undefined until it is started or joined. */
   readonly source: StepSource | undefined;
   readonly started: (how: 'ran' | 'joined', log: StepLog) => void;
-  /** Settles when the listener has had the whole log, or the build is aborted. */
-  readonly ended: (result: Result<unknown, BuildError>) => Promise<void>;
+  /** Settles when the listener has had the whole log, or the build is aborted. `again`: the step is tried once more. */
+  readonly ended: (result: Result<unknown, BuildError> | 'again') => Promise<void>;
 }
 
 /** Turns what happens to steps into events, with their logs. */
@@ -63,8 +63,9 @@ export class StepReporter {
         .then(() => this.#pass(place, chunks, first));
       passing.catch(() => {}); // Waited for in `ended`.
     };
-    const ended = async (result: Result<unknown, BuildError>): Promise<void> => {
+    const ended = async (result: Result<unknown, BuildError> | 'again'): Promise<void> => {
       await this.#events.unlessAborted(passing);
+      if (result === 'again') return;
       if (result.isErr()) return this.#failed(place, result.error);
       if (source === undefined) return this.cached(place);
       await this.#events.emit(done(place, { source, milliseconds: performance.now() - start }));
@@ -96,7 +97,9 @@ export class StepReporter {
         await this.#events.emit({ type: 'step-output', key, stage, chunk: next.value });
       }
     } catch (error) {
-      if (!this.#signal.aborted) throw error;
+      if (this.#signal.aborted) return;
+      const { message } = error as Error;
+      await this.#events.emit({ type: 'note', text: `the log of ${key} cannot be read: ${message}` });
     }
   }
 }

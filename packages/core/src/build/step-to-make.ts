@@ -5,7 +5,7 @@ import type { StepDraft } from '../plan/stages.ts';
 import type { BuildError, BuildRequest } from './builder.ts';
 import { copyBody, openContext, openSnapshot, type SourcePlace } from './copy-step.ts';
 import type { Engine } from './engine.ts';
-import { fromStore } from './errors.ts';
+import { fromStore, lost } from './errors.ts';
 import { produce, type StepToMake } from './produce.ts';
 import { runBody } from './run-step.ts';
 import type { KeyedStep } from './step-keys.ts';
@@ -69,12 +69,6 @@ export async function obtainableStep(
       return await produce(engine, toMake, io);
     },
   });
-}
-
-/** The error of a snapshot that the index knows and the store does not have: the build starts again without it. */
-export function lost(key: StepKey, why: string): BuildError & { readonly type: 'store' } {
-  const message = `the snapshot ${key} is gone: ${why}`;
-  return { type: 'store', error: { type: 'not-found', key, message }, message };
 }
 
 /** Makes a snapshot readable as the source of a copy. The caller leases it. */

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { HostPath, StepKey } from '../backend/names.ts';
@@ -17,6 +17,9 @@ export interface SavedStep {
 
 /** `saving`: the step runs, nothing is promised. `saved`: it is there, whole. `removing`: it must not be used again. */
 export type RowState = 'saving' | 'saved' | 'removing';
+
+/** What `user_version` says once the index knows all that is in the store. */
+const VERSION = 1;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS steps (
@@ -37,7 +40,6 @@ const SCHEMA = `
     key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE
   ) STRICT;
   CREATE INDEX IF NOT EXISTS aliases_key ON aliases (key);
-  PRAGMA user_version = 1;
 `;
 
 interface Row {
@@ -63,25 +65,41 @@ export class IndexDb implements Disposable {
     this.#sequence = Number(this.#get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0);
   }
 
-  /** `damaged` is the path of the copy that was kept, if the file was no index that can be trusted. */
-  static open(stateDir: HostPath): { readonly index: IndexDb; readonly damaged: string | undefined } {
+  /**
+   * Opens the index, or a new one in the place of a file that is damaged, which is kept beside it.
+   *
+   * @throws What SQLite says, where the file may well be whole: the disk is full, or it is of a newer version.
+   */
+  static open(stateDir: HostPath): IndexDb {
     const path = join(stateDir, 'index.db');
     try {
-      return { index: new IndexDb(openDatabase(path)), damaged: undefined };
+      return new IndexDb(openDatabase(path));
     } catch (error) {
-      if (!existsSync(path)) throw error;
-      const damaged = `${path}.damaged-${Date.now()}`;
-      renameSync(path, damaged);
+      if (!isDamage(error)) throw error;
+      renameSync(path, `${path}.damaged-${Date.now()}`);
       for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
-      return { index: new IndexDb(openDatabase(path)), damaged };
+      return new IndexDb(openDatabase(path));
     }
+  }
+
+  /** Whether it was never filled from the store: it is new, or was damaged, or filling it was interrupted. */
+  get isUnfilled(): boolean {
+    return this.#get('PRAGMA user_version')?.user_version === 0;
+  }
+
+  /** Puts back, all at once, the rows of an index that was lost. Parents come before their children. */
+  fill(steps: readonly (SavedStep & { readonly op: string })[]): void {
+    this.#atOnce(() => {
+      for (const step of steps) this.#restore(step);
+      this.#db.exec(`PRAGMA user_version = ${VERSION}`);
+    });
   }
 
   isSaved(key: StepKey): boolean {
     return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'saved'", key) !== undefined;
   }
 
-  /** A row for a step that is about to run. */
+  /** A row for a step that is about to run. Its parent is saved, or it has none. */
   begin(
     key: StepKey,
     step: { readonly parent: StepKey | undefined; readonly op: string; readonly title: string },
@@ -103,12 +121,12 @@ export class IndexDb implements Disposable {
   /** These steps were of use: the last one most recently. */
   touch(keys: readonly StepKey[]): void {
     if (keys.length === 0) return;
-    this.#run('BEGIN');
     const now = Date.now();
-    for (const key of keys) {
-      this.#run('UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?', now, this.#next(), key);
-    }
-    this.#run('COMMIT');
+    this.#atOnce(() => {
+      for (const key of keys) {
+        this.#run('UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?', now, this.#next(), key);
+      }
+    });
   }
 
   removing(key: StepKey): void {
@@ -120,9 +138,9 @@ export class IndexDb implements Disposable {
     this.#run("UPDATE steps SET state = 'saved' WHERE key = ? AND state = 'removing'", key);
   }
 
-  /** Whether its removal was begun and failed, so that something of it may be left in the store. */
-  isHalfRemoved(key: StepKey): boolean {
-    return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'removing'", key) !== undefined;
+  /** Whether there is a row of it, also one that promises nothing. */
+  has(key: StepKey): boolean {
+    return this.#get('SELECT 1 FROM steps WHERE key = ?', key) !== undefined;
   }
 
   forget(key: StepKey): void {
@@ -149,12 +167,14 @@ export class IndexDb implements Disposable {
     return this.#get('SELECT 1 FROM steps WHERE parent = ?', key) !== undefined;
   }
 
-  /** Saved steps that nothing is built on, the least recently used first. */
-  leaves(): SavedStep[] {
-    return this.#saved(
-      `SELECT * FROM steps AS s WHERE state = 'saved' AND NOT EXISTS (SELECT 1 FROM steps WHERE parent = s.key)
+  /** The first step that nothing is built on and that `mayGo`, the least recently used first. */
+  firstLeaf(mayGo: (step: SavedStep) => boolean): SavedStep | undefined {
+    const leaves = this.#prepare(
+      `SELECT * FROM steps AS s WHERE state != 'saving' AND NOT EXISTS (SELECT 1 FROM steps WHERE parent = s.key)
        ORDER BY used_sequence`,
-    );
+    ).iterate() as Iterable<unknown> as Iterable<Row>;
+    for (const row of leaves) if (mayGo(toStep(row))) return toStep(row);
+    return undefined;
   }
 
   list(): SavedStep[] {
@@ -181,12 +201,10 @@ export class IndexDb implements Disposable {
     );
   }
 
-  /** Puts back a row that a damaged index lost. Parents come before their children, or are unknown. */
-  restore(step: SavedStep & { readonly op: string }): void {
-    const parent = step.parent !== undefined && this.isSaved(step.parent) ? step.parent : null;
+  #restore(step: SavedStep & { readonly op: string }): void {
     this.#run(
       `INSERT INTO steps VALUES (?, ?, 'saved', ?, ?, ?, ?, ?, ?)`,
-      ...[step.key, parent, step.op, step.title, step.savedAt.getTime(), step.usedAt.getTime()],
+      ...[step.key, step.parent ?? null, step.op, step.title, step.savedAt.getTime(), step.usedAt.getTime()],
       ...[this.#next(), step.milliseconds],
     );
   }
@@ -197,14 +215,18 @@ export class IndexDb implements Disposable {
   }
 
   #saved(sql: string): SavedStep[] {
-    return (this.#all(sql) as unknown as Row[]).map((row) => ({
-      key: row.key,
-      parent: row.parent ?? undefined,
-      title: row.title,
-      savedAt: new Date(row.saved_ms),
-      usedAt: new Date(row.used_ms),
-      milliseconds: row.run_ms,
-    }));
+    return (this.#all(sql) as unknown as Row[]).map(toStep);
+  }
+
+  #atOnce(work: () => void): void {
+    this.#db.exec('BEGIN');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #next(): number {
@@ -234,15 +256,35 @@ export class IndexDb implements Disposable {
   }
 }
 
+function toStep(row: Row): SavedStep {
+  return {
+    key: row.key,
+    parent: row.parent ?? undefined,
+    title: row.title,
+    savedAt: new Date(row.saved_ms),
+    usedAt: new Date(row.used_ms),
+    milliseconds: row.run_ms,
+  };
+}
+
+class DamagedIndex extends Error {}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB of https://www.sqlite.org/rescode.html, or what the health check found. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof DamagedIndex) return true;
+  return error instanceof Error && 'errcode' in error && (error.errcode === 11 || error.errcode === 26);
+}
+
 /** @throws If the file is not a healthy index of this version. */
 function openDatabase(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     const version = db.prepare('PRAGMA user_version').get()?.user_version;
-    if (version !== 0 && version !== 1) throw new Error(`${path} is of version ${version}, not 1`);
+    if (version !== 0 && version !== VERSION)
+      throw new Error(`${path} is of version ${version}, not ${VERSION}`);
     const health = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (health !== 'ok') throw new Error(`${path} is damaged: ${health}`);
+    if (health !== 'ok') throw new DamagedIndex(`${path} is damaged: ${health}`);
     db.exec(SCHEMA);
     return db;
   } catch (error) {

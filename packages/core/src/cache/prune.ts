@@ -1,5 +1,5 @@
 import { err, ok, type Result } from 'neverthrow';
-import { cancelled, type StoreError } from '../backend/failures.ts';
+import { cancelled, failed, type StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { Store } from '../backend/store.ts';
 import type { IndexDb, SavedStep } from './index-db.ts';
@@ -31,29 +31,39 @@ export interface Saved {
   readonly onRemoved: (key: StepKey) => Promise<void>;
 }
 
-/** Removes what the policy lets go, one by one, looking again before each: meanwhile a step may have come into use. */
+/**
+ * Removes what the policy lets go, one by one, looking again before each: meanwhile a step may have come into use.
+ * One that cannot be removed does not keep the others; what it failed with is told at the end.
+ */
 export async function prune(
   saved: Saved,
   policy: PrunePolicy,
   signal?: AbortSignal,
 ): Promise<Result<StepKey[], StoreError>> {
   const removed: StepKey[] = [];
+  const stubborn = new Map<StepKey, StoreError>();
   while (removed.length < (policy.limit ?? Number.POSITIVE_INFINITY)) {
     if (signal?.aborted) return err(cancelled(signal));
     const pressure = await isUnderPressure(saved, policy);
     if (pressure.isErr()) return err(pressure.error);
-    const next = saved.index
-      .leaves()
-      .find((step) => mayGo(step, policy, pressure.value) && !isInUse(saved, step.key));
+    const next = saved.index.firstLeaf(
+      (step) => mayGo(step, policy, pressure.value) && !stubborn.has(step.key) && !isInUse(saved, step.key),
+    );
     if (next === undefined) break;
     const gone = await removeSteps(saved, [next.key], signal);
-    if (gone.isErr()) return err(gone.error);
+    if (gone.isErr()) {
+      stubborn.set(next.key, gone.error);
+      continue;
+    }
     removed.push(next.key);
     policy.onRemoved?.(next.key);
-    if (policy.keepFreeBytes !== undefined) await saved.store.reclaimed(signal);
+    const reclaimed = policy.keepFreeBytes === undefined ? ok() : await saved.store.reclaimed(signal);
+    if (reclaimed.isErr()) return err(reclaimed.error);
   }
-  if (removed.length > 0) await saved.store.reclaimed(signal);
-  return ok(removed);
+  const [failure] = stubborn.values();
+  if (failure !== undefined) return err(failure);
+  const reclaimed = removed.length === 0 ? ok() : await saved.store.reclaimed(signal);
+  return reclaimed.map(() => removed);
 }
 
 /** Removes a step and all that was built on it; nothing at all if one of them is in use. */
@@ -67,25 +77,27 @@ export async function removeWithDescendants(
   if (used !== undefined) return err({ type: 'busy', message: `the step ${used} is in use` });
   const gone = await removeSteps(saved, doomed, signal);
   if (gone.isErr()) return err(gone.error);
-  await saved.store.reclaimed(signal);
-  return ok(doomed);
+  const reclaimed = await saved.store.reclaimed(signal);
+  return reclaimed.map(() => doomed);
 }
 
 /**
- * Removes steps, in this order. From the first moment on none of them can come into use; those that could not
- * be tried, because an earlier one failed, are as they were.
+ * Removes steps, in this order. From the first moment on none of them can come into use; those that were not
+ * tried, because an earlier one failed, are as they were.
  */
 async function removeSteps(
   { index, store, steps, onRemoved }: Saved,
   keys: readonly StepKey[],
   signal?: AbortSignal,
 ): Promise<Result<void, StoreError>> {
+  if (signal?.aborted) return err(cancelled(signal));
+  const whole = new Set(keys.filter((key) => index.isSaved(key)));
   for (const key of keys) index.removing(key);
   return steps.reserve(keys, async () => {
     for (const [i, key] of keys.entries()) {
       const removed = await store.remove(key, signal);
       if (removed.isErr()) {
-        for (const untouched of keys.slice(i + 1)) index.keep(untouched);
+        for (const untouched of keys.slice(i + 1)) if (whole.has(untouched)) index.keep(untouched);
         return removed;
       }
       await onRemoved(key);
@@ -109,10 +121,11 @@ async function isUnderPressure(
   if (maxObjects !== undefined && index.countSaved() > maxObjects) return ok(true);
   if (keepFreeBytes === undefined) return ok(false);
   const usage = await store.usage();
-  return usage.map((axes) =>
-    axes.some(
-      ({ axis, used, total }) => axis === 'bytes' && total !== undefined && total - used < keepFreeBytes,
-    ),
+  if (usage.isErr()) return err(usage.error);
+  const bytes = usage.value.find(({ axis }) => axis === 'bytes');
+  if (bytes?.total !== undefined) return ok(bytes.total - bytes.used < keepFreeBytes);
+  return err(
+    failed(`the ${store.name} store does not tell how many bytes are free: prune by age or by number`),
   );
 }
 

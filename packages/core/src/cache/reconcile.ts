@@ -1,8 +1,11 @@
+import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
 import type { StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { Store } from '../backend/store.ts';
 import type { IndexDb } from './index-db.ts';
+
+const debug: createDebug.Debugger = createDebug('snapstep:builder');
 
 /** What was put in order when a builder was opened. */
 export interface Reconciled {
@@ -25,14 +28,17 @@ export async function reconcile(index: IndexDb, store: Store): Promise<Result<Re
     .filter(([key, state]) => state !== 'saved' || !stored.has(key))
     .map(([key]) => key);
   const orphans = listed.value.filter((key) => states.get(key) !== 'saved');
-  const removed = await removeOrphans(store, orphans);
-  if (removed.isErr()) return err(removed.error);
-  for (const key of forgotten) index.forget(key);
-  return ok({ forgotten, removed: orphans });
+  const stuck = new Set(await removeOrphans(store, orphans));
+  for (const key of forgotten) if (!stuck.has(key)) index.forget(key);
+  return ok({ forgotten, removed: orphans.filter((key) => !stuck.has(key)) });
 }
 
-/** Who is whose child is not known here: what is still built upon is tried again after the others. */
-async function removeOrphans(store: Store, orphans: readonly StepKey[]): Promise<Result<void, StoreError>> {
+/**
+ * Who is whose child is not known here: what is still built upon is tried again after the others.
+ *
+ * @returns Those that could not be removed. A step of that key is removed again before it runs.
+ */
+async function removeOrphans(store: Store, orphans: readonly StepKey[]): Promise<readonly StepKey[]> {
   let left = orphans;
   while (left.length > 0) {
     const busy: StepKey[] = [];
@@ -44,8 +50,11 @@ async function removeOrphans(store: Store, orphans: readonly StepKey[]): Promise
         failure = removed.error;
       }
     }
-    if (failure !== undefined && busy.length === left.length) return err(failure);
+    if (failure !== undefined && busy.length === left.length) {
+      debug('%d snapshots that no row promised cannot be removed: %o', busy.length, failure);
+      return busy;
+    }
     left = busy;
   }
-  return ok();
+  return [];
 }

@@ -179,13 +179,22 @@ class RunningStep<E> {
       if (this.#producer === undefined)
         return err({ type: 'cancelled', reason: this.#attempt.signal.reason });
       const producer = this.#producer;
-      const result = await producer.request.produce({ log: writer, signal: this.#attempt.signal });
-      this.#producer = undefined;
-      const left = !this.#waiters.has(producer);
-      if (left) producer.resolve(err(cancelled(producer.request.signal)));
+      const result = await this.#attemptOf(producer);
       if (this.stopping || !this.#attempt.signal.aborted || result.isOk()) return result;
-      await writer.write('The build that ran this step was cancelled; another one starts it again.\n');
+      const note = 'The build that ran this step was cancelled; another one starts it again.\n';
+      await writer.write(note).catch(() => {});
       this.#attempt = new AbortController();
+    }
+  }
+
+  /** Whoever left while it ran is told when it is quiet, whatever came of it. */
+  async #attemptOf(producer: Waiter<E>): Promise<Result<void, E | Cancelled>> {
+    const { signal } = this.#attempt;
+    try {
+      return await producer.request.produce({ log: this.#options.writer, signal });
+    } finally {
+      this.#producer = undefined;
+      if (!this.#waiters.has(producer)) producer.resolve(err(cancelled(producer.request.signal)));
     }
   }
 

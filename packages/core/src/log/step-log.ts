@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -92,6 +92,7 @@ class LiveLog implements LogWriter {
     this.#onEnd = onEnd;
     this.#file = createAnew(path);
     this.#file.catch(() => {}); // The first write reports it.
+    setMaxListeners(0, this.#changes); // One for each reader that waits.
     this.log = { key, follow: (options) => this.#follow(options) };
   }
 
@@ -104,7 +105,6 @@ class LiveLog implements LogWriter {
 
   async end(): Promise<void> {
     await this.#writes;
-    await this.#file;
     this.#ended = true;
     this.#onEnd();
     this.#changes.dispatchEvent(new Event('change'));

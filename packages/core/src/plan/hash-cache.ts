@@ -2,11 +2,17 @@ import type { BigIntStats } from 'node:fs';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import createDebug from 'debug';
 import type { HostPath } from '../backend/names.ts';
 
 /** A file that changed so lately may change again without its times showing it. */
 const SETTLED_MS = 100;
 const MOST_ROWS = 1_000_000;
+const BATCH = 1000;
+
+const debug: createDebug.Debugger = createDebug('snapstep:plan');
+
+type Identity = [dev: bigint, ino: bigint, size: bigint, mtime: bigint, ctime: bigint];
 
 /**
  * Remembers the SHA-256 of files by device, inode, size, mtime and ctime, so that an unchanged file is not
@@ -16,7 +22,7 @@ export class HashCache implements Disposable {
   readonly #db: DatabaseSync;
   readonly #find: ReturnType<DatabaseSync['prepare']>;
   readonly #insert: ReturnType<DatabaseSync['prepare']>;
-  #pending: [BigIntStats, string][] = [];
+  #pending: [...Identity, string][] = [];
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
@@ -48,19 +54,27 @@ export class HashCache implements Disposable {
     return this.#find.get(...identity(stat))?.sha256 as string | undefined;
   }
 
-  /** Kept at the next {@link flush}. */
+  /** Kept at the next {@link flush}, or before if there are many. */
   remember(stat: BigIntStats, sha256: string): void {
     const newest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeMs : stat.mtimeMs;
-    if (Date.now() - Number(newest) > SETTLED_MS) this.#pending.push([stat, sha256]);
+    if (Date.now() - Number(newest) <= SETTLED_MS) return;
+    this.#pending.push([...identity(stat), sha256]);
+    if (this.#pending.length >= BATCH) this.flush();
   }
 
+  /** What cannot be kept, such as on a full disk, is hashed again next time. */
   flush(): void {
-    if (this.#pending.length === 0) return;
     const rows = this.#pending;
     this.#pending = [];
-    this.#db.exec('BEGIN');
-    for (const [stat, sha256] of rows) this.#insert.run(...identity(stat), sha256);
-    this.#db.exec('COMMIT');
+    if (rows.length === 0) return;
+    try {
+      this.#db.exec('BEGIN');
+      for (const row of rows) this.#insert.run(...row);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      debug('hashes are not kept: %o', error);
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    }
   }
 
   [Symbol.dispose](): void {
@@ -69,8 +83,7 @@ export class HashCache implements Disposable {
   }
 }
 
-function identity(stat: BigIntStats): [bigint, bigint, bigint, bigint, bigint] {
-  return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].map((value) =>
-    BigInt.asIntN(64, value),
-  ) as [bigint, bigint, bigint, bigint, bigint];
+function identity(stat: BigIntStats): Identity {
+  const { dev, ino, size, mtimeNs, ctimeNs } = stat;
+  return [BigInt.asIntN(64, dev), BigInt.asIntN(64, ino), size, mtimeNs, ctimeNs];
 }

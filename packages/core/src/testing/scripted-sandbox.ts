@@ -1,6 +1,6 @@
 import { err, ok } from 'neverthrow';
 import { cancelled } from '../backend/failures.ts';
-import { type HostPath, toVolumeName } from '../backend/names.ts';
+import { type HostPath, type Owner, toVolumeName } from '../backend/names.ts';
 import type { Exit, RunRequest, Sandbox } from '../backend/sandbox.ts';
 
 /** What a command does, in place of a process. */
@@ -35,7 +35,7 @@ export function scriptedSandbox(script: Readonly<Record<string, ScriptedCommand>
     defaultShell: ['sh', '-c'],
     defaultPath: '/bin:/usr/bin',
     locate: (path) => ({ volume: rootfs, path }),
-    account: async (user) => ok('name' in user ? undefined : { ...user, home: '/' }),
+    account: async (user) => ok('name' in user ? undefined : { ...possibleOwner(user), home: '/' }),
     run: async (request) => {
       const name = request.argv.at(-1) ?? '';
       const command = script[name];
@@ -53,6 +53,12 @@ export function scriptedSandbox(script: Readonly<Record<string, ScriptedCommand>
     },
     [Symbol.asyncDispose]: async () => {},
   };
+}
+
+/** Only root can give files away: for anybody else, all users of the step's world are the one who runs the test. */
+function possibleOwner(owner: Owner): Owner {
+  const [uid, gid] = [process.getuid?.() ?? owner.uid, process.getgid?.() ?? owner.gid];
+  return uid === 0 ? owner : { uid, gid };
 }
 
 async function mountAll(
