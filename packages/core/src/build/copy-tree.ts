@@ -153,7 +153,7 @@ class TreeCopy {
     const from = openSeen(entry);
     if (from.isErr()) return err(from.error);
     try {
-      const sha256 = await pipe(from.value, { to, pause: this.#pause });
+      const sha256 = await pipe(from.value, { to, size: entry.stat.size, pause: this.#pause });
       return isSameFile(fstatSync(from.value, { bigint: true }), entry.stat) ? ok(sha256) : changed(entry);
     } finally {
       closeSync(from.value);
@@ -186,11 +186,15 @@ const buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK);
 
 async function pipe(
   from: number,
-  { to, pause }: { readonly to: number; readonly pause: () => Promise<void> | undefined },
+  {
+    to,
+    size,
+    pause,
+  }: { readonly to: number; readonly size: bigint; readonly pause: () => Promise<void> | undefined },
 ): Promise<string> {
   const first = buffer.subarray(0, readSync(from, buffer, 0, CHUNK, null));
   writeAll(to, first);
-  if (first.length < CHUNK) return hash('sha256', first);
+  if (BigInt(first.length) === size) return hash('sha256', first);
   const digest = createHash('sha256').update(first);
   for (;;) {
     await pause();

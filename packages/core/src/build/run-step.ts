@@ -176,6 +176,6 @@ class CacheCopies implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
+    await Promise.all(this.#copies.map((copy) => copy[Symbol.asyncDispose]()));
   }
 }

@@ -38,7 +38,8 @@ export class TargetDirectories {
   /** Called at the end: what was written below must not change a directory's time. */
   setTimes(): void {
     for (const [path, mtime] of [...this.#times].reverse()) {
-      lutimesSync(toFsPath(path), Number(mtime) / 1e9, Number(mtime) / 1e9);
+      const now = lstatSync(toFsPath(path), { bigint: true });
+      if (now.mtimeNs !== mtime) lutimesSync(toFsPath(path), Number(now.atimeNs) / 1e9, Number(mtime) / 1e9);
     }
   }
 

@@ -4,7 +4,14 @@ import { setImmediate } from 'node:timers/promises';
 import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toReadable } from './byte-path.ts';
 import type { HashCache } from './hash-cache.ts';
-import { baseName, type SourceEntry, type SourceError, type SourceTree, walkSource } from './source-walk.ts';
+import {
+  baseName,
+  readable,
+  type SourceEntry,
+  type SourceError,
+  type SourceTree,
+  walkSource,
+} from './source-walk.ts';
 
 /** What a `copy` reads. */
 export interface CopySources extends SourceTree {
@@ -80,7 +87,10 @@ export function isSameFile(a: BigIntStats, b: BigIntStats): boolean {
 
 /** Opens a file for reading, if it is still the one that was seen. */
 export function openSeen(entry: SourceEntry): Result<number, SourceError> {
-  const fd = openSync(entry.host, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const opened = readable(toReadable(entry.host.toString('latin1')), () => ok(openSync(entry.host, flags)));
+  if (opened.isErr()) return err(opened.error);
+  const fd = opened.value;
   if (isSameFile(fstatSync(fd, { bigint: true }), entry.stat)) return ok(fd);
   closeSync(fd);
   return changed(entry);
@@ -112,7 +122,7 @@ async function hashFile(
   const fd = openSeen(entry);
   if (fd.isErr()) return err(fd.error);
   try {
-    const sha256 = entry.stat.size <= CHUNK ? hashSmall(fd.value) : await hashLarge(fd.value, pause);
+    const sha256 = await hashContent(fd.value, { size: entry.stat.size, pause });
     if (!isSameFile(fstatSync(fd.value, { bigint: true }), entry.stat)) return changed(entry);
     cache.remember(entry.stat, sha256);
     return ok(sha256);
@@ -123,17 +133,18 @@ async function hashFile(
 
 const buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK);
 
-function hashSmall(fd: number): string {
-  const length = readSync(fd, buffer, 0, CHUNK, 0);
-  return hash('sha256', buffer.subarray(0, length));
-}
-
-async function hashLarge(fd: number, pause: () => Promise<void> | undefined): Promise<string> {
-  const digest = createHash('sha256');
+/** A read may give less than was asked for: a file ends where a read gives nothing, or where its size says. */
+async function hashContent(
+  fd: number,
+  { size, pause }: { readonly size: bigint; readonly pause: () => Promise<void> | undefined },
+): Promise<string> {
+  const first = buffer.subarray(0, readSync(fd, buffer, 0, CHUNK, null));
+  if (BigInt(first.length) === size) return hash('sha256', first);
+  const digest = createHash('sha256').update(first);
   for (;;) {
+    await pause();
     const length = readSync(fd, buffer, 0, CHUNK, null);
     if (length === 0) return digest.digest('hex');
     digest.update(buffer.subarray(0, length));
-    await pause();
   }
 }

@@ -1,4 +1,4 @@
-import { type BigIntStats, type Dirent, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
 import type { HostPath } from '../backend/names.ts';
 import { type BytePath, joinBytes, toBytePath, toFsPath, toReadable } from './byte-path.ts';
@@ -42,29 +42,44 @@ export function baseName(source: string): string {
  * No link is followed, whether in the source's path or below it.
  */
 export function* walkSource(tree: SourceTree, source: string): Generator<Result<SourceEntry, SourceError>> {
-  const start = locate(tree.root, source);
+  const start = readable(source, () => locate(tree.root, source));
   if (start.isErr()) return yield err(start.error);
   const forbidden = tree.forbidden === undefined ? undefined : lstatSync(tree.forbidden, { bigint: true });
   const excluded = new Set(tree.exclude.map(toBytePath));
   yield* walk('', start.value);
 
   function* walk(path: BytePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
-    const entry = readEntry({ path, host, source });
+    const shown = toReadable(joinBytes(toBytePath(source), path));
+    const entry = readable(shown, () => readEntry({ path, host, shown }));
     yield entry;
     if (entry.isErr() || entry.value.kind !== 'directory') return;
     if (forbidden && entry.value.stat.ino === forbidden.ino && entry.value.stat.dev === forbidden.dev) {
       return yield invalid(source, `${toReadable(host)} holds the builder's own state and cannot be copied`);
     }
-    for (const name of readNames(host)) {
+    const names = readable(shown, () => ok(readdirSync(toFsPath(host), 'latin1').sort()));
+    if (names.isErr()) return yield err(names.error);
+    for (const name of names.value) {
       if (!excluded.has(name)) yield* walk(joinBytes(path, name), `${host}/${name}`);
     }
+  }
+}
+
+/** What the system says of a file to copy is the caller's to mend: it is missing, or may not be read. */
+export function readable<T>(shown: string, look: () => Result<T, SourceError>): Result<T, SourceError> {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+    const why = error.code === 'ENOENT' ? 'went away while it was read' : `cannot be read: ${error.message}`;
+    return invalid(shown, `"${shown}" ${why}`);
   }
 }
 
 function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
   const names = components(source);
   if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
-  let host = toBytePath(root);
+  // A context may be reached through a link; from there on none is followed.
+  let host = realpathSync(root, 'latin1');
   for (const [i, name] of names.entries()) {
     host = `${host}/${toBytePath(name)}`;
     const stat = lstatSync(toFsPath(host), { throwIfNoEntry: false });
@@ -79,12 +94,11 @@ function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
 function readEntry(at: {
   readonly path: BytePath;
   readonly host: BytePath;
-  readonly source: string;
+  readonly shown: string;
 }): Result<SourceEntry, SourceError> {
+  const { shown } = at;
   const host = toFsPath(at.host);
-  const stat = lstatSync(host, { bigint: true, throwIfNoEntry: false });
-  const shown = toReadable(joinBytes(toBytePath(at.source), at.path));
-  if (stat === undefined) return invalid(shown, `"${shown}" went away while it was read`);
+  const stat = lstatSync(host, { bigint: true });
   const common = { path: at.path, host, stat };
   if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
   if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
@@ -99,11 +113,6 @@ function describe(stat: BigIntStats): string {
   if (stat.isSocket()) return 'a socket';
   if (stat.isFIFO()) return 'a named pipe';
   return 'a device';
-}
-
-function readNames(host: BytePath): BytePath[] {
-  const entries: Dirent[] | string[] = readdirSync(toFsPath(host), 'latin1');
-  return (entries as string[]).sort();
 }
 
 function components(path: string): string[] {

@@ -324,3 +324,30 @@ needs('root')('as root', () => {
     expect(lstatSync(place.to).uid).toBe(0);
   });
 });
+
+describe('the place of the sources', () => {
+  it('may itself be a link, which is followed', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { f: 'content' });
+    await symlink(place.from, join(place.outside, 'current'));
+    const sources: CopySources = {
+      root: toHostPath(join(place.outside, 'current')),
+      src: ['.'],
+      exclude: [],
+      named: false,
+    };
+    const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
+    const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
+    expectOk(await copyTree({ ...common, target: '/app', owner: ME }));
+    expect(await tree(place.to)).toEqual(['app', 'app/f']);
+  });
+
+  it('with a name that the system refuses is an error of the source', async () => {
+    await using place = await openPlace();
+    const error = expectErr(await place.manifest(['x'.repeat(300)]));
+    expect(error).toMatchObject({
+      type: 'invalid-source',
+      message: expect.stringContaining('cannot be read'),
+    });
+  });
+});

@@ -1,0 +1,148 @@
+import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectErr, expectOk } from '@snapstep/test-support';
+import { describe, expect, it } from 'vitest';
+import { type BuildEvent, err, failed, type Store, type StoreError } from '../../src/index.ts';
+import { built, gate, listen, openWorld, request, writes } from './world.ts';
+
+const A = '((from base) (run (shell a)))';
+const AB = '((from base) (run (shell a)) (run (shell b)))';
+const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
+
+/** Lets one method of a store fail for the first `times` calls. */
+function failFirst<K extends 'prepare' | 'remove'>(
+  store: Store,
+  method: K,
+  { times, error }: { times: number; error: StoreError },
+): void {
+  const real = store[method].bind(store) as (...args: unknown[]) => unknown;
+  let left = times;
+  store[method] = (async (...args: unknown[]) => (left-- > 0 ? err(error) : real(...args))) as never;
+}
+
+describe('a full disk', () => {
+  it('is pruned once, and the step tried again', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    const old = await built(world.builder, '((from base) (run (shell b)))');
+    failFirst(world.store, 'prepare', { times: 1, error: FULL });
+    const heard = listen();
+    await built(world.builder, A, heard);
+    expect(heard.output()).toContain('The disk is full: making room');
+    expect(expectOk(await world.builder.list()).map(({ key }) => key)).not.toContain(old);
+  });
+
+  it('that stays full is told', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, '((from base) (run (shell b)))');
+    failFirst(world.store, 'prepare', { times: 9, error: FULL });
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', error: FULL });
+  });
+});
+
+describe('a removal that fails', () => {
+  it('keeps neither its ancestors nor others, and is tried again', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, AB);
+    failFirst(world.store, 'remove', { times: 1, error: failed('the device is busy') });
+    expect(expectErr(await world.builder.prune({}))).toMatchObject({ message: 'the device is busy' });
+    expect(expectOk(await world.builder.prune({})).removed).toHaveLength(3);
+    expect(expectOk(await world.store.list())).toEqual([]);
+  });
+
+  it('never brings back what was half removed', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    const [a, ab] = [await built(world.builder, A), await built(world.builder, AB)];
+    failFirst(world.store, 'remove', { times: 2, error: failed('the device is busy') });
+    expectErr(await world.builder.remove(ab));
+    expectErr(await world.builder.remove(a));
+    expect(expectOk(await world.builder.list()).map(({ key }) => key)).not.toContain(ab);
+    await built(world.builder, AB);
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'b']);
+  });
+
+  it('that was aborted before it began changes nothing', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await built(world.builder, A);
+    expectErr(await world.builder.remove(a, AbortSignal.abort(new Error('no'))));
+    await built(world.builder, A);
+    expect(world.sandbox.ran).toEqual(['a']);
+  });
+});
+
+describe('what goes behind the back of a builder', () => {
+  it('an index that is gone is filled from the store', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, AB);
+    await world.builder[Symbol.asyncDispose]();
+    for (const suffix of ['', '-wal', '-shm'])
+      rmSync(join(world.stateDir, `index.db${suffix}`), { force: true });
+    await built(await world.reopen(), AB);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
+  });
+
+  it('a record that is gone makes its step run again', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    await built(world.builder, AB);
+    await rm(join(world.stateDir, 'steps'), { recursive: true });
+    await built(world.builder, '((from base) (run (shell a)) (run (shell c)))');
+    expect(world.sandbox.ran.at(-1)).toBe('c');
+  });
+
+  it('a log that is gone costs the build nothing', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    await built(world.builder, A);
+    await rm(join(world.stateDir, 'logs'), { recursive: true });
+    const heard = listen();
+    await built(world.builder, A, heard);
+    expect(heard.sources()).toEqual(['cache', 'cache']);
+    expect(expectOk(await world.builder.prune({})).removed).toHaveLength(2);
+  });
+
+  it('a snapshot that two builds miss is made again for both', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    const a = await built(world.builder, A);
+    expectOk(await world.store.remove(a));
+    const slow = async (event: BuildEvent): Promise<void> => {
+      if (event.type === 'step-failed') await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const specs = [AB, AB, '((from base) (run (shell a)) (run (shell c)))'];
+    const results = await Promise.all(
+      specs.map((spec, i) => world.builder.build(request(spec, i === 1 ? { onEvent: slow } : {}))),
+    );
+    for (const result of results) await expectOk(result)[Symbol.asyncDispose]();
+    await built(world.builder, AB);
+  });
+});
+
+describe('closing a builder', () => {
+  it('waits for all that runs, however often it is asked', async () => {
+    const a = gate('');
+    await using world = await openWorld({ a: a.command });
+    const build = world.builder.build(request(A));
+    await a.started;
+    await Promise.all([world.builder[Symbol.asyncDispose](), world.builder[Symbol.asyncDispose]()]);
+    expect(world.store.mounted).toBe(0);
+    expect(expectErr(await build)).toMatchObject({ type: 'cancelled' });
+  });
+
+  it('a step that throws by mistake is thrown to its build, and stops the other stages', async () => {
+    const b = gate('');
+    await using world = await openWorld({
+      a: async () => {
+        await b.started;
+        throw new TypeError('a bug');
+      },
+      b: b.command,
+    });
+    const spec = `((build one ((from base) (run (shell a)))) (build two ((from base) (run (shell b)))) (from base)
+      (copy (from (build one)) (src a) (dst /a)) (copy (from (build two)) (src b) (dst /b)))`;
+    await expect(world.builder.build(request(spec))).rejects.toThrow('a bug');
+    expect(world.store.mounted).toBe(0);
+  });
+
+  it('refuses a concurrency that could run nothing', async () => {
+    await expect(openWorld({}, 0)).rejects.toThrow('concurrency is 0, but must be at least 1');
+  });
+});
