@@ -1,0 +1,1 @@
+export { type OverlayfsStoreOptions, openOverlayfsStore } from './open.ts';

@@ -1,0 +1,42 @@
+import { commandFailure, err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+
+export interface Overlay {
+  /** Where the names of the layers are looked up. */
+  readonly cwd: string;
+  /** The layers below, newest first, relative to `cwd`: without blanks, commas and colons. */
+  readonly lower: readonly string[];
+  /** What gets the changes, relative to `cwd`. Without it the overlay is read-only. */
+  readonly writable?: { readonly upper: string; readonly work: string };
+  readonly target: string;
+}
+
+/**
+ * What a machine may set otherwise for all overlays. An index belongs to one upper directory and would be lost
+ * with the next layer; it also makes an overlay that leaked into another mount namespace an error (V12).
+ */
+const FIXED = ['index=off', 'metacopy=off', 'nfs_export=off'];
+
+/**
+ * Since util-linux 2.39 mount(8) hands over each option by fsconfig(2), which takes 255 bytes for one; mount(2)
+ * takes 4,095 for all. https://github.com/util-linux/util-linux/issues/2287
+ */
+const MOUNT2 = { LIBMOUNT_FORCE_MOUNT2: 'always' };
+
+/** Renaming a directory of a layer below works (`redirect_dir`), as programs expect. */
+export async function mountOverlay(overlay: Overlay): Promise<Result<void, StoreError>> {
+  const { cwd, lower, writable, target } = overlay;
+  const options = [
+    `lowerdir=${lower.join(':')}`,
+    ...(writable ? [`upperdir=${writable.upper}`, `workdir=${writable.work}`] : []),
+    `redirect_dir=${writable ? 'on' : 'follow'}`,
+    ...FIXED,
+  ];
+  const args = ['--no-mtab', '--types', 'overlay', '--options', options.join(','), 'overlay', target];
+  const mounted = await runCommand('mount', args, { cwd, env: MOUNT2 });
+  return mounted.isOk() ? ok() : err(commandFailure(mounted.error));
+}
+
+export async function unmount(target: string): Promise<Result<void, StoreError>> {
+  const unmounted = await runCommand('umount', ['--no-mtab', target]);
+  return unmounted.isOk() ? ok() : err(commandFailure(unmounted.error));
+}
