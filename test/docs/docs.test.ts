@@ -37,11 +37,12 @@ needs('root', 'busybox')('the program in the README', () => {
     await busyboxRootfs(rootfs, ['sh', 'echo']);
     const [program = ''] = blocks(README, 'ts');
     expect(program.trim().split('\n').length).toBeLessThanOrEqual(15);
+    const images = `images: new Map([['debian:12', 'rootfs:${rootfs}']])`;
+    const ours = program
+      .replace('/var/lib/my-ci', dir.path)
+      .replace("dir('images') })", `dir('images'), ${images} })`);
     const file = join(code.path, 'program.ts');
-    await writeFile(
-      file,
-      program.replace('/var/lib/my-ci', dir.path).replace('debian:12', `rootfs:${rootfs}`),
-    );
+    await writeFile(file, ours);
     const { stdout } = await execa(process.execPath, [file]);
     expect(stdout.split('\n').at(-1)).toMatch(/^built [0-9a-f]{64}$/);
     expect(stdout).toContain('step-done');

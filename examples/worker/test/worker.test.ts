@@ -19,7 +19,7 @@ needs(
     await mkdir(rootfs);
     await busyboxRootfs(rootfs, ['sh', 'echo']);
     const spec = (command: string): string =>
-      `((from rootfs:${rootfs}) (shell /bin/sh -c) (run (shell "${command}")))`;
+      `((from busybox) (shell /bin/sh -c) (run (shell "${command}")))`;
     const jobs: Job[] = [
       { id: 'good', spec: spec('echo hello') },
       { id: 'again', spec: spec('echo hello') },
@@ -27,7 +27,11 @@ needs(
       { id: 'wrong', spec: '((from x) (rum))' },
     ];
     const input = jobs.map((job) => `${JSON.stringify(job)}\n`).join('');
-    const { stdout } = await execa(process.execPath, [MAIN, join(dir.path, 'worker'), '2'], { input });
+    const { stdout } = await execa(
+      process.execPath,
+      [MAIN, join(dir.path, 'worker'), '2', `busybox=rootfs:${rootfs}`],
+      { input },
+    );
     const answers = new Map(
       stdout
         .split('\n')

@@ -29,7 +29,8 @@ export interface OciFetcherOptions {
   readonly stateDir: HostPath;
   /**
    * What a spec's `(from NAME)` means here, such as `debian:12` → `rootfs:/srv/debian`, so that it can be built
-   * without a network. The meaning is a reference, and is not looked up again.
+   * without a network. The meaning is a reference, and is not looked up again. Only what stands here may be a place
+   * on this machine: a spec cannot read files of the host by naming them.
    */
   readonly images?: ReadonlyMap<string, string>;
   /** A file with credentials. Default: where `skopeo login` and `docker login` keep them. */
@@ -49,9 +50,9 @@ export interface OciFetcher extends Fetcher, AsyncDisposable {}
  * Opens a fetcher of images in registries, OCI layouts, archives and root file systems.
  *
  * It needs root, and the programs skopeo and umoci for what is an OCI or Docker image. Names are those of
- * {@link OciFetcherOptions.images}, else references: `debian:12` (Docker Hub), `HOST[:PORT]/NAME[:TAG]`,
- * `docker://HOST[:PORT]/NAME[:TAG|@DIGEST]`, `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`,
- * `docker-archive:PATH[:NAME:TAG]`, `rootfs:PATH`.
+ * {@link OciFetcherOptions.images}, else references to registries: `debian:12` (Docker Hub), `HOST[:PORT]/NAME[:TAG]`,
+ * `docker://HOST[:PORT]/NAME[:TAG|@DIGEST]`. What `images` gives a name to may also be `oci:PATH[:TAG]`,
+ * `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, or `rootfs:PATH`.
  */
 export async function openOciFetcher(options: OciFetcherOptions): Promise<Result<OciFetcher, StoreError>> {
   try {
@@ -77,8 +78,10 @@ function makeFetcher(
     tagTtlMilliseconds: options.tagTtlMilliseconds ?? 5000,
     access: (registry: string) => registryAccess(registry, options),
   };
-  const sourceOf = (image: ImageRef): Result<ImageSource, FetchError> =>
-    openSource(options.images?.get(image.name) ?? image.name, { ...shared, image });
+  const sourceOf = (image: ImageRef): Result<ImageSource, FetchError> => {
+    const mapped = options.images?.get(image.name);
+    return openSource(mapped ?? image.name, { ...shared, image, mayBeLocal: mapped !== undefined });
+  };
   return {
     async pin(image, signal) {
       if (signal.aborted) return err(cancelled(signal));
@@ -105,11 +108,18 @@ function makeFetcher(
   };
 }
 
-function openSource(text: string, context: SourceContext): Result<ImageSource, FetchError> {
+function openSource(
+  text: string,
+  context: SourceContext & { readonly mayBeLocal: boolean },
+): Result<ImageSource, FetchError> {
   const parsed = parseReference(text);
   if (parsed.isErr()) return err(parsed.error);
   const reference = parsed.value;
   if (reference.kind === 'docker') return ok(registrySource(reference, context));
+  if (!context.mayBeLocal) {
+    const message = `"${text}" is a place on this machine, which a spec may not name: give it a name in "images"`;
+    return err(failed(message));
+  }
   if (reference.kind === 'oci') return ok(layoutSource(reference, context));
   if (reference.kind === 'rootfs') return ok(rootfsSource(reference, context));
   return ok(archiveSource(reference, context));

@@ -48,11 +48,25 @@ interface FetchOptions {
   readonly log?: LogSink;
 }
 
+/** Images whose names mean themselves, unless they are given another meaning. */
+export class AnyName extends Map<string, string> {
+  override get(name: string): string {
+    return super.get(name) ?? name;
+  }
+}
+
 /** A fetcher with a state directory of its own, and an empty root file system. */
 export async function openBench(options: Partial<OciFetcherOptions> = {}): Promise<Bench> {
   const temp = await tempDir();
   const stateDir = toHostPath(join(temp.path, 'state'));
-  const fetcher = expectOk(await openOciFetcher({ stateDir, tagTtlMilliseconds: 0, ...options }));
+  const fetcher = expectOk(
+    await openOciFetcher({
+      stateDir,
+      tagTtlMilliseconds: 0,
+      ...options,
+      images: new AnyName(options.images),
+    }),
+  );
   const rootfs = join(temp.path, 'rootfs');
   return {
     dir: temp.path,

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path';
-import { expectErr, expectOk } from '@snapstep/test-support';
-import { describe, expect, test } from 'vitest';
+import { toHostPath } from '@snapstep/core/backend';
+import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import { describe, expect, it, test } from 'vitest';
+import { openOciFetcher } from '../src/index.ts';
 import { choosePlatform } from '../src/platform.ts';
 import { parseReference, registryUrl, withoutUserinfo } from '../src/reference.ts';
+import { image, quiet } from './fixtures.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 
@@ -108,5 +111,18 @@ describe('a platform', () => {
     ['linux/arm/v99', ['linux/arm'], -1],
   ])('%s of %j is number %i', (wanted, offered, expected) => {
     expect(choosePlatform(wanted, offered)).toBe(expected);
+  });
+});
+
+describe('a spec', () => {
+  it('cannot name a place on the machine, whoever may read it', async () => {
+    await using dir = await tempDir();
+    await using fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
+    for (const name of ['rootfs:/etc', 'oci:/x', 'oci-archive:/x.tar', 'docker-archive:/x.tar']) {
+      const pinned = await fetcher.pin(image(name), quiet());
+      expect(expectErr(pinned)).toMatchObject({
+        message: expect.stringContaining('which a spec may not name'),
+      });
+    }
   });
 });

@@ -5,7 +5,7 @@ import { lockDirectory, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, test } from 'vitest';
 import { openOciFetcher } from '../src/index.ts';
-import { image, quiet } from './fixtures.ts';
+import { AnyName, image, quiet } from './fixtures.ts';
 
 describe('the state directory', () => {
   test('is cleared of the temporary files of processes that died, and of no others', async () => {
@@ -55,7 +55,8 @@ describe('the state directory', () => {
       join(dir.path, 'fetcher.db'),
       'this is no database, but it is long enough to be one'.repeat(100),
     );
-    await using fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
+    const stateDir = toHostPath(dir.path);
+    await using fetcher = expectOk(await openOciFetcher({ stateDir, images: new AnyName() }));
     await writeFile(join(dir.path, 'r.tar'), 'x');
     expectOk(await fetcher.pin(image(`rootfs:${dir.path}/r.tar`), quiet()));
     expect((await readFile(join(dir.path, 'fetcher.db'))).subarray(0, 6).toString()).toBe('SQLite');
