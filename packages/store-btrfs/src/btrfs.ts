@@ -15,6 +15,9 @@ import { parseGenerations } from './generations.ts';
  * subvolume, which anybody may do and which then belongs to him.
  */
 
+/** find(1) refuses `-execdir` where the PATH has a relative directory. */
+const SAFE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 interface Abortable {
   readonly signal?: AbortSignal;
 }
@@ -50,20 +53,23 @@ export async function deleteSubvolume(
 }
 
 /**
- * Deletes every subvolume at or below a directory, the innermost first. They are told by their inode number
- * 256, so their names may be of any bytes; a read-only one is made writable first, as nothing can be taken
- * out of it before.
+ * Deletes a directory or subvolume with every subvolume in it, which any user may make, protect and nest. They
+ * are told by their inode number 256, so their names may be of any bytes, and `-execdir` keeps paths short. A
+ * read-only one is made writable first, also if it was marked as received (`-f`). The kernel then lets rmdir(2)
+ * take an empty subvolume, since 4.18, so that `rm` can do the rest to any depth.
  */
 export async function deleteSubvolumesIn(
   path: string,
   options: Abortable = {},
 ): Promise<Result<void, StoreError>> {
-  const subvolumes = ['-type', 'd', '-inum', '256', '-exec', ...program()];
-  const makeWritable = [path, ...subvolumes, 'property', 'set', '-ts', '{}', 'ro', 'false', ';'];
-  const writable = await silent(runCommand('find', makeWritable, options));
-  if (writable.isErr()) return writable;
-  const remove = [path, '-depth', ...subvolumes, '-q', 'subvolume', 'delete', '{}', ';'];
-  return silent(runCommand('find', remove, options));
+  const [file, ...prefix] = program('find');
+  const setWritable = ['btrfs', 'property', 'set', '-f', '-ts', '{}', 'ro', 'false', ';'];
+  const find = [...prefix, path, '-type', 'd', '-inum', '256', '-execdir', ...setWritable];
+  // Its exit code says nothing about the commands it ran: what they could not do, `rm` fails at.
+  const writable = await runCommand(file, find, { ...options, env: { PATH: SAFE_PATH } });
+  if (writable.isErr() && writable.error.type === 'cancelled') return err(writable.error);
+  const [rm, ...rmPrefix] = program('rm');
+  return silent(runCommand(rm, [...rmPrefix, '-rf', '--', path], options));
 }
 
 /** Settles once nothing that was deleted before takes space any more. */
@@ -101,12 +107,12 @@ function btrfs(
   args: readonly string[],
   options: Abortable,
 ): Promise<Result<string, CommandFailed | Cancelled>> {
-  const [file, ...prefix] = program();
+  const [file, ...prefix] = program('btrfs');
   return runCommand(file, [...prefix, ...args], options);
 }
 
-function program(): [string, ...string[]] {
-  return process.getuid?.() === 0 ? ['btrfs'] : ['sudo', '-n', 'btrfs'];
+function program(name: string): [string, ...string[]] {
+  return process.getuid?.() === 0 ? [name] : ['sudo', '-n', name];
 }
 
 async function silent(

@@ -39,6 +39,27 @@ needs('root', 'btrfs')('the Btrfs store', () => {
       expect.stringMatching(/^property set /),
     ]);
   });
+  it('is rid of read-only subvolumes in one another, which any user can leave in a step', async () => {
+    const path = await freshPath();
+    {
+      await using store = expectOk(await openBtrfsStore({ path }));
+      for (const number of [1, 2]) {
+        await save(store, number, undefined, async (at) => {
+          await runCommand('btrfs', ['subvolume', 'create', join(at, 'outer')]);
+          await runCommand('btrfs', ['subvolume', 'create', join(at, 'outer/inner')]);
+          for (const name of ['outer/inner', 'outer']) {
+            expectOk(await runCommand('btrfs', ['property', 'set', '-ts', join(at, name), 'ro', 'true']));
+          }
+        });
+      }
+      expectOk(await store.remove(key(1)));
+      expect(expectOk(await store.list())).toEqual([key(2)]);
+      expectOk(await store.remove(key(2)));
+    }
+    await using again = expectOk(await openBtrfsStore({ path }));
+    expect(expectOk(await again.list())).toEqual([]);
+  });
+
   it('reclaims: what was deleted is free when it settles (B4)', async () => {
     await using store = await fresh();
     await save(store, 1, undefined, (path) => fill(join(path, 'big'), 200));

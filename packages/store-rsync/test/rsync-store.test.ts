@@ -55,6 +55,26 @@ describe('sharing identical files', () => {
   });
 });
 
+needs('root', 'btrfs')('the store on Btrfs', () => {
+  it('is rid of read-only subvolumes in one another, which any user can leave in a step', async () => {
+    await using disk = await btrfsVolume({ sizeMiB: 512 });
+    {
+      await using store = await openAt(disk.path, {});
+      await save(store, 1, undefined, async (at) => {
+        await runCommand('btrfs', ['subvolume', 'create', join(at, 'outer')]);
+        await runCommand('btrfs', ['subvolume', 'create', join(at, 'outer/inner')]);
+        for (const name of ['outer/inner', 'outer']) {
+          expectOk(await runCommand('btrfs', ['property', 'set', '-ts', join(at, name), 'ro', 'true']));
+        }
+      });
+      expectOk(await store.remove(key(1)));
+      expect(expectOk(await store.list())).toEqual([]);
+    }
+    await using _again = await openAt(disk.path, {});
+    expect(await readdir(join(disk.path, 'store/result'))).toEqual([]);
+  });
+});
+
 describe('the store', () => {
   it('deletes the rest of an aborted removal when the space is asked for', async () => {
     await using dir = await tempDir();
