@@ -36,6 +36,7 @@ export async function resolveInside(
       continue;
     }
     const here = join(root, ...done, name);
+    if (name.length > 255) return err(failed(`${path}: the name "${name.slice(0, 20)}..." is too long`));
     const stat = await lstat(here).catch(ignoreMissing);
     if (stat === undefined) {
       missing.push(name);
