@@ -99,13 +99,21 @@ function makeFetcher(
       const mounted = await mountRootfs(into);
       if (mounted.isErr()) return err(mounted.error);
       await using rootfs = mounted.value;
-      return await source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path });
+      const unpacked = await source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path });
+      return unpacked.mapErr(fullDisk);
     },
     async [Symbol.asyncDispose]() {
       state[Symbol.dispose]();
       await scratch[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A full disk is told apart, since the builder can do something about it. The texts are strerror(3)'s and Go's. */
+function fullDisk(error: FetchError): FetchError {
+  if (error.type !== 'failed' || !/no space left on device|disk quota exceeded/i.test(error.message))
+    return error;
+  return { type: 'no-space', message: error.message };
 }
 
 function openSource(
