@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { inspect, isDeepStrictEqual } from 'node:util';
+
+/** Fails the test with the sentence of the interface that does not hold. */
+export function keeps(promise: string, holds: boolean, seen?: unknown): asserts holds {
+  if (holds) return;
+  assert.fail(`broken promise: ${promise}${seen === undefined ? '' : `\nseen: ${show(seen)}`}`);
+}
+
+/** Fails the test with the sentence, what was expected and what was seen. */
+export function keepsEqual(promise: string, actual: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(actual, expected)) return;
+  assert.fail(`broken promise: ${promise}\nexpected: ${show(expected)}\nseen: ${show(actual)}`);
+}
+
+function show(value: unknown): string {
+  return inspect(value, { depth: 6, maxStringLength: 2000, breakLength: 110 });
+}

@@ -1,0 +1,94 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { keeps, keepsEqual } from '../promise.ts';
+import { expectGone, inSession, makeMark, runUntilPrinted } from './processes.ts';
+import { collect, describeRan, type Ran, type SandboxScene, type SandboxTest } from './scene.ts';
+
+/** How long an abort may take on a busy machine. */
+const BOUND_MS = 20_000;
+
+/** An abort kills every process, and `run` settles when they are gone. */
+export function abortTests(test: SandboxTest): void {
+  test('starts nothing where it is aborted before', async (scene) => {
+    const reason = new Error('no longer wanted');
+    const ran = await scene.run('echo started', { signal: AbortSignal.abort(reason) });
+    expectCancelled(ran, reason);
+    keepsEqual('nothing is started after an abort', ran.text, '');
+  });
+  test('ends what runs, and keeps what it printed', async (scene) => {
+    const controller = new AbortController();
+    const log = collect();
+    const write = async (chunk: Uint8Array | string) => {
+      await log.write(chunk);
+      controller.abort('enough');
+    };
+    const mark = makeMark();
+    const ran = await scene.run(`printf begun; sleep ${mark}`, {
+      output: { write },
+      signal: controller.signal,
+    });
+    expectCancelled(ran, 'enough');
+    keepsEqual('output up to an abort is in the log', log.text(), 'begun');
+    await expectGone(mark);
+  });
+  test('ends grandchildren in sessions of their own, and what ignores signals', async (scene) => {
+    const mark = makeMark();
+    const stubborn = inSession(`trap "" TERM INT HUP; (sleep ${mark} &); sleep ${mark}; sleep ${mark}`);
+    const script = `trap "" TERM INT HUP; ${stubborn}; sleep 1; echo ready; while :; do sleep ${mark}; done`;
+    const { controller, running } = await runUntilPrinted(scene, script);
+    controller.abort('enough');
+    expectCancelled(await running, 'enough');
+    await expectGone(mark);
+  });
+  test('ends a command that starts new processes all the time', async (scene) => {
+    const mark = makeMark();
+    const script = `echo go; i=0; while [ $i -lt 300 ]; do (sleep ${mark} &); i=$((i+1)); done; sleep ${mark}`;
+    const { controller, running } = await runUntilPrinted(scene, script);
+    controller.abort('enough');
+    expectCancelled(await running, 'enough');
+    await expectGone(mark);
+  });
+  test('leaves nothing when it is aborted at any moment', async (scene) => {
+    for (let round = 0; round < 25; round += 1) await abortedAfter(scene, Math.random() * 120);
+    keepsEqual('a sandbox works after aborts', await scene.outputOf('echo fine'), 'fine\n');
+  });
+  test('answers with an exit or a cancellation when it is aborted around the end', async (scene) => {
+    for (let round = 0; round < 15; round += 1) {
+      const controller = new AbortController();
+      const write = async () => void setTimeout(() => controller.abort('late'), Math.random() * 25);
+      const ran = await scene.run('echo x', { output: { write }, signal: controller.signal });
+      if (ran.result.isErr()) expectCancelled(ran, 'late');
+      else keepsEqual('an exit is an answer', ran.result.value, { type: 'exited', code: 0 });
+    }
+  });
+  test('does nothing when it is aborted after the end', async (scene) => {
+    const controller = new AbortController();
+    await scene.outputOf('echo x', { signal: controller.signal });
+    controller.abort('too late');
+    keepsEqual('a sandbox works after aborts', await scene.outputOf('echo fine'), 'fine\n');
+  });
+  test('is not held up by a log that takes nothing any more', async (scene) => {
+    const controller = new AbortController();
+    const write = () => {
+      controller.abort('enough');
+      return new Promise<void>(() => {});
+    };
+    const ran = await scene.run('while :; do echo y; done', { output: { write }, signal: controller.signal });
+    expectCancelled(ran, 'enough');
+  });
+}
+
+async function abortedAfter(scene: SandboxScene, milliseconds: number): Promise<void> {
+  const controller = new AbortController();
+  const mark = makeMark();
+  const running = scene.run(`${inSession(`sleep ${mark}`)}; sleep ${mark}`, { signal: controller.signal });
+  await delay(milliseconds);
+  controller.abort('enough');
+  expectCancelled(await running, 'enough');
+  await expectGone(mark);
+}
+
+function expectCancelled(ran: Ran, reason: unknown): void {
+  keeps('an aborted `run` answers `cancelled`', ran.result.isErr(), describeRan(ran));
+  keepsEqual("a cancellation has the signal's reason", ran.result.error, { type: 'cancelled', reason });
+  keeps('`run` settles within a bound after an abort', ran.milliseconds < BOUND_MS, ran.milliseconds);
+}

@@ -1,0 +1,58 @@
+import { keeps, keepsEqual } from '../promise.ts';
+import { codeOf, describeRan, type Ran, type SandboxTest } from './scene.ts';
+
+/** How a command ended, and what it was given to begin with. */
+export function exitTests(test: SandboxTest): void {
+  test('answers with the exit code, whatever it is', async (scene) => {
+    for (const code of [0, 1, 2, 125, 126, 127, 128, 137, 255]) {
+      const ran = await scene.run(`exit ${code}`);
+      keepsEqual('a non-zero exit is an answer: `exited` with its code', answer(ran), {
+        type: 'exited',
+        code,
+      });
+    }
+  });
+  test('answers a command that a signal ended as `signalled`, or with the code that a shell gives', async (scene) => {
+    const numbers = { SIGKILL: 9, SIGTERM: 15, SIGSEGV: 11 };
+    for (const [signal, number] of Object.entries(numbers)) {
+      // Where the command is the first process of its world the signal does nothing, and the script goes on.
+      const ran = await scene.run(`kill -${number} $$; exit ${128 + number}`);
+      const exit = ran.result.isOk() ? codeOf(ran.result.value) : describeRan(ran);
+      const expected: readonly unknown[] = [signal, 128 + number];
+      keeps('`signal` is the name with its prefix, such as SIGKILL', expected.includes(exit), exit);
+    }
+  });
+  test('answers 127, with a line in the log that names it, where there is no such command', async (scene) => {
+    for (const argv of [['no-such-command'], ['/no/such/command']] as const) {
+      const ran = await scene.run(argv);
+      keepsEqual('a command that does not exist exits with 127', answer(ran), { type: 'exited', code: 127 });
+      const lines = ran.text.split('\n').filter((line) => line.includes(argv[0]));
+      keeps('a line in the log names the command that does not exist', lines.length > 0, ran.text);
+    }
+  });
+  test('hands over every argument as it is', async (scene) => {
+    const words = ['a b', '', '$HOME', '*', '-n', "it's", '"', 'ü\n', '\\', '{"json":[1]}', '%s'];
+    const output = await scene.outputOf([
+      '/bin/sh',
+      '-c',
+      'for a in "$@"; do printf "[%s]" "$a"; done',
+      'sh',
+      ...words,
+    ]);
+    keepsEqual('`argv` reaches the command as it is', output, words.map((word) => `[${word}]`).join(''));
+  });
+  test('can run the same thing again, and nothing of the first is in its way', async (scene) => {
+    for (const line of ['one', 'two', 'three']) {
+      keepsEqual('each run is one of its own', await scene.outputOf(`echo ${line}`), `${line}\n`);
+    }
+  });
+  test('may be disposed twice', async (scene) => {
+    await scene.outputOf('true');
+    await scene.sandbox[Symbol.asyncDispose]();
+    await scene.sandbox[Symbol.asyncDispose]();
+  });
+}
+
+function answer({ result }: Ran): unknown {
+  return result.isOk() ? result.value : result.error;
+}

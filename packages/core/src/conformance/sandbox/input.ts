@@ -1,0 +1,56 @@
+import { keepsEqual } from '../promise.ts';
+import type { SandboxTest } from './scene.ts';
+
+/** Standard input: given, absent, or not read. */
+export function inputTests(test: SandboxTest): void {
+  test('gives an empty standard input where there is none', async (scene) => {
+    keepsEqual(
+      'without `stdin` a command reads the end at once',
+      await scene.outputOf('cat; echo end'),
+      'end\n',
+    );
+  });
+  test('gives what it is given, whole and once', async (scene) => {
+    const bytes = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 7) % 251));
+    const stdin = new Blob([bytes]).stream();
+    const sum = await scene.outputOf('cksum', { stdin });
+    const expected = await scene.outputOf('cksum', { stdin: chunked(bytes) });
+    keepsEqual('`stdin` is the same in chunks of any size', sum, expected);
+    keepsEqual('`stdin` reaches the command whole (bytes)', sum.trim().split(/\s+/)[1], '1000000');
+  });
+  test('gives the end of a stream that gives nothing', async (scene) => {
+    const stdin = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+    keepsEqual('an empty `stdin` ends at once', await scene.outputOf('cat; echo end', { stdin }), 'end\n');
+  });
+  test('is not held up by a command that leaves its standard input unread', async (scene) => {
+    for (const script of [
+      'exec 0<&-; echo done',
+      'dd bs=10 count=1 >/dev/null 2>&1; echo done',
+      'echo done',
+    ]) {
+      const stdin = new ReadableStream<Uint8Array>({ pull: (to) => to.enqueue(new Uint8Array(65536)) });
+      const output = await scene.outputOf(script, { stdin });
+      keepsEqual('`run` settles where `stdin` is not read to its end', output, 'done\n');
+    }
+  });
+  test('is not held up by a stream that never ends, after the command has', async (scene) => {
+    const stdin = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+    keepsEqual(
+      '`run` settles where `stdin` never ends',
+      await scene.outputOf('echo done', { stdin }),
+      'done\n',
+    );
+  });
+}
+
+function chunked(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(to) {
+      if (at >= bytes.length) return to.close();
+      const end = at + 1 + ((at * 31) % 20_000);
+      to.enqueue(bytes.slice(at, end));
+      at = end;
+    },
+  });
+}

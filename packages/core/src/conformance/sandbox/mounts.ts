@@ -1,0 +1,126 @@
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Volume } from '../../backend/volume.ts';
+import { keeps, keepsEqual } from '../promise.ts';
+import { describeTree } from '../store/describe-tree.ts';
+import { mounted } from '../store/scene.ts';
+import { broken } from './accounts.ts';
+import { describeRan, type SandboxTest } from './scene.ts';
+
+/** Cache volumes in the step's world. */
+export function mountTests(test: SandboxTest): void {
+  test('gives a command what is in a cache, and keeps what it writes there', async (scene) => {
+    const volume = await withFile(await scene.cache());
+    const mounts = [{ volume, target: `${scene.directory}/cache` }];
+    const output = await scene.outputOf(`cd ${scene.directory}/cache; cat file; echo new >made; rm file`, {
+      mounts,
+    });
+    keepsEqual('a command sees what is in a cache', output, 'text');
+    const names = await mounted(volume, (path) => readdir(path));
+    keepsEqual('what a command did to a cache is in it when `run` settles', names, ['made']);
+  });
+  test('does not let a command change a cache that is mounted read-only', async (scene) => {
+    const volume = await withFile(await scene.cache());
+    const before = await mounted(volume, describeTree);
+    const target = `${scene.directory}/cache`;
+    const attempts = [
+      'echo x >file',
+      'echo x >made',
+      'rm file',
+      'chmod 777 .',
+      'mv file other',
+      'mkdir dir',
+      'touch file',
+    ];
+    for (const attempt of attempts) {
+      const ran = await scene.run(`cd ${target} && cat file && ${attempt}`, {
+        mounts: [{ volume, target, readOnly: true }],
+      });
+      keeps('a read-only cache can be read', ran.text.startsWith('text'), describeRan(ran));
+      const succeeded =
+        ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
+      keeps(`a read-only cache cannot be written (${attempt})`, !succeeded, describeRan(ran));
+    }
+    keepsEqual('a read-only cache does not change', await mounted(volume, describeTree), before);
+  });
+  test('runs programs that lie in a cache', async (scene) => {
+    const volume = await scene.cache();
+    await mounted(volume, async (path) => {
+      await writeFile(join(path, 'program'), '#!/bin/sh\necho ran\n');
+      await chmod(join(path, 'program'), 0o755);
+    });
+    const target = `${scene.directory}/cache`;
+    for (const readOnly of [false, true]) {
+      const output = await scene.outputOf(`${target}/program`, { mounts: [{ volume, target, readOnly }] });
+      keepsEqual('programs in a cache can be run', output, 'ran\n');
+    }
+  });
+  test('mounts one cache in another, whatever the order of the request', async (scene) => {
+    const [outer, inner] = [await scene.cache(), await withFile(await scene.cache())];
+    const mounts = [
+      { volume: outer, target: `${scene.directory}/cache` },
+      { volume: inner, target: `${scene.directory}/cache/in/ner` },
+    ];
+    for (const order of [mounts, mounts.toReversed()]) {
+      const output = await scene.outputOf(`cd ${scene.directory}/cache; cat in/ner/file; touch here`, {
+        mounts: order,
+      });
+      keepsEqual('a cache may lie in another', output, 'text');
+    }
+    const names = await mounted(outer, (path) => readdir(path));
+    keepsEqual('mount points leave no trace in caches', names, ['here']);
+  });
+  test('hides what lies at a target, and gives it back unharmed', async (scene) => {
+    await scene.outputOf(`mkdir -p ${scene.directory}/full; echo old >${scene.directory}/full/old`);
+    const before = await scene.tree();
+    const mounts = [{ volume: await withFile(await scene.cache()), target: `${scene.directory}/full` }];
+    keepsEqual(
+      'a cache hides what lies at its target',
+      await scene.outputOf(`ls ${scene.directory}/full; rm ${scene.directory}/full/*`, { mounts }),
+      'file\n',
+    );
+    keepsEqual('what a cache hides is unharmed', await scene.tree(), before);
+  });
+  test('never leaves the volumes by a link in a target', async (scene) => {
+    const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
+    try {
+      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
+      const target = `${scene.directory}/up${outside}/escaped`;
+      await scene.run('true', { mounts: [{ volume: await scene.cache(), target }] });
+      keepsEqual('no path of a request leads to the host', await readdir(outside), []);
+    } finally {
+      await rm(outside, { recursive: true });
+    }
+  });
+  test('fails with the reason where a volume cannot be mounted, and unmounts the others', async (scene) => {
+    const ran = await scene.run('echo started', { volumes: broken(await scene.volumes()) });
+    keeps(
+      'a volume that cannot be mounted is a failure',
+      ran.result.isErr() && ran.result.error.type === 'failed',
+      describeRan(ran),
+    );
+    const volume = {
+      name: (await scene.cache()).name,
+      mount: [...broken(await scene.volumes()).values()][0]?.mount,
+    };
+    if (volume.mount === undefined) return;
+    const mounts = [
+      { volume: await scene.cache(), target: `${scene.directory}/good` },
+      { volume: volume as Volume, target: `${scene.directory}/bad` },
+    ];
+    const second = await scene.run('echo started', { mounts });
+    keeps('a cache that cannot be mounted is a failure', second.result.isErr(), describeRan(second));
+    keepsEqual('no command is started without its volumes', [ran.text, second.text], ['', '']);
+  });
+}
+
+async function withFile(volume: Volume): Promise<Volume> {
+  await mounted(volume, (path) => writeFile(join(path, 'file'), 'text'));
+  keepsEqual(
+    'the place gives volumes that keep files',
+    await mounted(volume, (path) => readFile(join(path, 'file'), 'utf8')),
+    'text',
+  );
+  return volume;
+}

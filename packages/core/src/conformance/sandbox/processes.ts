@@ -1,0 +1,80 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { runCommand } from '../../backend/command.ts';
+import { keepsEqual } from '../promise.ts';
+import { expectOk } from '../store/scene.ts';
+import type { SandboxScene, SandboxTest } from './scene.ts';
+
+/** What a command leaves running ends with it. */
+export function processTests(test: SandboxTest): void {
+  for (const [kind, start] of Object.entries(kinds)) {
+    test(`ends ${kind}, when the command ends`, async (scene) => {
+      const mark = makeMark();
+      await scene.outputOf(`${start(mark)}; echo started`, { limits: {} });
+      await expectGone(mark);
+    });
+  }
+  test('ends everything, also where the command failed', async (scene) => {
+    const mark = makeMark();
+    await scene.run(`${started(`(sleep ${mark} &)`)}; exit 3`);
+    await expectGone(mark);
+  });
+}
+
+const kinds: Readonly<Record<string, (mark: string) => string>> = {
+  'a process in the background': (mark) => started(`sleep ${mark} &`),
+  'a process that holds the output open in a process that forked twice': (mark) =>
+    started(`( (sleep ${mark} &) & )`),
+  'a process that changed its session': (mark) => started(inSession(`sleep ${mark}`)),
+  'a process that closed its streams and changed its session': (mark) =>
+    started(inSession(`exec sleep ${mark} <&- >/dev/null 2>&1`)),
+  'processes that ignore signals': (mark) =>
+    started(inSession(`trap "" TERM INT HUP; sleep ${mark}; sleep ${mark}`)),
+};
+
+/** In a session of its own where there is `setsid`; forked twice in any case. */
+export function inSession(script: string): string {
+  return `if command -v setsid >/dev/null; then (setsid sh -c '${script}' &); else ( (${script}) & ); fi`;
+}
+
+/** Gives what a script starts the time to begin, so that there is something to end. */
+function started(script: string): string {
+  return `${script}\nsleep 0.2 2>/dev/null || sleep 1`;
+}
+
+/** A number of seconds that tells a `sleep` from all others of the machine. */
+export function makeMark(): string {
+  return `4${Math.floor(Math.random() * 1e8)
+    .toString()
+    .padStart(8, '0')}`;
+}
+
+export async function expectGone(mark: string): Promise<void> {
+  keepsEqual('`run` settles only once every process it started is gone', await commandLinesWith(mark), []);
+}
+
+/** The command lines of the host's processes that contain a text. */
+export async function commandLinesWith(text: string): Promise<readonly string[]> {
+  return (await commandLines()).filter((line) => line.includes(text));
+}
+
+async function commandLines(): Promise<readonly string[]> {
+  if (process.platform !== 'linux') {
+    return (await expectOk(runCommand('ps', ['-A', '-o', 'args']))).split('\n');
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''));
+  return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' ').trimEnd());
+}
+
+/** Resolves once the command has printed something. */
+export async function runUntilPrinted(
+  scene: SandboxScene,
+  script: string,
+): Promise<{ readonly controller: AbortController; readonly running: ReturnType<SandboxScene['run']> }> {
+  const controller = new AbortController();
+  const printed = Promise.withResolvers<void>();
+  const output = { write: async () => printed.resolve() };
+  const running = scene.run(script, { output, signal: controller.signal });
+  await Promise.race([printed.promise, running]);
+  return { controller, running };
+}

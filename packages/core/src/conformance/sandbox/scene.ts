@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import type { Result } from 'neverthrow';
+import type { LogSink } from '../../backend/log-sink.ts';
+import type { Exit, RunRequest, Sandbox, SandboxError } from '../../backend/sandbox.ts';
+import type { StoreFeature, StoreFeatures } from '../../backend/store.ts';
+import type { Volume, Volumes } from '../../backend/volume.ts';
+import { keeps, keepsEqual } from '../promise.ts';
+import { describeTree } from '../store/describe-tree.ts';
+import { mounted } from '../store/scene.ts';
+import { MountCounter } from './mount-counter.ts';
+import type { SandboxAccount, SandboxPlace, SandboxWorld } from './place.ts';
+
+/** Registers one test, which gets a fresh place. */
+export type SandboxTest = (title: string, body: (scene: SandboxScene) => Promise<void>) => void;
+
+export type Argv = readonly [string, ...string[]];
+
+export interface Ran {
+  readonly result: Result<Exit, SandboxError>;
+  /** All that the command printed. */
+  readonly text: string;
+  readonly milliseconds: number;
+}
+
+/** What nearly every test does with a sandbox, in few words. */
+export class SandboxScene implements AsyncDisposable {
+  sandbox: Sandbox<StoreFeature>;
+  readonly place: SandboxPlace;
+  readonly directory: string;
+  readonly accounts: SandboxWorld['accounts'];
+  readonly #world: SandboxWorld;
+  readonly #mounts = new MountCounter();
+  #volumes: Promise<Volumes> | undefined;
+
+  constructor(place: SandboxPlace, world: SandboxWorld) {
+    this.place = place;
+    this.sandbox = place.sandbox;
+    this.directory = world.directory ?? '/suite';
+    this.accounts = world.accounts;
+    this.#world = world;
+  }
+
+  get user(): SandboxAccount {
+    return this.accounts[0];
+  }
+
+  get mounted(): number {
+    return this.#mounts.count;
+  }
+
+  /** The volumes of this test's commands. */
+  volumes(): Promise<Volumes> {
+    this.#volumes ??= this.freshVolumes();
+    return this.#volumes;
+  }
+
+  async freshVolumes(): Promise<Volumes> {
+    const volumes = await this.place.volumes();
+    return new Map([...volumes].map(([name, volume]) => [name, this.#mounts.wrap(volume)]));
+  }
+
+  async cache(owner: { readonly uid: number; readonly gid: number } = this.user): Promise<Volume> {
+    return this.#mounts.wrap(await this.place.cache(owner));
+  }
+
+  /** A shell script, or an argv, with what `more` says. */
+  async request(command: string | Argv, more: Partial<RunRequest> = {}): Promise<RunRequest> {
+    const { shell = ['/bin/sh', '-c'] as const } = this.#world;
+    const { uid, gid, home } = this.user;
+    return {
+      argv: typeof command === 'string' ? [...shell, command] : command,
+      cwd: '/',
+      env: this.env(home),
+      user: { uid, gid },
+      network: 'none',
+      limits: {},
+      volumes: more.volumes ?? (await this.volumes()),
+      mounts: [],
+      secrets: [],
+      output: { write: async () => {} },
+      signal: new AbortController().signal,
+      ...more,
+    };
+  }
+
+  env(home: string = this.user.home): Readonly<Record<string, string>> {
+    return { PATH: this.#world.path ?? this.sandbox.defaultPath, HOME: home };
+  }
+
+  /** Runs a command. What the sandbox promises of every run is checked each time. */
+  async run(command: string | Argv, more: Partial<RunRequest> = {}): Promise<Ran> {
+    const log = collect();
+    const request = await this.request(command, { output: log, ...more });
+    const start = performance.now();
+    const result = await this.start(request);
+    const milliseconds = performance.now() - start;
+    this.expectUnmounted();
+    return { result, text: log.text(), milliseconds };
+  }
+
+  /** Runs a command beside others: nothing is checked. */
+  async start(request: RunRequest): Promise<Result<Exit, SandboxError>> {
+    return await this.sandbox.run(request, this.#mounts.wrapFeatures(this.place.features) as StoreFeatures);
+  }
+
+  expectUnmounted(): void {
+    keepsEqual('every volume is unmounted when `run` settles (volumes still mounted)', this.mounted, 0);
+  }
+
+  /** Runs a command that must exit with 0. */
+  async outputOf(command: string | Argv, more: Partial<RunRequest> = {}): Promise<string> {
+    const ran = await this.run(command, more);
+    const is0 = ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
+    if (!is0) assert.fail(`${JSON.stringify(command)} did not exit with 0: ${describeRan(ran)}`);
+    return ran.text;
+  }
+
+  /** Everything in the volumes, one line for each file. */
+  async tree(): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const [name, volume] of await this.volumes()) {
+      lines.push(...(await mounted(volume, describeTree)).map((line) => `${name}: ${line}`));
+    }
+    return lines;
+  }
+
+  /** Calls `look` with the place on the host of a path of the step's world. */
+  async look<T>(path: string, look: (path: string) => Promise<T>): Promise<T> {
+    const at = this.sandbox.locate(path);
+    keeps(`\`locate\` knows the volume of ${path}, where commands keep files`, at !== undefined);
+    const volume = (await this.volumes()).get(at.volume);
+    keeps(`\`locate\` names a volume of the layout`, volume !== undefined, at);
+    return mounted(volume, (root) => look(`${root}${at.path.startsWith('/') ? '' : '/'}${at.path}`));
+  }
+
+  /** The end of a test. */
+  async expectNothingLeft(): Promise<void> {
+    this.expectUnmounted();
+    keepsEqual(
+      'nothing of a command is left on the host when `run` has settled',
+      (await this.place.leftovers?.()) ?? [],
+      [],
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sandbox[Symbol.asyncDispose]();
+    await this.place[Symbol.asyncDispose]();
+  }
+}
+
+/** An exit as a shell would tell it. */
+export function codeOf(exit: Exit): number | string {
+  return exit.type === 'exited' ? exit.code : exit.type === 'signalled' ? exit.signal : `limit ${exit.limit}`;
+}
+
+export function describeRan({ result, text }: Ran): string {
+  return `${JSON.stringify(result.isOk() ? result.value : result.error)}, having printed ${JSON.stringify(text.slice(-2000))}`;
+}
+
+/** A log in memory. */
+export function collect(): LogSink & { text(): string; bytes(): Buffer } {
+  const chunks: Buffer[] = [];
+  const bytes = () => Buffer.concat(chunks);
+  return {
+    // A copy: the sandbox may use its buffer again once the write has settled.
+    write: async (chunk) => void chunks.push(Buffer.from(chunk as Uint8Array)),
+    bytes,
+    text: () => bytes().toString('utf8'),
+  };
+}

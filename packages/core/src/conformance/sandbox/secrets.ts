@@ -1,0 +1,118 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { keeps, keepsEqual } from '../promise.ts';
+import { describeTree } from '../store/describe-tree.ts';
+import { mounted } from '../store/scene.ts';
+import { commandLinesWith } from './processes.ts';
+import { describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
+
+const SECRET = 'sw0rdfish-4711';
+const value: Uint8Array = Buffer.from(SECRET);
+
+/** A secret is there for one command and its user, and nowhere else. */
+export function secretTests(test: SandboxTest): void {
+  test('gives a secret to the user of the command, to nobody else, and not for writing', async (scene) => {
+    for (const { uid, gid, home } of scene.accounts) {
+      const target = `${scene.directory}/deep/secret`;
+      const script = `cat ${target}; echo; ls -lnL ${target}`;
+      const more = { user: { uid, gid }, env: scene.env(home), secrets: [{ target, value }] };
+      const [text, listed = ''] = (await scene.outputOf(script, more)).split('\n');
+      keepsEqual('the user of the command can read a secret', text, SECRET);
+      keeps('a secret can be read by its user only', /^-r-{8}/.test(listed), listed);
+      keepsEqual('a secret belongs to the user of the command', listed.split(/\s+/)[2], `${uid}`);
+    }
+  });
+  test('does not let a command change or remove a secret', async (scene) => {
+    const target = `${scene.directory}/secret`;
+    for (const attempt of [`echo x >${target}`, `rm -f ${target}`, `mv ${target} ${target}2`]) {
+      const ran = await scene.run(attempt, { secrets: [{ target, value }] });
+      const succeeded =
+        ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
+      keeps(`a secret is read-only (${attempt})`, !succeeded, describeRan(ran));
+    }
+  });
+  test('gives bytes of any kind and length, and several secrets at once', async (scene) => {
+    const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 13) % 256));
+    const secrets = [
+      { target: `${scene.directory}/a`, value: bytes },
+      { target: `${scene.directory}/b/c`, value: new Uint8Array() },
+      { target: '/etc/suite-secret', value },
+    ];
+    const output = await scene.outputOf(
+      `cd ${scene.directory}; cat a | wc -c; cat b/c | wc -c; cat /etc/suite-secret`,
+      { secrets },
+    );
+    keepsEqual(
+      'secrets are whole',
+      output.split('\n').map((line) => line.trim()),
+      ['100000', '0', SECRET],
+    );
+  });
+  test('takes a secret away with the command, however it ends', async (scene) => {
+    const before = await scene.tree();
+    const secrets = secretsOf(scene);
+    await scene.outputOf('true', { secrets });
+    keepsEqual('a secret leaves no trace in the volumes', await scene.tree(), before);
+    await scene.run('exit 1', { secrets });
+    keepsEqual('a secret leaves no trace in the volumes of a failure', await scene.tree(), before);
+    await abortOnOutput(scene, 'echo go; sleep 4212', { secrets });
+    keepsEqual('a secret leaves no trace in the volumes after an abort', await scene.tree(), before);
+    const gone = await scene.outputOf(`ls ${scene.directory}/secret 2>/dev/null || echo gone`);
+    keepsEqual('the next command does not see a secret of the one before', gone, 'gone\n');
+  });
+  test('hides a file at the target of a secret, and gives it back unharmed', async (scene) => {
+    const target = `${scene.directory}/file`;
+    await scene.outputOf(`mkdir -p ${scene.directory}; echo old >${target}`);
+    const before = await scene.tree();
+    keepsEqual(
+      'a secret hides what lies at its target',
+      await scene.outputOf(`cat ${target}`, { secrets: [{ target, value }] }),
+      SECRET,
+    );
+    keepsEqual('what a secret hides is unharmed', await scene.tree(), before);
+  });
+  test('leaves no trace of a secret in a cache that it lies in', async (scene) => {
+    const volume = await scene.cache();
+    const before = await mounted(volume, describeTree);
+    const target = `${scene.directory}/cache`;
+    const secrets = [{ target: `${target}/secret`, value }];
+    keepsEqual(
+      'a secret may lie in a cache',
+      await scene.outputOf(`cat ${target}/secret`, { secrets, mounts: [{ volume, target }] }),
+      SECRET,
+    );
+    keepsEqual('a secret leaves no trace in a cache', await mounted(volume, describeTree), before);
+  });
+  test('shows a secret in no list of processes and in no environment', async (scene) => {
+    const seen: string[] = [];
+    const write = async () => {
+      seen.push(...(await commandLinesWith(SECRET)));
+      seen.push(...(await environmentsWith(SECRET)));
+    };
+    await scene.outputOf('echo look', { secrets: secretsOf(scene), output: { write } });
+    keepsEqual('a secret is on no command line and in no environment', seen, []);
+  });
+}
+
+function secretsOf(scene: SandboxScene): readonly { readonly target: string; readonly value: Uint8Array }[] {
+  return [`${scene.directory}/secret`, `${scene.directory}/in/a/directory`, '/etc/suite-secret'].map(
+    (target) => ({ target, value }),
+  );
+}
+
+async function abortOnOutput(
+  scene: SandboxScene,
+  script: string,
+  more: { readonly secrets: ReturnType<typeof secretsOf> },
+): Promise<void> {
+  const controller = new AbortController();
+  const output = { write: async () => controller.abort('enough') };
+  await scene.run(script, { ...more, output, signal: controller.signal });
+}
+
+/** The environments of the host's processes; none where the kernel does not tell. */
+async function environmentsWith(text: string): Promise<readonly string[]> {
+  if (process.platform !== 'linux') return [];
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const all = pids.map((pid) => readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''));
+  return (await Promise.all(all)).filter((environment) => environment.includes(text));
+}

@@ -1,0 +1,57 @@
+import { keeps, keepsEqual } from '../promise.ts';
+import { describeRan, type SandboxTest } from './scene.ts';
+
+/** What the command did, and nothing else, is in the volumes when `run` settles. */
+export function volumeTests(test: SandboxTest): void {
+  test('changes nothing where the command changes nothing', async (scene) => {
+    const before = await scene.tree();
+    await scene.outputOf('true');
+    keepsEqual('what the command did, and nothing else, is in the volumes', await scene.tree(), before);
+    await scene.run('exit 1');
+    keepsEqual('a failure changes nothing else in the volumes', await scene.tree(), before);
+  });
+  test('leaves no trace of mount points', async (scene) => {
+    const before = await scene.tree();
+    const mounts = [
+      { volume: await scene.cache(), target: `${scene.directory}/one` },
+      { volume: await scene.cache(), target: `${scene.directory}/deep/er/two` },
+      { volume: await scene.cache(), target: '/etc/suite-cache' },
+    ];
+    await scene.outputOf('true', { mounts });
+    keepsEqual('mount points leave no trace in the volumes', await scene.tree(), before);
+    await scene.run('exit 1', { mounts });
+    keepsEqual('mount points leave no trace after a failure', await scene.tree(), before);
+    const aborted = await scene.run('true', { mounts, signal: abortSoon() });
+    keepsEqual('mount points leave no trace after an abort', await scene.tree(), before);
+    if (aborted.result.isErr())
+      keepsEqual('an abort is a cancellation', aborted.result.error.type, 'cancelled');
+  });
+  test('keeps what a command made in the directory that a mount point was made in', async (scene) => {
+    const mounts = [{ volume: await scene.cache(), target: `${scene.directory}/deep/cache` }];
+    await scene.outputOf(`echo kept >${scene.directory}/deep/kept`, { mounts });
+    keepsEqual(
+      'what the command did is in the volumes',
+      await scene.outputOf(`cat ${scene.directory}/deep/kept; ls ${scene.directory}/deep`),
+      'kept\nkept\n',
+    );
+  });
+  test('has everything that the command did in the volumes, also where it failed', async (scene) => {
+    const ran = await scene.run(
+      `mkdir ${scene.directory}; echo one >${scene.directory}/file; ln -s file ${scene.directory}/link; exit 5`,
+    );
+    keeps('a failure is an answer', ran.result.isOk(), describeRan(ran));
+    keepsEqual(
+      'what the command did is in the volumes',
+      await scene.outputOf(`cat ${scene.directory}/link`),
+      'one\n',
+    );
+    const added = (await scene.tree()).filter((line) => line.includes(scene.directory.slice(1)));
+    keepsEqual('what the command did, and nothing else, is in the volumes (files added)', added.length, 3);
+  });
+}
+
+function abortSoon(): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort('enough'), Math.random() * 40);
+  return controller.signal;
+}

@@ -1,0 +1,83 @@
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { keeps, keepsEqual } from '../promise.ts';
+import { mounted } from '../store/scene.ts';
+import type { SandboxTest } from './scene.ts';
+
+export interface EnvironmentOptions {
+  /** Variables that commands have although nobody asked for them, against the contract. Say why where you name one. */
+  readonly addsToEnvironment?: readonly string[];
+}
+
+/** What a command finds: its environment, its user, its directory. */
+export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: EnvironmentOptions): void {
+  test('gives exactly the environment that it was given', async (scene) => {
+    const odd = {
+      EMPTY: '',
+      BLANKS: '  a  b ',
+      QUOTES: `'"\\`,
+      EQUALS: 'a=b=c',
+      UNICODE: 'größe',
+      LC_ALL: 'C',
+    };
+    const env = { ...scene.env(), ...odd };
+    const lines = (await scene.outputOf(['env'], { env }))
+      .split('\n')
+      .filter((line) => !['', ...addsToEnvironment].includes(line.replace(/=.*/, '')));
+    const expected = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    keepsEqual('`env` is the whole environment of the command', lines.sort(), expected.sort());
+  });
+  test('finds commands in the PATH that they are given, not in that of the host', async (scene) => {
+    const found = await scene.outputOf(['sh', '-c', 'echo "$PATH"']);
+    keepsEqual('`env` is the whole environment of the command', found, `${scene.env().PATH}\n`);
+  });
+  test('runs as the user, with the groups that the volumes give to him', async (scene) => {
+    for (const { uid, gid, groups = [], home } of scene.accounts) {
+      const output = await scene.outputOf('id -u; id -g; id -G', {
+        user: { uid, gid },
+        env: scene.env(home),
+      });
+      const [user, group, all = ''] = output.split('\n');
+      keepsEqual('the command runs as `user`', [user, group], [`${uid}`, `${gid}`]);
+      const expected = [...new Set([gid, ...groups])].sort();
+      const seen = [...new Set(all.trim().split(' ').map(Number))].sort();
+      keepsEqual("the command has the user's groups and no others", seen, expected);
+    }
+  });
+  test('gives the user what he makes', async (scene) => {
+    for (const { uid, gid, home } of scene.accounts) {
+      const volume = await scene.cache({ uid, gid });
+      const target = `${scene.directory}/own`;
+      const more = { user: { uid, gid }, env: scene.env(home), mounts: [{ volume, target }] };
+      await scene.outputOf(`echo x >${target}/file`, more);
+      const stats = await mounted(volume, (path) => lstat(join(path, 'file')));
+      keepsEqual('files belong to the user that made them', [stats.uid, stats.gid], [uid, gid]);
+    }
+  });
+  test('makes the working directory, owned by root, where it does not exist', async (scene) => {
+    const cwd = `${scene.directory}/made/for it`;
+    const { uid, gid } = scene.accounts.at(-1) ?? scene.user;
+    keepsEqual(
+      '`cwd` is where the command runs',
+      await scene.outputOf('pwd', { cwd, user: { uid, gid } }),
+      `${cwd}\n`,
+    );
+    await scene.look(cwd, async (path) => {
+      const stats = await lstat(path);
+      keeps('`cwd` is made where it does not exist', stats.isDirectory());
+      keepsEqual('a `cwd` that was made is owned by root', [stats.uid, stats.gid], [0, 0]);
+    });
+    keepsEqual('`cwd` may exist', await scene.outputOf('pwd', { cwd }), `${cwd}\n`);
+  });
+  test('never leaves the volumes by a link in the working directory', async (scene) => {
+    const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
+    try {
+      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
+      await scene.run('touch here', { cwd: `${scene.directory}/up${outside}/escaped` });
+      keepsEqual('no path of a request leads to the host', await readdir(outside), []);
+    } finally {
+      await rm(outside, { recursive: true });
+    }
+  });
+}
