@@ -20,14 +20,29 @@ interface Tree {
   readonly stubs: Stubs;
 }
 
+/** A path of the world, resolved. */
+interface Spot {
+  readonly tree: Tree;
+  readonly place: string;
+  /** Where it is in the tree; absent in the container's own /dev, which the runtime makes. */
+  readonly inside?: Inside;
+}
+
 /** The file systems of the container's own: nothing in them is kept. */
 const OWN = ['/proc', '/sys', '/dev'];
+
+/**
+ * What a runtime puts into the container's /dev: links into /proc, and devices.
+ * https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices
+ */
+const DEVICES =
+  /^\/dev\/(console|core|fd|full|mqueue|null|ptmx|pts|random|stderr|stdin|stdout|tty|urandom|zero)(\/|$)/;
 
 /**
  * Finds, and makes, the places at which things are mounted in one step's world.
  *
  * Links are followed as the kernel would after a chroot; the runtime is handed a path without any, so there is
- * nothing left for it to follow.
+ * nothing left for it to follow. What may be used is judged by that path: an earlier step may have made any link.
  */
 export class Places {
   readonly #rootfs: Tree;
@@ -41,54 +56,49 @@ export class Places {
   /** Makes sure that /proc, /dev and /sys are directories, which a runtime insists on. */
   async prepareSystem(): Promise<Result<void, Failed>> {
     for (const path of OWN) {
-      const place = await this.#prepare(this.#rootfs, path, 'directory');
-      if (place.isErr()) return err(place.error);
-      if (place.value !== path)
-        return err(failed(`${path} of the image is a symbolic link to ${place.value}`));
+      const inside = await resolveInside(this.#rootfs.host, path, { followLast: true });
+      if (inside.isErr()) return err(inside.error);
+      const place = worldPath(this.#rootfs, inside.value);
+      if (place !== path) return err(failed(`${path} of the image is a symbolic link to ${place}`));
+      const made = await this.#rootfs.stubs.make(inside.value, 'directory');
+      if (made.isErr()) return err(made.error);
     }
     return ok();
   }
 
   /**
    * @param directory - Where the mounted tree is on the host, if it is one; targets below it lie in that tree.
-   * Targets must come sorted, so that what lies in a mounted tree comes after it.
-   * @returns The path to mount at.
+   * Directories must come before files, and sorted, so that what lies in a mounted tree comes after it.
+   * @returns The path to mount at. Nothing is made where it fails.
    */
   async mountPoint(target: string, directory?: string): Promise<Result<string, Failed>> {
-    const text = posix.normalize(target).replace(/(?<=.)\/$/, '');
-    if (text === '/' || OWN.includes(text) || isBelow(text, '/proc') || isBelow(text, '/sys')) {
-      return err(failed(`nothing can be mounted at ${target}`));
-    }
-    const kind = directory === undefined ? 'file' : 'directory';
-    // The runtime makes what it needs in the container's own /dev.
-    const place = isBelow(text, '/dev') ? ok(text) : await this.#prepare(this.#treeOf(text), text, kind);
-    if (place.isErr()) return err(place.error);
-    if (this.#taken.has(place.value)) return err(failed(`two things are to be mounted at ${place.value}`));
-    this.#taken.add(place.value);
+    const text = normalize(target);
+    const spot = await this.#locate(text);
+    if (spot.isErr()) return err(spot.error);
+    const { tree, place, inside } = spot.value;
+    const reason = this.#whyNot(text, spot.value);
+    if (reason !== undefined) return err(failed(`nothing can be mounted at ${target}: ${reason}`));
+    const made = inside && (await tree.stubs.make(inside, directory === undefined ? 'file' : 'directory'));
+    if (made?.isErr()) return err(made.error);
+    this.#taken.add(place);
     if (directory !== undefined) {
-      this.#mounted.unshift({
-        target: text,
-        place: place.value,
-        host: directory,
-        stubs: new Stubs(directory),
-      });
+      this.#mounted.unshift({ target: text, place, host: directory, stubs: new Stubs(directory) });
     }
-    return place;
+    return ok(place);
   }
 
   /** Where a working directory is, and what is missing of it. */
   async workingDirectory(path: string): Promise<Result<{ place: string; inside?: Inside }, Failed>> {
-    const text = posix.normalize(path).replace(/(?<=.)\/$/, '');
-    const tree = this.#treeOf(text);
-    const inside = await this.#resolve(tree, text);
-    if (inside.isErr()) return err(inside.error);
-    const place = worldPath(tree, inside.value);
-    // In /proc a directory can be a door to the host's files (CVE-2024-21626).
-    if ([text, place].some((each) => each === '/proc' || isBelow(each, '/proc'))) {
-      return err(failed(`${path} cannot be a working directory: it is in /proc`));
+    const text = normalize(path);
+    const spot = await this.#locate(text);
+    if (spot.isErr()) return err(spot.error);
+    const { place, inside } = spot.value;
+    // In /proc a directory can be a door to the host's files, and /dev/fd leads there (CVE-2024-21626).
+    const closed = [text, place].find((each) => isKernels(each) || DEVICES.test(each));
+    if (closed !== undefined) {
+      return err(failed(`${path} cannot be a working directory: it is ${closed}`));
     }
-    if (OWN.some((own) => isBelow(text, own))) return ok({ place: text });
-    return ok({ place, inside: inside.value });
+    return ok({ place, ...(inside && { inside }) });
   }
 
   /** Takes back every place that was made. */
@@ -96,36 +106,66 @@ export class Places {
     for (const tree of [...this.#mounted, this.#rootfs]) await tree.stubs.remove();
   }
 
-  #treeOf(path: string): Tree {
-    return this.#mounted.find(({ target }) => isBelow(path, target)) ?? this.#rootfs;
+  #whyNot(text: string, { tree, place }: Spot): string | undefined {
+    const closed = [text, place].find((each) => each === '/' || each === '/dev' || isKernels(each));
+    if (closed !== undefined) return `it is ${closed}`;
+    if (DEVICES.test(place)) return `${place} is the container's own`;
+    if (this.#taken.has(place)) return `something else is to be mounted at ${place}`;
+    for (const taken of this.#taken) {
+      if (isBelow(taken, place)) return `it would hide what is mounted at ${taken}`;
+      if (isBelow(place, taken) && tree === this.#rootfs)
+        return `it is below a file that is mounted at ${taken}`;
+    }
+    return undefined;
   }
 
-  async #prepare(tree: Tree, target: string, kind: 'file' | 'directory'): Promise<Result<string, Failed>> {
-    const inside = await this.#resolve(tree, target);
+  async #locate(text: string): Promise<Result<Spot, Failed>> {
+    const named = this.#mounted.find(({ target }) => contains(target, text));
+    if (named) return this.#locateInMount(named, { path: text.slice(named.target.length), text });
+    const found = isBelow(text, '/dev') ? ok({ place: text }) : await this.#locateInRootfs(text);
+    if (found.isErr()) return err(found.error);
+    const { place } = found.value;
+    const owner = this.#mounted.find((other) => contains(other.place, place));
+    if (owner) return this.#locateInMount(owner, { path: place.slice(owner.place.length), text });
+    return ok({ tree: this.#rootfs, ...found.value });
+  }
+
+  async #locateInRootfs(text: string): Promise<Result<Omit<Spot, 'tree'>, Failed>> {
+    const inside = await resolveInside(this.#rootfs.host, text, { followLast: true });
     if (inside.isErr()) return err(inside.error);
-    const place = worldPath(tree, inside.value);
-    if (tree === this.#rootfs && this.#mounted.some((other) => isBelow(place, other.place))) {
-      return err(failed(`${target} is a link into another mount, to ${place}`));
-    }
-    const made = await tree.stubs.make(inside.value, kind);
-    return made.map(() => place);
+    const place = worldPath(this.#rootfs, inside.value);
+    return ok(isBelow(place, '/dev') ? { place } : { place, inside: inside.value });
   }
 
   /** In a mounted tree a link may point anywhere in the world, so there we follow none. */
-  async #resolve(tree: Tree, target: string): Promise<Result<Inside, Failed>> {
-    const path = tree === this.#rootfs ? target : target.slice(tree.target.length);
+  async #locateInMount(
+    tree: Tree,
+    { path, text }: { readonly path: string; readonly text: string },
+  ): Promise<Result<Spot, Failed>> {
     const inside = await resolveInside(tree.host, path, { followLast: true });
-    if (inside.isErr() || tree === this.#rootfs) return inside;
-    if (worldPath({ ...tree, place: '' }, inside.value) === path) return inside;
-    return err(failed(`${target} goes through a symbolic link of what is mounted at ${tree.target}`));
+    if (inside.isErr()) return err(inside.error);
+    const place = worldPath(tree, inside.value);
+    if (place === posix.join(tree.place, path)) return ok({ tree, place, inside: inside.value });
+    return err(failed(`${text} goes through a symbolic link of what is mounted at ${tree.target}`));
   }
 }
 
-function worldPath(tree: Pick<Tree, 'host' | 'place'>, { existing, missing }: Inside): string {
-  const parts = [existing.slice(tree.host.length), ...missing].join('/');
-  return posix.join(tree.place || '/', parts);
+function worldPath(tree: Tree, { existing, missing }: Inside): string {
+  return posix.join(tree.place, existing.slice(tree.host.length), ...missing);
+}
+
+function normalize(path: string): string {
+  return posix.normalize(path).replace(/(?<=.)\/$/, '');
+}
+
+function isKernels(path: string): boolean {
+  return contains('/proc', path) || contains('/sys', path);
+}
+
+function contains(directory: string, path: string): boolean {
+  return path === directory || isBelow(path, directory);
 }
 
 function isBelow(path: string, directory: string): boolean {
-  return path.startsWith(`${directory}/`);
+  return path.startsWith(directory === '/' ? directory : `${directory}/`);
 }
