@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { pipeline, Readable, type Writable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as poll } from 'node:timers/promises';
 import type { LimitName, LogSink, ResourceLimits } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import type { ContainerCgroups } from './cgroups.ts';
@@ -41,8 +41,14 @@ type Stop =
 /** How long what was killed may take to be gone. */
 export const TEARDOWN_MS = 10_000;
 
-/** How long a cancelled step may take to hand over what it has printed. */
+/** How long a cancelled step may take to hand over what it has printed, and how long a silence ends the output. */
 const LAST_WORDS_MS = 300;
+
+/** What may still come when no process is left: a pipe of the kernel's largest size, and as much from elsewhere. */
+const LAST_WORDS_BYTES = 2 * 1024 * 1024;
+
+/** How many times {@link LAST_WORDS_MS} a process elsewhere can draw the end out by printing on. */
+const LAST_WORDS_ROUNDS = 5;
 
 /** As much output as a runtime's last message may have. */
 const BRIEF_BYTES = 4096;
@@ -68,15 +74,14 @@ export async function runContainer(start: ContainerStart): Promise<ContainerEnd>
     const runtime = launch(start);
     const exited = exitOf(runtime, stop.signal);
     start.pipe.closeWriter();
-    const brief: Uint8Array[] = [];
-    const copied = copyOutput(start, end, brief).catch((error: unknown) => end({ why: 'output', error }));
+    const flow: Flow = { bytes: 0, isWriting: false, brief: [] };
+    const copied = copyOutput(start, end, flow).catch((error: unknown) => end({ why: 'output', error }));
     const exit = await exited;
     const left = await start.cgroups.kill(performance.now() + TEARDOWN_MS);
     const survivors = [...exit.survivors, ...left];
     const lastWords = cancelled.then(() => delay(LAST_WORDS_MS));
-    if (survivors.length === 0) await Promise.race([copied, lastWords]);
-    const all = Buffer.concat(brief);
-    const text = all.length > BRIEF_BYTES ? {} : { brief: all.toString() };
+    if (survivors.length === 0) await Promise.race([copied, lastWords, untilQuiet(flow, done.signal)]);
+    const text = flow.bytes > BRIEF_BYTES ? {} : { brief: Buffer.concat(flow.brief).toString() };
     return {
       ...exit,
       ...text,
@@ -134,28 +139,52 @@ function exitOf(runtime: ChildProcess, stop: AbortSignal): Promise<RuntimeExit> 
   });
 }
 
+/** How far the copying of the output is. */
+interface Flow {
+  bytes: number;
+  /** Whether the log is being waited for. */
+  isWriting: boolean;
+  /** The beginning of the output. */
+  readonly brief: Uint8Array[];
+}
+
 /** Copies the output as fast as the log takes it. Time in which the log is slow is not the command's silence. */
 async function copyOutput(
   { pipe, output, limits }: ContainerStart,
   end: (reason: Stop) => void,
-  brief: Uint8Array[],
+  flow: Flow,
 ): Promise<void> {
-  let bytes = 0;
-  let writing = false;
   const silence = startTimer(limits.silenceMs, () =>
-    writing ? silence?.refresh() : end({ why: 'limit', limit: 'silenceMs' }),
+    flow.isWriting ? silence?.refresh() : end({ why: 'limit', limit: 'silenceMs' }),
   );
   try {
     for await (const chunk of pipe.reader) {
-      writing = true;
-      if (bytes <= BRIEF_BYTES) brief.push(chunk);
-      bytes += chunk.length;
+      flow.isWriting = true;
+      if (flow.bytes <= BRIEF_BYTES) flow.brief.push(chunk);
+      flow.bytes += chunk.length;
       await output.write(chunk);
-      writing = false;
+      flow.isWriting = false;
       silence?.refresh();
     }
   } finally {
     clearTimeout(silence);
+  }
+}
+
+/**
+ * Waits until nothing comes any more. Where no process of the container is left, the pipe is at its end once it is
+ * read, unless the command has handed it to a process elsewhere, which on the host's network it can.
+ */
+async function untilQuiet(flow: Flow, done: AbortSignal): Promise<void> {
+  const atEnd = flow.bytes;
+  let seen = -1;
+  for (let rounds = 0; rounds < LAST_WORDS_ROUNDS && flow.bytes - atEnd < LAST_WORDS_BYTES; ) {
+    if (done.aborted || (!flow.isWriting && flow.bytes === seen)) return;
+    seen = flow.bytes;
+    await delay(LAST_WORDS_MS);
+    // On a busy machine the time may be up before what is there was looked at.
+    await poll();
+    if (!flow.isWriting) rounds += 1;
   }
 }
 

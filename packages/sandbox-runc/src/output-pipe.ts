@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, closeSync, constants, openSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { err, type Failed, failed, ok, type Result } from '@snapstep/core/backend';
@@ -26,7 +26,11 @@ export class OutputPipes {
     this.#directory = directory;
   }
 
-  async open(): Promise<Result<OutputPipe, Failed>> {
+  /**
+   * @param shareable - Whether the command could hand the pipe to a process that outlives it, which could then read
+   * what the next command prints. Such a pipe is not used again.
+   */
+  async open({ shareable }: { readonly shareable: boolean }): Promise<Result<OutputPipe, Failed>> {
     const path = this.#free.pop() ?? (await this.#make());
     if (typeof path !== 'string') return err(path);
     // The runtime gives it to the command's user, who may have changed it.
@@ -52,7 +56,8 @@ export class OutputPipes {
         reader.destroy();
         await closed;
         // What was left unread is gone with the last descriptor.
-        this.#free.push(path);
+        if (shareable) rmSync(path);
+        else this.#free.push(path);
       },
     });
   }
