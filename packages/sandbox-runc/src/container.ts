@@ -11,6 +11,8 @@ const debug = createDebug('snapstep:container');
 
 export interface ContainerStart {
   readonly command: readonly [string, ...string[]];
+  /** Where the runtime may put a file; it leaves one there if it is killed early. */
+  readonly scratch: string;
   readonly cgroups: ContainerCgroups;
   readonly pipe: OutputPipe;
   /** Without a stream, standard input is this empty file. */
@@ -94,14 +96,19 @@ export async function runContainer(start: ContainerStart): Promise<ContainerEnd>
   }
 }
 
-function launch({ command, pipe, stdin }: ContainerStart): ChildProcess {
+function launch({ command, scratch, pipe, stdin }: ContainerStart): ChildProcess {
   const [file, ...args] = command;
   debug('%s %o', file, args);
   const input = stdin instanceof ReadableStream ? 'pipe' : stdin.fd;
   const child = spawn(file, args, {
     stdio: [input, pipe.writer, pipe.writer],
     // Whatever the host program has in its environment is none of the runtime's business.
-    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    env: {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      LC_ALL: 'C',
+      // crun starts from a copy of itself, which it would make in /tmp.
+      _LIBCONTAINER_STATEDIR: scratch,
+    },
     // A Ctrl-C in a terminal is for the host program, which then decides what becomes of the container.
     detached: true,
   });

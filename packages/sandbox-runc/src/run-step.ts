@@ -180,6 +180,7 @@ class Attempt implements AsyncDisposable {
         hide: runtime.kind === 'crun',
         command: runArguments(runtime, { ...run, ownCgroups }),
       }),
+      scratch: this.#bundle,
       cgroups: with_.cgroups,
       pipe: with_.output,
       stdin: request.stdin ?? with_.stdin,

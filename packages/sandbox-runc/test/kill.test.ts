@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { collectLog, expectErr, expectOk } from '@snapstep/test-support';
@@ -40,6 +40,7 @@ withEachRuntime('an abort', (runtime) => {
     // With a file to mount on, three steps can use one root file system at the same time.
     await writeFile(join(bench.rootfs, 'etc/hosts'), '');
     const times: number[] = [];
+    const copies = await copiesOfRuntimes();
     const abortOne = async (wait: number): Promise<void> => {
       const abort = new AbortController();
       const running = bench.run('(setsid sleep 4243 &) ; sleep 4243', { signal: abort.signal });
@@ -59,6 +60,7 @@ withEachRuntime('an abort', (runtime) => {
     expect(sorted.at(-1)).toBeLessThan(5000);
     expect(await processesWith('4243')).toEqual([]);
     expect(await tracesOf(bench.stateDir)).toEqual([]);
+    expect(await copiesOfRuntimes()).toEqual(copies);
     expect(await bench.outputOf('echo fine')).toBe('fine\n');
   });
 
@@ -128,3 +130,8 @@ withEachRuntime('an abort', (runtime) => {
     expect(await processesWith('4247')).toEqual([]);
   });
 });
+
+/** What crun makes of itself to start from. */
+async function copiesOfRuntimes(): Promise<readonly string[]> {
+  return (await readdir('/tmp')).filter((name) => name.startsWith('crun.'));
+}
