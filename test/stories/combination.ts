@@ -4,6 +4,7 @@ import { type Builder, openBuilder, type Sandbox, type Store, toHostPath } from 
 import { openOciFetcher } from '@snapstep/fetcher-oci';
 import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { openBtrfsStore } from '@snapstep/store-btrfs';
+import { openOverlayfsStore } from '@snapstep/store-overlayfs';
 import { openRsyncStore } from '@snapstep/store-rsync';
 import { btrfsVolume, busyboxRootfs, expectOk, type Need, needs, tempDir } from '@snapstep/test-support';
 
@@ -11,22 +12,27 @@ import { btrfsVolume, busyboxRootfs, expectOk, type Need, needs, tempDir } from 
 const APPLETS = 'cat chmod echo env grep hostname id ls printf rm sh sleep test true wc'.split(' ');
 
 export interface Combination {
-  readonly store: 'rsync' | 'btrfs';
+  readonly store: 'rsync' | 'btrfs' | 'overlayfs';
   readonly runtime: 'runc' | 'crun';
 }
+
+const openStore = { rsync: openRsyncStore, btrfs: openBtrfsStore, overlayfs: openOverlayfsStore };
 
 const COMBINATIONS: readonly Combination[] = [
   { store: 'rsync', runtime: 'runc' },
   { store: 'rsync', runtime: 'crun' },
   { store: 'btrfs', runtime: 'runc' },
   { store: 'btrfs', runtime: 'crun' },
+  { store: 'overlayfs', runtime: 'crun' },
 ];
 
 /** Runs the tests over every store with every runtime. */
 export function forEachCombination(title: string, body: (combination: Combination) => void): void {
   for (const combination of COMBINATIONS) {
     const { store, runtime } = combination;
-    const tools: Need[] = ['root', 'busybox', runtime, store];
+    const tools: Need[] = ['root', 'busybox', runtime];
+    // What an overlay needs beside root, the kernel has.
+    if (store !== 'overlayfs') tools.push(store);
     needs(...tools)(`${title}, ${store} and ${runtime}`, () => body(combination));
   }
 }
@@ -74,8 +80,7 @@ export async function openAt(options: OpenOptions): Promise<OpenPlace> {
   const { path, rootfs, runtime, concurrency } = options;
   const dir = (name: string): ReturnType<typeof toHostPath> => toHostPath(join(path, name));
   const sandbox = expectOk(await openRuncSandbox({ stateDir: dir('sandbox'), runtime }));
-  const openStore = options.store === 'btrfs' ? openBtrfsStore : openRsyncStore;
-  const store = expectOk(await openStore({ path: dir('store') }));
+  const store = expectOk(await openStore[options.store]({ path: dir('store') }));
   const images = new Map([['busybox', `rootfs:${rootfs}`]]);
   const fetcher = expectOk(await openOciFetcher({ stateDir: dir('fetcher'), images }));
   const builder = expectOk(

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attempt,
@@ -63,12 +63,12 @@ async function makeMount(
 }
 
 async function cleanUp(
-  { layout, layers }: Place,
+  { layers }: Place,
   { ids, target }: { readonly ids: LayerIds; readonly target: string },
 ): Promise<void> {
   const released = await layers.release(ids);
-  const discarded = await layout.discard(target);
-  for (const done of [released, discarded]) {
+  const removed = await attempt(rmdir(target));
+  for (const done of [released, removed]) {
     if (done.isErr()) debug('left for the next open: %o', done.error);
   }
 }
