@@ -18,7 +18,7 @@ import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
 import { makeParent, removeParent } from './cgroups.ts';
 import { TEARDOWN_MS } from './container.ts';
 import { maskedPaths } from './masked-paths.ts';
-import { detach, mountTmpfs } from './mount.ts';
+import { detach, mountTmpfs, sealDirectory } from './mount.ts';
 import { readMountTable } from './mount-table.ts';
 import type { ContainerDefaults } from './oci-config.ts';
 import { OutputPipes } from './output-pipe.ts';
@@ -100,6 +100,7 @@ async function setUp(
   return ok({
     ...{ runtime: runtime.value, layout: layout.value, ownCgroups, defaults, parent, runDir },
     hosts: join(runDir, 'hosts'),
+    emptyFile: join(runDir, 'empty/stdin'),
     resolvConf: await realpath('/etc/resolv.conf').catch(() => undefined),
     pipes: new OutputPipes(runDir),
   });
@@ -145,7 +146,11 @@ async function makeRunDir(runDir: string): Promise<Result<void, SandboxError>> {
   await mkdir(join(runDir, 'bundles'));
   await mkdir(join(runDir, 'runtime'), { mode: 0o700 });
   await writeFile(join(runDir, 'hosts'), HOSTS, { mode: 0o644 });
-  return ok();
+  const empty = join(runDir, 'empty');
+  await mkdir(empty);
+  await writeFile(join(empty, 'stdin'), '', { mode: 0o444 });
+  const sealed = await sealDirectory(empty);
+  return sealed.isErr() ? err(sealed.error) : ok();
 }
 
 async function containerDefaults(options: {

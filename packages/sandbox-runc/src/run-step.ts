@@ -40,6 +40,8 @@ export interface Workshop {
   /** A tmpfs that lives as long as the sandbox. */
   readonly runDir: string;
   readonly hosts: string;
+  /** The standard input of commands that are given none. Nobody can write to it. */
+  readonly emptyFile: string;
   readonly resolvConf: string | undefined;
   readonly pipes: OutputPipes;
 }
@@ -95,7 +97,7 @@ class Attempt implements AsyncDisposable {
     const pipe = await this.#workshop.pipes.open({ shareable: request.network === 'host' });
     if (pipe.isErr()) return err(pipe.error);
     await using output = pipe.value;
-    using stdin = this.#emptyFile();
+    using stdin = this.#openEmptyFile();
     const end = await this.#start(request, { cgroups: this.#cgroups, output, stdin });
     this.#survivors = end.survivors;
     if (end.stopped?.why === 'output') this.#logFailed = true;
@@ -155,11 +157,12 @@ class Attempt implements AsyncDisposable {
     return ok();
   }
 
-  /** Not /dev/null, whose mode a command that runs as root could change for the whole host through its descriptor. */
-  #emptyFile(): Disposable & { readonly fd: number } {
-    const path = join(this.#bundle, 'stdin');
-    writeFileSync(path, '', { mode: 0o400 });
-    const fd = openSync(path, 'r');
+  /**
+   * Not /dev/null, whose mode a command that runs as root could change for the whole host through its descriptor, and
+   * no file that it could open again for writing through /proc/self/fd/0.
+   */
+  #openEmptyFile(): Disposable & { readonly fd: number } {
+    const fd = openSync(this.#workshop.emptyFile, 'r');
     return { fd, [Symbol.dispose]: () => closeSync(fd) };
   }
 

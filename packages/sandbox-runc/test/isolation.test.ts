@@ -173,6 +173,20 @@ withEachRuntime('a container', (runtime) => {
     expect(await bench.outputOf('echo fine; cat')).toBe('fine\n');
   });
 
+  it('cannot write to its empty standard input, whatever it opens it by', async () => {
+    const script = `for f in /proc/self/fd/0 /dev/stdin; do (echo x >>$f) 2>/dev/null && echo wrote; done
+      chmod 777 /proc/self/fd/0 2>/dev/null && echo changed; wc -c`;
+    // With runc it is a pipe of its own, into which a command may write.
+    if (runtime === 'crun') expect(await bench.outputOf(script)).toBe('0\n');
+    await bench.run('head -c 1000 /dev/zero >>/proc/self/fd/0; chown 1000 /proc/self/fd/0');
+    expect(await stat(join(bench.stateDir, 'run/empty/stdin'))).toMatchObject({
+      size: 0,
+      uid: 0,
+      mode: 0o100444,
+    });
+    expect(await bench.outputOf('wc -c')).toBe('0\n');
+  });
+
   it('cannot use a device node that the image brings along', async () => {
     execFileSync('mknod', ['-m', '666', join(bench.rootfs, 'kmsg'), 'c', '1', '11']);
     const output = await bench.outputOf(

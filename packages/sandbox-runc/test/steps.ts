@@ -112,7 +112,8 @@ export async function tracesOf(stateDir: string): Promise<readonly string[]> {
   const identity = (await readFile(join(stateDir, 'identity'), 'utf8').catch(() => 'none')).trim();
   const mounts = (await readFile('/proc/self/mounts', 'utf8'))
     .split('\n')
-    .filter((line) => line.includes(stateDir) && !line.includes(`${stateDir}/run tmpfs`));
+    .filter((line) => line.includes(stateDir))
+    .filter((line) => !/\/run(\/empty)? tmpfs /.test(line));
   const cgroups = (await cgroupRoots()).map((root) => join(root, `snapstep-${identity}`));
   const containers = await Promise.all(
     cgroups.map(async (parent) => (await list(parent)).map((name) => join(parent, name))),
