@@ -2,7 +2,11 @@ import type { BigIntStats } from 'node:fs';
 import { chmod, lstat, mkdir, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { err, type Failed, failed, type Inside, ok, type Result } from '@snapstep/core/backend';
+import createDebug from 'debug';
+import { findInodes } from './find.ts';
 import { setModified } from './touch.ts';
+
+const debug = createDebug('snapstep:stubs');
 
 /** What a path is; equal identities are the same file, also after a rename. */
 interface Identity {
@@ -11,13 +15,13 @@ interface Identity {
 }
 
 interface Stub extends Identity {
-  readonly path: string;
+  path: string;
   readonly kind: 'file' | 'directory';
 }
 
 /** A directory that was there before, and in which we made something. */
 interface Parent extends Identity {
-  readonly path: string;
+  path: string;
   readonly before: bigint;
   /** Its modification time once we were done making; a later one is the command's doing. */
   after: bigint;
@@ -54,13 +58,15 @@ export class Stubs {
 
   /** Removes each stub that is still what it was, and puts back the times of the directories they were in. */
   async remove(): Promise<void> {
+    await this.#findMoved();
     const times = new Map<Parent, bigint>();
     for (const parent of this.#parents.values()) {
       const stat = await this.#lookUp(parent);
       if (stat) times.set(parent, stat.mtimeNs === parent.after ? parent.before : stat.mtimeNs);
     }
     const kept = new Set<string>();
-    for (const stub of this.#made.reverse()) {
+    const inner = this.#made.toSorted((a, b) => b.path.length - a.path.length);
+    for (const stub of inner) {
       if (!(await this.#removeOne(stub))) kept.add(stub.path);
     }
     for (const [parent, time] of times) {
@@ -82,6 +88,22 @@ export class Stubs {
     if (kind === 'directory') await chmod(path, 0o755);
     const { dev, ino } = await lstat(path, { bigint: true });
     this.#made.push({ path, kind, dev, ino });
+  }
+
+  /** What is mounted on cannot be removed or renamed, but a directory above it can: then it is looked for, once. */
+  async #findMoved(): Promise<void> {
+    const moved: (Identity & { path: string })[] = [];
+    for (const entry of [...this.#parents.values(), ...this.#made]) {
+      if ((await this.#lookUp(entry)) === undefined) moved.push(entry);
+    }
+    if (moved.length === 0) return;
+    const inodes = new Set(moved.map(({ ino }) => ino));
+    const found = await findInodes(this.#root, [...inodes]);
+    if (found.isErr()) return debug('cannot look for what was moved: %s', found.error);
+    for (const { ino, path } of found.value) {
+      const entry = moved.find((each) => each.ino === ino);
+      if (entry) entry.path = path;
+    }
   }
 
   async #removeOne(stub: Stub): Promise<boolean> {

@@ -99,6 +99,32 @@ withEachRuntime('mounts', (runtime) => {
     expect((await lstat(path('a'))).isSymbolicLink()).toBe(true);
   });
 
+  it.each([
+    ['mv /moved/a /moved/b', '/moved/a/s'],
+    ['mv /moved/a "/moved/b c"; mv /moved/* /tmp/', '/moved/a/deep/er/s'],
+  ])(
+    'leave nothing behind where the command has renamed what is above them: %s (S1)',
+    async (script, target) => {
+      const lists: string[] = [];
+      for (const secrets of [[], [secret(target)]]) {
+        await mkdir(path('moved/a'), { recursive: true });
+        await writeFile(path('moved/a/kept'), '');
+        for (const name of ['moved/a/kept', 'moved/a']) await utimes(path(name), 1000, 1000);
+        await bench.outputOf(script, { secrets });
+        const lines = (await listing(bench.rootfs)).split('\n');
+        lists.push(lines.filter((line) => !/^(moved|tmp)? d /.test(line)).join('\n'));
+        for (const name of ['moved', 'tmp/b c']) await rm(path(name), { recursive: true, force: true });
+      }
+      expect(lists[1]).toBe(lists[0]);
+      expect(lists[0]).toContain('/kept f');
+    },
+  );
+
+  it('leave nothing behind where the command has renamed what was made for them (S1)', async () => {
+    await bench.outputOf('mv /new/er /new/est; mv /new /newest', { secrets: [secret('/new/er/s')] });
+    expect((await readdir(bench.rootfs)).filter((name) => name.startsWith('new'))).toEqual([]);
+  });
+
   it('do not remove what the command made where the mount point was (C10)', async () => {
     const script = 'mv /b /elsewhere; mkdir -p /b/in; touch /b/in/s';
     await bench.outputOf(script, { secrets: [secret('/b/in/s')] });
