@@ -24,7 +24,7 @@ import { Places } from './places.ts';
 import { removeDirectory } from './remove-directory.ts';
 import { stringifyConfig } from './resource-ceilings.ts';
 import { type Runtime, runArguments } from './runtime.ts';
-import { commandNotStarted, lastStepFailure, runtimeFailure } from './runtime-log.ts';
+import { commandNotExecuted, commandNotStarted, runtimeFailure } from './runtime-log.ts';
 import { writeSecrets } from './secrets.ts';
 import { mountWorld, type World } from './world.ts';
 
@@ -68,6 +68,8 @@ class Attempt implements AsyncDisposable {
   readonly #places: Places;
   #cgroups: ContainerCgroups | undefined;
   #survivors: readonly number[] = [];
+  /** What the runtime executes. */
+  #program = '';
   #isDown = false;
   #logFailed = false;
 
@@ -146,6 +148,7 @@ class Attempt implements AsyncDisposable {
     if (groups.isErr()) return err(groups.error);
     const argv = await inOneStream(this.#workshop.runtime, rootfs, request);
     if (argv.isErr()) return err(argv.error);
+    this.#program = argv.value[0] ?? '';
     const prepared = await prepareMounts(this.#places, { ...request, caches }, files);
     if (prepared.isErr()) return err(prepared.error);
     const config = ociConfig(defaults, {
@@ -219,11 +222,15 @@ class Attempt implements AsyncDisposable {
     request: RunRequest,
     { code, brief }: ContainerEnd,
   ): Promise<Result<Exit, SandboxError>> {
-    const logged = await runtimeFailure(this.#log);
-    const failure = logged ?? (code === 1 && brief ? lastStepFailure(brief) : undefined);
-    if (failure === undefined) return ok({ type: 'exited', code: code ?? 1 });
-    const shellCode = commandNotStarted(failure);
-    if (shellCode === undefined) return err(failed(`${this.#workshop.runtime.program}: ${failure}`));
+    const failure = await runtimeFailure(this.#log);
+    const shellCode = failure
+      ? commandNotStarted(failure)
+      : code === 1 && brief
+        ? commandNotExecuted(brief, this.#program)
+        : undefined;
+    if (failure && shellCode === undefined)
+      return err(failed(`${this.#workshop.runtime.program}: ${failure}`));
+    if (shellCode === undefined) return ok({ type: 'exited', code: code ?? 1 });
     const reason = shellCode === 127 ? 'command not found' : 'cannot be executed';
     await request.output.write(`${request.argv[0]}: ${reason}\n`);
     return ok({ type: 'exited', code: shellCode });

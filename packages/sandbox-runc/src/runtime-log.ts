@@ -27,18 +27,20 @@ export function commandNotStarted(failure: string): 126 | 127 | undefined {
 }
 
 /**
- * What a runtime says when only the very last system call, that to become the command, fails. Its log is out of its
- * reach by then, so it says it where the command would have written, and exits with 1.
+ * The same for what a runtime says when only the very last system call, that to become the command, fails. Its log is
+ * out of its reach by then, so it says it where the command would have written, and exits with 1. A command can print
+ * the same line; then it has chosen its exit code that way.
  *
  * @param output - All that came out.
+ * @param program - What was to be executed, which the line must name.
  */
-export function lastStepFailure(output: string): string | undefined {
+export function commandNotExecuted(output: string, program: string): 126 | 127 | undefined {
   const lines = output.trimEnd().split('\n');
   const [line = ''] = lines;
-  if (lines.length > 1) return undefined;
-  const [message] = errorOf(line);
-  if (message?.startsWith('exec container process')) return message;
-  return /^exec \S+: [a-z ]+$/.test(line) ? line : undefined;
+  const message = errorOf(line)[0] ?? line;
+  const isRuntimes = /^exec container process\b.*`|^exec \S+: [a-z ]+$/.test(message);
+  if (lines.length > 1 || !isRuntimes || !message.includes(program)) return undefined;
+  return commandNotStarted(message);
 }
 
 function errorOf(line: string): string[] {

@@ -106,6 +106,15 @@ withEachRuntime('a command', (runtime) => {
     }
   });
 
+  it('that fails is never a failure of the runtime, whatever it prints', async () => {
+    const json = '{"msg":"exec container process `/bin/sh`: hello","level":"error"}';
+    for (const line of ['exec x: hello', 'exec /bin/sh: hello', 'exec x: permission denied', json]) {
+      const { result, output } = await bench.run(`echo '${line}'; exit 1`);
+      expect(expectOk(result)).toEqual({ type: 'exited', code: 1 });
+      expect(output).toBe(`${line}\n`);
+    }
+  });
+
   it('whose interpreter is missing exits with 127', async () => {
     await writeFile(join(bench.rootfs, 'bin/no-interpreter'), '#!/no/such\n', { mode: 0o755 });
     const { result, output } = await bench.run(['/bin/no-interpreter']);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseMountTable } from '../src/mount-table.ts';
 import { canFakeSuccess, canKeepCgroup } from '../src/runtime.ts';
-import { commandNotStarted, lastStepFailure } from '../src/runtime-log.ts';
+import { commandNotExecuted, commandNotStarted } from '../src/runtime-log.ts';
 import { seccompProfile } from '../src/seccomp.ts';
 
 describe('what a version can do', () => {
@@ -37,10 +37,12 @@ describe('a command that did not start', () => {
 
   it('says so in one line at the very end, and nothing else does', () => {
     const json = '{"msg":"exec container process `/x`: Exec format error","level":"error","time":"now"}\n';
-    expect(lastStepFailure(json)).toBe('exec container process `/x`: Exec format error');
-    expect(lastStepFailure('exec /bin/sh: argument list too long\n')).toContain('too long');
-    expect(lastStepFailure(`make: hello\n${json}`)).toBeUndefined();
-    expect(lastStepFailure('{"msg":"something else","level":"error"}')).toBeUndefined();
+    expect(commandNotExecuted(json, '/x')).toBe(126);
+    expect(commandNotExecuted('exec /bin/sh: argument list too long\n', '/bin/sh')).toBe(126);
+    expect(commandNotExecuted('exec /bin/sh: argument list too long\n', '/bin/other')).toBeUndefined();
+    expect(commandNotExecuted('exec x: hello\n', 'x')).toBeUndefined();
+    expect(commandNotExecuted(`make: hello\n${json}`, '/x')).toBeUndefined();
+    expect(commandNotExecuted('{"msg":"something else","level":"error"}', '/x')).toBeUndefined();
   });
 });
 
