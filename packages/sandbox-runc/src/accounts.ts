@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, open } from 'node:fs/promises';
 import {
   type Account,
   err,
@@ -71,10 +70,11 @@ async function readInside(rootfs: string, path: string): Promise<Result<string, 
   const inside = await resolveInside(rootfs, path, { followLast: true });
   if (inside.isErr()) return err(inside.error);
   if (inside.value.missing.length > 0) return ok('');
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  await using file = await open(join(inside.value.existing), flags);
-  const stat = await file.stat();
+  // Looked at first: opening a device may do something, and a socket cannot be opened.
+  const { existing } = inside.value;
+  const stat = await lstat(existing);
   if (!stat.isFile() || stat.size > MAX_BYTES) return err(failed(`${path} of the image is not a plain file`));
+  await using file = await open(existing, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   return ok(await file.readFile('utf8'));
 }
 

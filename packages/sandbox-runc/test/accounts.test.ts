@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -73,6 +75,27 @@ describe('the account of a user', () => {
     await mkdir(etc('passwd'));
     expect(expectErr(await findAccount(dir.path, { name: 'root' })).message).toContain('/etc/passwd');
   });
+
+  it('is refused where the list is a socket, or a link to a name that is too long', async () => {
+    await rm(etc('passwd'));
+    const server = createServer().listen(etc('passwd'));
+    await once(server, 'listening');
+    expect(expectErr(await findAccount(dir.path, { name: 'root' })).message).toContain('/etc/passwd');
+    server.close();
+    await rm(etc('passwd'), { force: true });
+    await symlink('x'.repeat(300), etc('passwd'));
+    expect(expectErr(await findAccount(dir.path, { name: 'root' })).message).toContain('/etc/passwd');
+  });
+
+  it.runIf(process.getuid?.() === 0)(
+    'is refused, without opening it, where the list is a device',
+    async () => {
+      await rm(etc('passwd'));
+      // Nothing has this number: opening it would fail with ENXIO.
+      execFileSync('mknod', [etc('passwd'), 'c', '240', '77']);
+      expect(expectErr(await findAccount(dir.path, { name: 'root' })).message).toContain('/etc/passwd');
+    },
+  );
 
   it('has the groups that list it, each once, without its own', async () => {
     expect(expectOk(await supplementaryGroups(dir.path, { uid: 1000, gid: 1001 }))).toEqual([27]);
