@@ -1,12 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { chown, cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from 'neverthrow';
-import { cancelled, type StoreError } from '../backend/failures.ts';
-import { type CacheId, type HostPath, type StepKey, toHostPath, type VolumeName } from '../backend/names.ts';
-import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store, Usage } from '../backend/store.ts';
+import { cancelled, failed, orThrow, type StoreError } from '../backend/failures.ts';
+import { type HostPath, type StepKey, toHostPath, type VolumeName } from '../backend/names.ts';
+import type { ActiveSnapshot, PrepareRequest, Snapshot, Store, Usage } from '../backend/store.ts';
+import { attempt } from '../backend/store-failure.ts';
 import type { Volume, Volumes } from '../backend/volume.ts';
+import { copyTree, removeTree } from './directory-tree.ts';
+import { MemoryCaches, makeDirectory } from './memory-caches.ts';
+import { type MemoryDisk, memoryDisk } from './memory-disk.ts';
 
 /** A store for tests of programs that embed Snapstep. */
 export interface MemoryStore extends Store {
@@ -16,68 +18,64 @@ export interface MemoryStore extends Store {
 }
 
 /**
- * A store that knows what it holds only in memory: the files are in a temporary directory, which goes when the
- * store is disposed. It keeps names, contents, modes, links and times, and needs no privileges.
+ * A store that knows what it holds only in memory: the files are in a temporary directory, which goes when the store
+ * is disposed. It keeps what the disk of that directory keeps. Privileges are needed only for files of other owners.
  */
 export async function memoryStore(): Promise<MemoryStore> {
-  return new TemporaryStore(toHostPath(await mkdtemp(join(tmpdir(), 'snapstep-memory-'))));
+  const disk = await memoryDisk();
+  const store = orThrow(await openMemoryStore(disk));
+  const close = store[Symbol.asyncDispose].bind(store);
+  return Object.assign(store, {
+    [Symbol.asyncDispose]: async () => {
+      await close();
+      await disk[Symbol.asyncDispose]();
+    },
+  });
+}
+
+/** Opens the store of a disk that outlives it: what was active is gone, and what was saved is there. */
+export async function openMemoryStore(disk: MemoryDisk): Promise<Result<MemoryStore, StoreError>> {
+  if (disk.isOpen) {
+    return err({ type: 'busy', message: `the memory disk ${disk.path} is in use by process ${process.pid}` });
+  }
+  disk.isOpen = true;
+  await disk.wipe();
+  return ok(new TemporaryStore(disk));
 }
 
 class TemporaryStore implements MemoryStore {
   readonly name = 'memory';
   mounted = 0;
   readonly caches: Store['caches'];
-  readonly #root: HostPath;
-  readonly #snapshots = new Map<StepKey, Snapshot>();
-  readonly #newest = new Map<CacheId, HostPath>();
+  readonly #disk: MemoryDisk;
 
-  constructor(root: HostPath) {
-    this.#root = root;
-    this.caches = {
-      checkOut: async (id, owner) => {
-        const path = this.#fresh();
-        const newest = this.#newest.get(id);
-        if (newest !== undefined) await copy(newest, path);
-        else {
-          await mkdir(path);
-          if (process.getuid?.() === 0) await chown(path, owner.uid, owner.gid);
-        }
-        return ok(this.#cacheCopy(id, path));
-      },
-      remove: async (id) => {
-        const newest = this.#newest.get(id);
-        this.#newest.delete(id);
-        if (newest !== undefined) await rm(newest, { recursive: true });
-        return ok();
-      },
-      list: async () => ok([...this.#newest.keys()]),
-    };
+  constructor(disk: MemoryDisk) {
+    this.#disk = disk;
+    this.caches = new MemoryCaches(disk, (name, path) => this.#volume(name, path));
   }
 
   async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
-    return ok(this.#snapshots.get(key));
+    const names = this.#disk.snapshots.get(key);
+    return ok(names && { key, volumes: this.#volumes(this.#disk.saved(key), names) });
   }
 
   async prepare({ key, from, signal }: PrepareRequest): Promise<Result<ActiveSnapshot, StoreError>> {
     if (signal.aborted) return err(cancelled(signal));
-    if ('baseImage' in from) return err({ type: 'failed', message: 'the memory store holds no base images' });
-    const path = this.#fresh();
-    if ('empty' in from) {
-      for (const name of from.empty) await mkdir(join(path, name), { recursive: true });
-      return ok(this.#active(key, { path, names: from.empty }));
-    }
-    const parent = this.#snapshots.get(from.snapshot);
-    if (parent === undefined) {
-      return err({ type: 'not-found', key: from.snapshot, message: `there is no snapshot ${from.snapshot}` });
-    }
-    await copy(this.#saved(from.snapshot), path);
-    return ok(this.#active(key, { path, names: [...parent.volumes.keys()] }));
+    if ('baseImage' in from) return err(failed('the memory store holds no base images'));
+    const path = this.#disk.fresh();
+    const names = 'empty' in from ? from.empty : this.#disk.snapshots.get(from.snapshot);
+    if (names === undefined) return err(notFound(from));
+    const made = await ('empty' in from
+      ? makeVolumes(path, names)
+      : copyTree(this.#disk.saved(from.snapshot), path, signal));
+    if (made.isOk() && !signal.aborted) return ok(this.#active(key, { path, names }));
+    await removeTree(path);
+    return err(made.isErr() ? made.error : cancelled(signal));
   }
 
   async remove(key: StepKey): Promise<Result<void, StoreError>> {
-    this.#snapshots.delete(key);
-    await rm(this.#saved(key), { recursive: true, force: true });
-    return ok();
+    this.#disk.snapshots.delete(key);
+    return removeTree(this.#disk.saved(key));
   }
 
   async reclaimed(): Promise<Result<void, StoreError>> {
@@ -85,18 +83,20 @@ class TemporaryStore implements MemoryStore {
   }
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    return ok([...this.#snapshots.keys()]);
+    return ok([...this.#disk.snapshots.keys()]);
   }
 
   async usage(): Promise<Result<Usage, StoreError>> {
-    return ok([
-      { axis: 'objects', used: this.#snapshots.size },
+    const stats = await attempt(statfs(this.#disk.path));
+    return stats.map(({ blocks, bfree, bsize }) => [
+      { axis: 'bytes', used: (blocks - bfree) * bsize, total: blocks * bsize },
+      { axis: 'objects', used: this.#disk.snapshots.size },
       { axis: 'mounts', used: this.mounted },
     ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#root, { recursive: true, force: true });
+    this.#disk.isOpen = false;
   }
 
   #active(
@@ -104,36 +104,20 @@ class TemporaryStore implements MemoryStore {
     at: { readonly path: HostPath; readonly names: readonly VolumeName[] },
   ): ActiveSnapshot {
     let isCommitted = false;
+    let isSaved = false;
     return {
       volumes: this.#volumes(at.path, at.names),
       commit: async () => {
         if (isCommitted) throw new Error('commit was called twice');
         isCommitted = true;
-        await rename(at.path, this.#saved(key));
-        const snapshot = { key, volumes: this.#volumes(this.#saved(key), at.names) };
-        this.#snapshots.set(key, snapshot);
-        return ok(snapshot);
+        const saved = await attempt(rename(at.path, this.#disk.saved(key)));
+        if (saved.isErr()) return err(saved.error);
+        isSaved = true;
+        this.#disk.snapshots.set(key, at.names);
+        return ok({ key, volumes: this.#volumes(this.#disk.saved(key), at.names) });
       },
       [Symbol.asyncDispose]: async () => {
-        if (!isCommitted) await rm(at.path, { recursive: true, force: true });
-      },
-    };
-  }
-
-  #cacheCopy(id: CacheId, path: HostPath): CacheCopy {
-    let isPublished = false;
-    return {
-      volume: this.#volume('cache' as VolumeName, path),
-      changed: async () => ok(true),
-      publish: async () => {
-        const old = this.#newest.get(id);
-        this.#newest.set(id, path);
-        isPublished = true;
-        if (old !== undefined) await rm(old, { recursive: true });
-        return ok();
-      },
-      [Symbol.asyncDispose]: async () => {
-        if (!isPublished) await rm(path, { recursive: true, force: true });
+        if (!isSaved) await removeTree(at.path);
       },
     };
   }
@@ -158,16 +142,17 @@ class TemporaryStore implements MemoryStore {
       },
     };
   }
-
-  #fresh(): HostPath {
-    return toHostPath(join(this.#root, randomUUID()));
-  }
-
-  #saved(key: StepKey): HostPath {
-    return toHostPath(join(this.#root, key));
-  }
 }
 
-function copy(from: string, to: string): Promise<void> {
-  return cp(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+async function makeVolumes(path: string, names: readonly VolumeName[]): Promise<Result<void, StoreError>> {
+  for (const name of names) {
+    const made = await makeDirectory(join(path, name));
+    if (made.isErr()) return made;
+  }
+  return ok();
+}
+
+function notFound(from: PrepareRequest['from']): StoreError {
+  const key = (from as { readonly snapshot: StepKey }).snapshot;
+  return { type: 'not-found', key, message: `there is no snapshot ${key}` };
 }

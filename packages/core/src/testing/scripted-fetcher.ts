@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok } from 'neverthrow';
+import { cancelled, failed } from '../backend/failures.ts';
 import type { Fetcher, ImageConfig } from '../backend/fetcher.ts';
 
 /** A base image in a test: its files by their names, all in the root directory, and its configuration. */
@@ -12,16 +13,22 @@ export interface ScriptedImage extends Partial<ImageConfig> {
 /** A fetcher for tests: images are made of what the script says, and pinned to a digest of that. */
 export function scriptedFetcher(images: Readonly<Record<string, ScriptedImage>>): Fetcher {
   return {
-    pin: async (image) => {
+    pin: async (image, signal) => {
+      if (signal.aborted) return err(cancelled(signal));
       const found = images[image.name];
-      if (found) return ok({ ...image, digest: `sha256:${hash('sha256', JSON.stringify(found))}` });
+      if (found) return ok({ ...image, digest: digestOf(found) });
       return err({ type: 'image-not-found', image, message: `the script has no image "${image.name}"` });
     },
-    unpack: async (image, into, { log }) => {
-      const { files = {}, ...config } = images[image.name] ?? {};
+    unpack: async (image, into, { log, signal }) => {
+      if (signal.aborted) return err(cancelled(signal));
+      const found = images[image.name];
+      if (found === undefined || digestOf(found) !== image.digest) {
+        return err(failed(`the script has another image "${image.name}" than the one that was pinned`));
+      }
+      const { files = {}, ...config } = found;
       for (const volume of into.values()) {
         const mounted = await volume.mount();
-        if (mounted.isErr()) return err({ type: 'failed', message: 'the volume could not be mounted' });
+        if (mounted.isErr()) return err(failed('the volume could not be mounted', mounted.error));
         await using at = mounted.value;
         for (const [name, content] of Object.entries(files)) await writeFile(join(at.path, name), content);
       }
@@ -30,4 +37,8 @@ export function scriptedFetcher(images: Readonly<Record<string, ScriptedImage>>)
     },
     [Symbol.asyncDispose]: async () => {},
   };
+}
+
+function digestOf(image: ScriptedImage): string {
+  return `sha256:${hash('sha256', JSON.stringify(image))}`;
 }

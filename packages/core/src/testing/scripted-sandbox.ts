@@ -37,6 +37,7 @@ export function scriptedSandbox(script: Readonly<Record<string, ScriptedCommand>
     locate: (path) => ({ volume: rootfs, path }),
     account: async (user) => ok('name' in user ? undefined : { ...possibleOwner(user), home: '/' }),
     run: async (request) => {
+      if (request.signal.aborted) return err(cancelled(request.signal));
       const name = request.argv.at(-1) ?? '';
       const command = script[name];
       if (command === undefined) throw new Error(`the script has no command "${name}"`);
