@@ -24,9 +24,19 @@ export function callEach(calls: readonly (readonly [string, number, string])[]):
   return `exec perl -e '$| = 1; ${lines.join(' ')}'`;
 }
 
-/** The smallest program for 32-bit x86: it exits with 42. */
-export function tinyI386(): Uint8Array {
-  const code = [0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80];
+/** `exit(42)` for 32-bit x86. */
+export const EXIT_42: readonly number[] = [0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80];
+
+/** `exit(socketcall(SYS_SOCKET, {AF_INET, SOCK_STREAM, 0}))` for 32-bit x86: the descriptor, which is 3. */
+export const SOCKETCALL: readonly number[] = [
+  // push 0; push 1; push 2; mov ecx, esp; mov ebx, 1; mov eax, 102; int 0x80
+  ...[0x6a, 0, 0x6a, 1, 0x6a, 2, 0x89, 0xe1, 0xbb, 1, 0, 0, 0, 0xb8, 102, 0, 0, 0, 0xcd, 0x80],
+  // mov ebx, eax; mov eax, 1; int 0x80
+  ...[0x89, 0xc3, 0xb8, 1, 0, 0, 0, 0xcd, 0x80],
+];
+
+/** The smallest program for 32-bit x86 around some machine code. */
+export function tinyI386(code: readonly number[]): Uint8Array {
   const header = Buffer.alloc(84);
   header.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
   const size = header.length + code.length;
