@@ -27,7 +27,7 @@ export const ALLOWED: readonly string[] = words(`
   madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat
   mlock mlock2 mlockall mmap mmap2 modify_ldt mprotect
   mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink
-  mremap mseal msgctl msgget msgrcv msgsnd munlock munlockall munmap
+  mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap
   name_to_handle_at nanosleep newfstatat _newselect open openat openat2
   pause pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64
   prctl pread64 preadv preadv2 prlimit64 process_madvise process_mrelease process_vm_readv process_vm_writev
@@ -52,8 +52,11 @@ export const ALLOWED: readonly string[] = words(`
   vfork vmsplice wait4 waitid waitpid write writev
 `);
 
-/** Those that only wait for a disk, which a step has no need of: a snapshot of half a step is never used. */
-export const DISK_SYNC: readonly string[] = words('fdatasync fsync msync sync sync_file_range syncfs');
+/**
+ * Those that only wait for a disk, which a step has no need of: a snapshot of half a step is never used. Not `msync`,
+ * by which programs also find out what is mapped.
+ */
+export const DISK_SYNC: readonly string[] = words('fdatasync fsync sync sync_file_range syncfs');
 
 /**
  * Those with which a command could reach out of its container, or which need a privilege it never has.
