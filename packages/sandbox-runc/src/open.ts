@@ -13,6 +13,7 @@ import {
   type Sandbox,
   type SandboxError,
 } from '@snapstep/core/backend';
+import createDebug from 'debug';
 import { grantableCapabilities } from './capabilities.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
 import { makeParent, removeParent } from './cgroups.ts';
@@ -27,6 +28,8 @@ import type { Workshop } from './run-step.ts';
 import { RuncSandbox } from './runc-sandbox.ts';
 import { canFakeSuccess, findRuntime } from './runtime.ts';
 import { seccompProfile } from './seccomp.ts';
+
+const debug = createDebug('snapstep:sandbox');
 
 export interface RuncSandboxOptions {
   /** For what running containers need. One process at a time owns it. It is made if it does not exist. */
@@ -56,6 +59,11 @@ export interface RuncSandboxOptions {
  * - A command that is not in the image exits with 127, one that cannot be executed with 126, and the log says why.
  *
  * Where the environment has no `HOME`, the runtimes add one.
+ *
+ * Steps with the host's network share its abstract sockets and what listens on its loopback, with each other and with
+ * the host: they can talk, and hand descriptors over. Run only what you trust with that.
+ *
+ * Closing it never rejects; what it could not take away is told as a process warning, and goes at the next opening.
  */
 export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
@@ -167,7 +175,23 @@ async function containerDefaults(options: {
   };
 }
 
+/** Never rejects, as disposing never does. What stays is no secret, and the next owner ends it. */
 async function close({ layout, parent, runDir }: Workshop, lock: OwnerLock): Promise<void> {
-  await clear(layout, parent, runDir);
-  await lock[Symbol.asyncDispose]();
+  try {
+    const cleared = await clear(layout, parent, runDir);
+    if (cleared.isErr()) report(describe(cleared.error));
+  } catch (error) {
+    report(String(error));
+  } finally {
+    await lock[Symbol.asyncDispose]();
+  }
+}
+
+function describe(error: SandboxError): string {
+  return error.type === 'cancelled' ? String(error.reason) : error.message;
+}
+
+function report(problem: string): void {
+  debug('closing: %s', problem);
+  process.emitWarning(`a sandbox was closed and left something behind: ${problem}`);
 }

@@ -66,6 +66,28 @@ withEachRuntime('the owner of a state directory', (runtime) => {
   });
 });
 
+needs('root', 'runc')('closing a sandbox', () => {
+  it('says what it could not take away, and the next owner does', async () => {
+    await using dir = await tempDir();
+    const stateDir = toHostPath(join(dir.path, 'state'));
+    const sandbox = expectOk(await openRuncSandbox({ stateDir, runtime: 'runc' }));
+    const warned = once(process, 'warning');
+    const { PATH } = process.env;
+    try {
+      process.env.PATH = '/no/programs';
+      await sandbox[Symbol.asyncDispose]();
+    } finally {
+      process.env.PATH = PATH;
+    }
+    const [warning] = await warned;
+    expect(warning.message).toMatch(/left something behind: .*umount/);
+    expect(await mountsBelow(dir.path)).not.toEqual([]);
+    await using next = expectOk(await openRuncSandbox({ stateDir, runtime: 'runc' }));
+    await next[Symbol.asyncDispose]();
+    expect(await mountsBelow(dir.path)).toEqual([]);
+  });
+});
+
 needs('root', 'runc')('opening a sandbox', () => {
   it('fails where the runtime is not there, and names it', async () => {
     await using dir = await tempDir();
