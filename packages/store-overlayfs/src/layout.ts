@@ -84,8 +84,6 @@ export class Layout {
   async #wipe(): Promise<Result<void, StoreError>> {
     const left = await attempt(readdir(this.temporary));
     if (left.isErr()) return err(left.error);
-    const detached = await detachBelow(this.temporary);
-    if (detached.isErr()) return err(detached.error);
     for (const name of left.value) {
       const removed = await removeInsistently(join(this.temporary, name));
       if (removed.isErr()) return err(removed.error);
@@ -94,10 +92,14 @@ export class Layout {
   }
 }
 
-/** A child process of a killed owner may still be adding files: deleting wins, but not always the first time. */
+/**
+ * A child process of a killed owner may still be adding files, mounting or unmounting: deleting wins, but not always
+ * the first time. Also what is unmounted at the same moment makes umount fail.
+ */
 async function removeInsistently(path: string): Promise<Result<void, StoreError>> {
   for (let tries = 1; ; tries += 1) {
-    const removed = await removeTree(path);
+    const detached = await detachBelow(path);
+    const removed = detached.isOk() ? await removeTree(path) : detached;
     if (removed.isOk() || tries === 10) return removed;
   }
 }

@@ -1,161 +1,26 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  runCommand,
-  type StepKey,
-  type Store,
-  toCacheId,
-  toHostPath,
-  toStepKey,
-  toVolumeName,
-  type Volumes,
-} from '@snapstep/core/backend';
+import { runCommand, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
-import { type OverlayfsStoreOptions, openOverlayfsStore } from '../src/index.ts';
+import { openOverlayfsStore } from '../src/index.ts';
 import { mountsIn } from './support/place.ts';
-
-const rootfs = toVolumeName('rootfs');
-const cache = toCacheId('apt');
-const root = { uid: 0, gid: 0 };
-
-function key(number: number): StepKey {
-  return toStepKey(number.toString(16).padStart(64, '0'));
-}
-
-async function openIn(
-  disk: { readonly path: string },
-  options: Omit<OverlayfsStoreOptions, 'path'> = {},
-): Promise<Store> {
-  return expectOk(await openOverlayfsStore({ ...options, path: toHostPath(join(disk.path, 'store')) }));
-}
-
-async function within<T>(volumes: Volumes | undefined, work: (path: string) => Promise<T>): Promise<T> {
-  const volume = volumes?.get(rootfs);
-  if (volume === undefined) throw new Error('there is no such snapshot');
-  await using mounted = expectOk(await volume.mount());
-  return await work(mounted.path);
-}
-
-async function save(store: Store, number: number, change: (path: string) => Promise<unknown>): Promise<void> {
-  const from = number === 0 ? { empty: [rootfs] } : { snapshot: key(number - 1) };
-  const signal = new AbortController().signal;
-  await using active = expectOk(await store.prepare({ key: key(number), from, signal }));
-  await within(active.volumes, change);
-  expectOk(await active.commit());
-}
-
-async function look<T>(store: Store, number: number, work: (path: string) => Promise<T>): Promise<T> {
-  return within(expectOk(await store.lookup(key(number)))?.volumes, work);
-}
-
-async function publish(store: Store, change: (path: string) => Promise<unknown>): Promise<void> {
-  await using copy = expectOk(await store.caches.checkOut(cache, root));
-  {
-    await using mounted = expectOk(await copy.volume.mount());
-    await change(mounted.path);
-  }
-  expectOk(await copy.publish());
-}
-
-async function cacheFiles(store: Store): Promise<string[]> {
-  await using copy = expectOk(await store.caches.checkOut(cache, root));
-  await using mounted = expectOk(await copy.volume.mount());
-  return (await readdir(mounted.path, { recursive: true })).sort();
-}
-
-const layersOf = (disk: { readonly path: string }) => readdir(join(disk.path, 'store/layers'));
-
-needs('root')('chains of the overlayfs store', () => {
-  it('reaches 150 steps (X4)', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk);
-    for (let number = 0; number < 150; number += 1) await save(store, number, (at) => touch(at, number));
-    expect((await look(store, 149, (at) => readdir(at))).length).toBe(150);
-    expect((await layersOf(disk)).length).toBe(151);
-  });
-  it('mounts 400 layers as one (V2), and copies them into one for the next step', async () => {
-    await using disk = await tempDir();
-    await (await openIn(disk))[Symbol.asyncDispose]();
-    await makeDeepSnapshot(disk, 400);
-    await using store = await openIn(disk, { maxLayers: 400 });
-    expect((await look(store, 0, (at) => readdir(at))).length).toBe(400);
-    await save(store, 1, (at) => touch(at, 1));
-    expect((await look(store, 1, (at) => readdir(at))).length).toBe(400);
-    expect((await recordOf(disk, 1)).length).toBe(2);
-  });
-  it('has never more layers than allowed', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk, { maxLayers: 5 });
-    const depths: number[] = [];
-    for (let number = 0; number < 12; number += 1) {
-      await save(store, number, (at) => touch(at, number));
-      depths.push((await recordOf(disk, number)).length);
-    }
-    expect(depths).toEqual([1, 2, 3, 4, 5, 2, 3, 4, 5, 2, 3, 4]);
-    expect((await look(store, 11, (at) => readdir(at))).length).toBe(12);
-  });
-  it('adds no layer where a step changed nothing', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk);
-    for (let number = 0; number < 5; number += 1) await save(store, number, async () => {});
-    expect((await layersOf(disk)).length).toBe(2);
-  });
-  it('keeps the layer of a removed snapshot while others lie on it, and not longer', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk);
-    for (let number = 0; number < 4; number += 1) await save(store, number, (at) => touch(at, number));
-    expectOk(await store.remove(key(1)));
-    expectOk(await store.remove(key(2)));
-    expect(await look(store, 3, (at) => readdir(at))).toEqual(['0', '1', '2', '3']);
-    expect((await layersOf(disk)).length).toBe(5);
-    expectOk(await store.remove(key(3)));
-    expect((await layersOf(disk)).length).toBe(2);
-    expectOk(await store.remove(key(0)));
-    expect(await layersOf(disk)).toEqual(['0']);
-  });
-  it('saves a directory that was deleted and made again, or renamed, as the step saw it', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk, { maxLayers: 4 });
-    await save(store, 0, async (at) => {
-      for (const name of ['again', 'moved']) await mkdir(join(at, name));
-      for (const name of ['again/old', 'moved/file']) await writeFile(join(at, name), '');
-    });
-    await save(store, 1, async (at) => {
-      await rm(join(at, 'again'), { recursive: true });
-      await mkdir(join(at, 'again'));
-      await rename(join(at, 'moved'), join(at, 'target'));
-    });
-    for (let number = 2; number < 7; number += 1) await save(store, number, (at) => touch(at, number));
-    expect(await look(store, 1, all)).toEqual(['again', 'target', 'target/file']);
-    const kept = ['2', '3', '4', '5', '6', 'again', 'target', 'target/file'];
-    expect(await look(store, 6, all)).toEqual(kept);
-  });
-  it('separates two names of a file of the parent that is written to, for the step and for its children', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk);
-    await save(store, 0, async (at) => {
-      await writeFile(join(at, 'one'), 'same');
-      await link(join(at, 'one'), join(at, 'two'));
-    });
-    const read = (at: string) => Promise.all(['one', 'two'].map((name) => readFile(join(at, name), 'utf8')));
-    let seen: string[] = [];
-    await save(store, 1, async (at) => {
-      await appendFile(join(at, 'one'), ' more');
-      seen = await read(at);
-    });
-    expect(seen).toEqual(['same more', 'same']);
-    expect(await look(store, 1, read)).toEqual(seen);
-  });
-  it('lets nobody write to what is saved', async () => {
-    await using disk = await tempDir();
-    await using store = await openIn(disk);
-    await save(store, 0, (at) => touch(at, 0));
-    await look(store, 0, (at) => expect(touch(at, 1)).rejects.toMatchObject({ code: 'EROFS' }));
-  });
-});
+import {
+  cache,
+  cacheFiles,
+  key,
+  layersOf,
+  look,
+  openIn,
+  publish,
+  recordOf,
+  root,
+  rootfs,
+  save,
+  touch,
+} from './support/steps.ts';
 
 needs('root')('mounts of the overlayfs store', () => {
   it('are there while somebody leases them, also twice, and not longer', async () => {
@@ -285,29 +150,6 @@ needs('root')('opening the overlayfs store', () => {
     await expect(openIn(disk, { maxLayers: 501 })).rejects.toThrow(RangeError);
   });
 });
-
-async function recordOf(disk: { readonly path: string }, number: number): Promise<string[]> {
-  const record = await readFile(join(disk.path, 'store/snapshots', key(number)), 'utf8');
-  return JSON.parse(record).rootfs;
-}
-
-/** Writes what so many steps would have left, each with a file of its own. */
-async function makeDeepSnapshot(disk: { readonly path: string }, depth: number): Promise<void> {
-  const ids = Array.from({ length: depth }, (_, number) => (number + 1).toString(36));
-  for (const [number, id] of ids.entries()) {
-    await mkdir(join(disk.path, 'store/layers', id, 'v'), { recursive: true });
-    await touch(join(disk.path, 'store/layers', id, 'v'), number);
-  }
-  await writeFile(join(disk.path, 'store/snapshots', key(0)), JSON.stringify({ rootfs: ids.reverse() }));
-}
-
-function touch(path: string, number: number): Promise<void> {
-  return writeFile(join(path, `${number}`), '');
-}
-
-async function all(path: string): Promise<string[]> {
-  return (await readdir(path, { recursive: true })).sort();
-}
 
 /** A process that has started, or, of a script, has printed its first line. */
 async function processIn(file: string, args: readonly string[], cwd?: string): Promise<AsyncDisposable> {
