@@ -30,7 +30,7 @@ export async function openIn(
   return expectOk(await openOverlayfsStore({ ...options, path: toHostPath(join(disk.path, 'store')) }));
 }
 
-export async function within<T>(
+async function within<T>(
   volumes: Volumes | undefined,
   work: (path: string) => Promise<T>,
 ): Promise<T> {
