@@ -17,13 +17,19 @@ export async function mountPointsBelow(path: string): Promise<Result<readonly st
   );
 }
 
-/** Takes away what is mounted below a directory, also where it is in use. */
+/**
+ * Takes away what is mounted below a directory, also where it is in use. What somebody else takes away at the same
+ * time, such as a child process of a killed owner, is gone as well.
+ */
 export async function detachBelow(path: string): Promise<Result<void, StoreError>> {
   const points = await mountPointsBelow(path);
   if (points.isErr()) return err(points.error);
   for (const point of points.value) {
     const detached = await runCommand('umount', ['--lazy', '--no-mtab', point]);
-    if (detached.isErr()) return err(commandFailure(detached.error));
+    if (detached.isOk()) continue;
+    const left = await mountPointsBelow(point);
+    if (left.isErr()) return err(left.error);
+    if (left.value.includes(point)) return err(commandFailure(detached.error));
   }
   return ok();
 }

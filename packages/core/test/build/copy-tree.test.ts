@@ -235,7 +235,10 @@ describe('directories that exist', () => {
           await writeTree(place.from, { 'a/b/c': 'payload', 'b/a': 'payload' });
           for (const { at, to, absolute } of links) {
             try {
-              mkdirSync(join(place.to, ...at.slice(0, -1)), { recursive: true });
+              const parent = join(place.to, ...at.slice(0, -1));
+              if (at.length > 1) mkdirSync(parent, { recursive: true });
+              // Through a link of an earlier round, this test itself would write outside.
+              if (realpathSync(parent) !== realpathSync(place.to) + parent.slice(place.to.length)) continue;
               symlinkSync((absolute ? '/' : '') + to.join('/'), join(place.to, ...at));
             } catch {}
           }

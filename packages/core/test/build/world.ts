@@ -36,7 +36,14 @@ export async function openWorld(
   const stateDir = join(dir.path, 'state');
   const open = async (): Promise<Builder> =>
     expectOk(await openBuilder({ store, sandbox, fetcher, stateDir: toHostPath(stateDir), concurrency }));
-  let builder = await open();
+  const close = async (): Promise<void> => {
+    await store[Symbol.asyncDispose]();
+    await dir[Symbol.asyncDispose]();
+  };
+  let builder = await open().catch(async (error) => {
+    await close();
+    throw error;
+  });
   return {
     get builder() {
       return builder;
@@ -52,8 +59,7 @@ export async function openWorld(
     },
     [Symbol.asyncDispose]: async () => {
       await builder[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
+      await close();
     },
   };
 }
