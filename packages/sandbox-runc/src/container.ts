@@ -43,13 +43,16 @@ type Stop =
 /** How long what was killed may take to be gone. */
 export const TEARDOWN_MS = 10_000;
 
-/** How long a cancelled step may take to hand over what it has printed, and how long a silence ends the output. */
+/** How long a cancelled step may take to hand over what it has printed. */
 const LAST_WORDS_MS = 300;
+
+/** How long a silence ends the output once no process is left. A busy machine may not get to it sooner. */
+const QUIET_MS = 1000;
 
 /** What may still come when no process is left: a pipe of the kernel's largest size, and as much from elsewhere. */
 const LAST_WORDS_BYTES = 2 * 1024 * 1024;
 
-/** How many times {@link LAST_WORDS_MS} a process elsewhere can draw the end out by printing on. */
+/** How many times {@link QUIET_MS} a process elsewhere can draw the end out by printing on. */
 const LAST_WORDS_ROUNDS = 5;
 
 /** As much output as a runtime's last message may have. */
@@ -188,7 +191,7 @@ async function untilQuiet(flow: Flow, done: AbortSignal): Promise<void> {
   for (let rounds = 0; rounds < LAST_WORDS_ROUNDS && flow.bytes - atEnd < LAST_WORDS_BYTES; ) {
     if (done.aborted || (!flow.isWriting && flow.bytes === seen)) return;
     seen = flow.bytes;
-    await delay(LAST_WORDS_MS);
+    await delay(QUIET_MS);
     // On a busy machine the time may be up before what is there was looked at.
     await poll();
     if (!flow.isWriting) rounds += 1;

@@ -96,7 +96,10 @@ class Attempt implements AsyncDisposable {
     this.#cgroups = makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
     const configured = await this.#configure(request, this.#cgroups);
     if (configured.isErr()) return err(configured.error);
-    const pipe = await this.#workshop.pipes.open({ shareable: request.network === 'host' });
+    const pipe = await this.#workshop.pipes.open({
+      shareable: request.network === 'host',
+      exposed: this.#workshop.runtime.kind === 'crun',
+    });
     if (pipe.isErr()) return err(pipe.error);
     await using output = pipe.value;
     using stdin = this.#openEmptyFile();

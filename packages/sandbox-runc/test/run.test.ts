@@ -81,6 +81,28 @@ withEachRuntime('a command', (runtime) => {
     expect(await bench.outputOf('wc -c', { stdin })).toBe('1000000\n');
   });
 
+  it('cannot hold the host up by keeping its output locked, as a splice from a socket does (L5)', async () => {
+    let pull: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const stdin = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        pull = controller;
+      },
+    });
+    const output = collectLog();
+    const both = {
+      write: async (chunk: Uint8Array | string) => {
+        await output.write(chunk);
+        if (output.text() === 'ready\n') setTimeout(() => pull?.enqueue(Buffer.from('more')), 100);
+        if (output.text() === 'ready\nmore') setTimeout(() => pull?.close(), 100);
+      },
+    };
+    const { result } = await bench.run('echo ready; cat', { stdin, output: both });
+    expect(expectOk(result)).toEqual({ type: 'exited', code: 0 });
+    const idle = new ReadableStream<Uint8Array>();
+    const limited = await bench.run('cat', { stdin: idle, limits: { timeoutMs: 500 } });
+    expect(expectOk(limited.result)).toEqual({ type: 'limit-exceeded', limit: 'timeoutMs' });
+  });
+
   it('may leave its standard input unread, or end at once (L7)', async () => {
     for (const script of ['exec 0<&-; echo done', 'head -c 10 >/dev/null; echo done', 'echo done']) {
       const endless = new ReadableStream<Uint8Array>({ pull: (to) => to.enqueue(new Uint8Array(65536)) });
