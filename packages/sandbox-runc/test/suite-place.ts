@@ -23,7 +23,7 @@ export const world: SandboxWorld = {
 };
 
 /** Volumes in a directory: the root file system of busybox, and empty caches. */
-function volumesIn(directory: string): {
+export function volumesIn(directory: string): {
   volumes(): Promise<Volumes>;
   cache(owner: Owner): Promise<Volume>;
 } {
