@@ -30,10 +30,7 @@ export async function openIn(
   return expectOk(await openOverlayfsStore({ ...options, path: toHostPath(join(disk.path, 'store')) }));
 }
 
-async function within<T>(
-  volumes: Volumes | undefined,
-  work: (path: string) => Promise<T>,
-): Promise<T> {
+async function within<T>(volumes: Volumes | undefined, work: (path: string) => Promise<T>): Promise<T> {
   const volume = volumes?.get(rootfs);
   if (volume === undefined) throw new Error('there is no such snapshot');
   await using mounted = expectOk(await volume.mount());
