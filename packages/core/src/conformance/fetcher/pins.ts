@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { keeps, keepsEqual } from '../promise.ts';
 import { expectOk } from '../store/scene.ts';
 import type { FetcherTest } from './scene.ts';
@@ -52,7 +53,11 @@ export function pinTests(test: FetcherTest): void {
       await writeFile(join(path, 'noise'), randomFillSync(Buffer.alloc(48 * MIB)));
       await settle(path);
     });
-    if (scene.place.readsOnce) await scene.pin(image);
+    if (scene.place.readsOnce) {
+      // The times of a file that was written just now do not tell whether it changes again, so it may be read again.
+      await delay(1000);
+      await scene.pin(image);
+    }
     const before = bytesRead();
     await scene.pin(image);
     const read = bytesRead() - before;
