@@ -57,11 +57,20 @@ async function openSandbox(): Promise<SandboxPlace> {
 /** What a script of an embedder could do: the command itself, in the step's root file system. */
 const inShell: ScriptedCommand = async ({ request, root }) => {
   const joined = ['-c', 'exec "$0" "$@" 2>&1', '/usr/sbin/chroot', root, ...request.argv];
-  const child = spawn('/bin/sh', joined, { env: request.env, stdio: ['ignore', 'pipe', 'ignore'] });
-  const stop = () => child.kill('SIGKILL');
+  const options = { env: request.env, stdio: ['ignore', 'pipe', 'ignore'], detached: true } as const;
+  const child = spawn('/bin/sh', joined, options);
+  // All that the command started is in its process group.
+  const stop = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+  };
   request.signal.addEventListener('abort', stop);
   const exited = once(child, 'close');
-  for await (const chunk of child.stdout) await request.output.write(chunk);
+  try {
+    for await (const chunk of child.stdout) await request.output.write(chunk);
+  } catch (error) {
+    stop();
+    throw error;
+  }
   const [code, signal] = await exited;
   return code ?? { type: 'signalled', signal };
 };
