@@ -57,8 +57,11 @@ async function openSandbox(): Promise<SandboxPlace> {
 /** What a script of an embedder could do: the command itself, in the step's root file system. */
 const inShell: ScriptedCommand = async ({ request, root }) => {
   const joined = ['-c', 'exec "$0" "$@" 2>&1', '/usr/sbin/chroot', root, ...request.argv];
-  const options = { env: request.env, stdio: ['ignore', 'pipe', 'ignore'], detached: true } as const;
-  const child = spawn('/bin/sh', joined, options);
+  const child = spawn('/bin/sh', joined, {
+    env: request.env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
   // All that the command started is in its process group.
   const stop = (): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
