@@ -92,6 +92,21 @@ export interface StoreFeatures {
     /** `digest` identifies the content, so a rebuilt image of the same name gives other keys. */
     pin(name: string): Outcome<PinnedImage | undefined, StoreError>;
     list(): Outcome<readonly PinnedImage[], StoreError>;
+    /**
+     * Fresh, empty volumes to make an image in. Committing it replaces the image of that name at once, and whole;
+     * snapshots that were made from the old one stay.
+     */
+    create(request: CreateImageRequest): Outcome<ActiveImage, StoreError>;
+    /** Removing what is not there succeeds; `busy` while a saved or an active snapshot was made from it. */
+    remove(name: string): Outcome<void, StoreError>;
+    /** The image as a stream that a store of the same `transfer.format` can receive; its digest stays the same. */
+    send(name: string, signal: AbortSignal): Outcome<ReadableStream<Uint8Array>, StoreError>;
+    /** Replaces the image of that name, as {@link create} does; a stream that ends early changes nothing. */
+    receive(
+      name: string,
+      body: ReadableStream<Uint8Array>,
+      signal: AbortSignal,
+    ): Outcome<PinnedImage, StoreError>;
   };
   /** Keeps one active snapshot from filling the disk. */
   readonly quota: {
@@ -109,6 +124,19 @@ export interface StoreFeatures {
       options: TransferOptions,
     ): Outcome<Snapshot, StoreError>;
   };
+}
+
+export interface CreateImageRequest {
+  readonly name: string;
+  readonly volumes: readonly VolumeName[];
+  readonly signal: AbortSignal;
+}
+
+/** A base image that is being made. Disposing it throws it away, unless it was committed. */
+export interface ActiveImage extends AsyncDisposable {
+  readonly volumes: Volumes;
+  /** Saves all volumes at once. When it fails, the image of that name is the one before. */
+  commit(): Outcome<PinnedImage, StoreError>;
 }
 
 export interface TransferOptions {
