@@ -11,6 +11,7 @@ const STARTS_SOURCES = [
   'packages/core/test/conformance/runners.test.ts',
   'packages/fetcher-oci/test/state.test.ts',
   'test/docs/**',
+  'test/mutants/**',
   'test/stories/crash.test.ts',
   'examples/**',
 ];

@@ -5,6 +5,7 @@
  *
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
+ *   node scripts/setup.cjs test:mutants  backends that break a promise must fail the conformance suites
  *
  * It is plain CommonJS without newer syntax, because it must start on whatever Node the machine has (12 and
  * later). Everything it installs comes from Debian's packages or the npm registry, and it says what and why.
@@ -16,6 +17,7 @@ const path = require('path');
 const JOBS = {
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
+  'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',
 };
 

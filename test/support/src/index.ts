@@ -2,5 +2,6 @@ export { btrfsVolume } from './btrfs-volume.ts';
 export { busyboxRootfs } from './busybox-rootfs.ts';
 export { collectLog } from './collect-log.ts';
 export { expectErr, expectOk } from './expect-result.ts';
-export { type Need, needs } from './needs.ts';
+export type { Need } from './machine.ts';
+export { needs } from './needs.ts';
 export { tempDir } from './temp-dir.ts';

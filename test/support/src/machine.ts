@@ -1,0 +1,40 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export type Need =
+  | 'root'
+  | 'btrfs'
+  | 'runc'
+  | 'crun'
+  | 'rsync'
+  | 'skopeo'
+  | 'umoci'
+  | 'docker-registry'
+  | 'busybox';
+
+/** What of it this machine lacks. */
+export function lacking(what: readonly Need[]): readonly Need[] {
+  return what.filter((need) => !has(need));
+}
+
+function has(need: Need): boolean {
+  if (need === 'root') return process.getuid?.() === 0;
+  if (need === 'btrfs') {
+    return isOnPath('mkfs.btrfs') && readFileSync('/proc/filesystems', 'utf8').includes('\tbtrfs\n');
+  }
+  return isOnPath(need);
+}
+
+function isOnPath(program: string): boolean {
+  const path = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
+  return path.split(delimiter).some((dir) => isExecutable(join(dir, program)));
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
