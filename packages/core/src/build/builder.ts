@@ -1,6 +1,7 @@
 import type { ResultAsync } from 'neverthrow';
 import type { Cancelled, StoreError } from '../backend/failures.ts';
-import type { FetchError } from '../backend/fetcher.ts';
+import type { FetchError, PinnedImage } from '../backend/fetcher.ts';
+import type { LogSink } from '../backend/log-sink.ts';
 import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
 import type { Exit, LimitName, ResourceLimits, SandboxError } from '../backend/sandbox.ts';
 import type { Snapshot, Usage } from '../backend/store.ts';
@@ -8,7 +9,7 @@ import type { SavedStep } from '../cache/index-db.ts';
 import type { PrunePolicy } from '../cache/prune.ts';
 import type { StepLog } from '../log/step-log.ts';
 import type { Explanation } from '../plan/explain.ts';
-import type { CopyOp, RunOp, Spec } from '../spec/spec.ts';
+import type { CopyOp, RunOp, Spec, UserRef } from '../spec/spec.ts';
 
 /** An op that makes a snapshot, as events and errors name it. */
 export type StepOp = { readonly op: 'base'; readonly image: string } | RunOp | CopyOp;
@@ -116,6 +117,49 @@ export interface RemovedSteps {
   readonly removed: readonly StepKey[];
 }
 
+/** How to make a base image that the store itself holds. */
+export interface BaseImageRequest {
+  /** What `(from NAME)` finds from then on. */
+  readonly name: string;
+  /** Run in the new volumes, with the host's network, as `(run (shell ...))` would run it. */
+  readonly command: string;
+  /** What the command is given to. Default: the sandbox's own shell. */
+  readonly shell?: readonly [string, ...string[]];
+  /** Who runs it, in its home directory. Fresh volumes are given to this user. Default: root. */
+  readonly user?: UserRef;
+  readonly env?: Readonly<Record<string, string>>;
+  /** An image of the fetcher to start from: where a step's world is only its volumes, a shell must come from somewhere. */
+  readonly from?: string;
+  /** Gets what the command prints, while it prints it. */
+  readonly output: LogSink;
+  readonly signal?: AbortSignal;
+}
+
+export type BaseImageError =
+  | { readonly type: 'command-failed'; readonly exit: Exit; readonly message: string }
+  | { readonly type: 'unknown-user'; readonly message: string }
+  | Extract<BuildError, { readonly type: 'store' | 'sandbox' | 'fetch' | 'cancelled' }>;
+
+/** The base images of a store that holds its own. Builds that are going on keep what they started from. */
+export interface BaseImages {
+  list(): ResultAsync<readonly PinnedImage[], StoreError>;
+  /**
+   * Makes an image, or makes the one of that name anew: its digest is another each time, so what is built from it is
+   * built again. A command that fails, or is stopped, leaves the name as it was.
+   */
+  make(request: BaseImageRequest): ResultAsync<PinnedImage, BaseImageError>;
+  /** Removing what is not there succeeds; `busy` while a step was made from it. */
+  remove(name: string): ResultAsync<void, StoreError>;
+  /** The image as a stream for {@link receive} of a store of the same kind. */
+  send(name: string, signal?: AbortSignal): ResultAsync<ReadableStream<Uint8Array>, StoreError>;
+  /** Puts in, or replaces, an image that another store sent; its digest stays the same. */
+  receive(
+    name: string,
+    body: ReadableStream<Uint8Array>,
+    signal?: AbortSignal,
+  ): ResultAsync<PinnedImage, StoreError>;
+}
+
 export interface Builder extends AsyncDisposable {
   build(request: BuildRequest): ResultAsync<LeasedSnapshot, BuildError>;
   /** What each step's key would be and whether it is saved, without running anything. */
@@ -137,6 +181,8 @@ export interface Builder extends AsyncDisposable {
     /** Running steps keep their copies, which are discarded when they end. */
     remove(id: CacheId): ResultAsync<void, StoreError>;
   };
+  /** Undefined where the store holds no base images of its own. */
+  readonly baseImages: BaseImages | undefined;
   /** Builds a tiny spec for real on `image`, never from the cache. Does not wait for a build slot. */
   healthcheck(image: string, signal?: AbortSignal): ResultAsync<void, BuildError>;
 }

@@ -5,15 +5,17 @@ import type { Exit, SandboxError } from '../backend/sandbox.ts';
 import type { SourceError } from '../plan/source-walk.ts';
 import type { BuildError, StepOp } from './builder.ts';
 
-export function fromStore(error: StoreError): BuildError {
+type Tagged<T extends BuildError['type']> = Extract<BuildError, { readonly type: T }>;
+
+export function fromStore(error: StoreError): Tagged<'store' | 'cancelled'> {
   return error.type === 'cancelled' ? error : { type: 'store', error, message: error.message };
 }
 
-export function fromSandbox(error: SandboxError): BuildError {
+export function fromSandbox(error: SandboxError): Tagged<'sandbox' | 'cancelled'> {
   return error.type === 'cancelled' ? error : { type: 'sandbox', error, message: error.message };
 }
 
-export function fromFetcher(error: FetchError): BuildError {
+export function fromFetcher(error: FetchError): Tagged<'fetch' | 'cancelled'> {
   return error.type === 'cancelled' ? error : { type: 'fetch', error, message: error.message };
 }
 
@@ -23,7 +25,7 @@ export function fromSource({ path, message }: SourceError, place: string): Build
 }
 
 /** What a system call or SQLite threw while a step was made; undefined for anything else, which is a bug. */
-export function fromThrown(error: unknown): BuildError | undefined {
+export function fromThrown(error: unknown): Tagged<'store' | 'cancelled'> | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   const isSqlite = error.code === 'ERR_SQLITE_ERROR' && 'errcode' in error;
   if (!isSqlite && !('syscall' in error)) return undefined;

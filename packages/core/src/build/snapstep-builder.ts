@@ -1,16 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
 import type { StoreError } from '../backend/failures.ts';
+import type { PinnedImage } from '../backend/fetcher.ts';
 import type { CacheId, StepKey } from '../backend/names.ts';
 import type { OwnerLock } from '../backend/owner-lock.ts';
-import type { Usage } from '../backend/store.ts';
+import type { StoreFeatures, Usage } from '../backend/store.ts';
 import type { SavedStep } from '../cache/index-db.ts';
 import { type PrunePolicy, prune, removeWithDescendants } from '../cache/prune.ts';
 import type { StepLog } from '../log/step-log.ts';
 import type { Explanation } from '../plan/explain.ts';
 import type { Spec } from '../spec/spec.ts';
+import { makeBaseImage } from './base-images.ts';
 import { runBuild } from './build-run.ts';
 import type {
+  BaseImageError,
+  BaseImages,
   BuildError,
   Builder,
   BuildRequest,
@@ -35,6 +39,7 @@ export class SnapstepBuilder implements Builder {
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
   readonly caches: Builder['caches'];
+  readonly baseImages: BaseImages | undefined;
 
   constructor(engine: Engine, lock: OwnerLock) {
     this.#engine = engine;
@@ -43,6 +48,7 @@ export class SnapstepBuilder implements Builder {
       list: () => this.#track<readonly CacheId[], StoreError>(async () => engine.store.caches.list()),
       remove: (id) => this.#track<void, StoreError>(() => engine.caches.remove(id)),
     };
+    this.baseImages = engine.store.baseImages && this.#baseImages(engine.store.baseImages);
   }
 
   build(request: BuildRequest): ResultAsync<LeasedSnapshot, BuildError> {
@@ -128,6 +134,23 @@ export class SnapstepBuilder implements Builder {
     });
   }
 
+  #baseImages(images: StoreFeatures['baseImages']): BaseImages {
+    return {
+      list: () => this.#track<readonly PinnedImage[], StoreError>(async () => images.list()),
+      make: (request) =>
+        this.#track<PinnedImage, BaseImageError>(() =>
+          makeBaseImage(this.#engine, images, this.#withClosing(request)),
+        ),
+      remove: (name) => this.#track<void, StoreError>(async () => images.remove(name)),
+      send: (name, signal) =>
+        this.#track<ReadableStream<Uint8Array>, StoreError>(async () =>
+          images.send(name, this.#orClosing(signal)),
+        ),
+      receive: (name, body, signal) =>
+        this.#track<PinnedImage, StoreError>(async () => images.receive(name, body, this.#orClosing(signal))),
+    };
+  }
+
   async #open(key: StepKey): Promise<Result<LeasedSnapshot, StoreError>> {
     const { index, leases, store } = this.#engine;
     if (!index.isSaved(key)) return err(notSaved(key));
@@ -144,7 +167,9 @@ export class SnapstepBuilder implements Builder {
     });
   }
 
-  #withClosing<R extends BuildRequest>(request: R): R {
+  #withClosing<R extends { readonly signal?: AbortSignal }>(
+    request: R,
+  ): R & { readonly signal: AbortSignal } {
     return { ...request, signal: this.#orClosing(request.signal) };
   }
 

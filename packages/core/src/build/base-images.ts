@@ -1,0 +1,123 @@
+import { chown } from 'node:fs/promises';
+import { err, ok, type Result } from 'neverthrow';
+import { cancelled, type StoreError } from '../backend/failures.ts';
+import type { ImageConfig, PinnedImage } from '../backend/fetcher.ts';
+import type { Account } from '../backend/sandbox.ts';
+import type { StoreFeatures } from '../backend/store.ts';
+import { attempt } from '../backend/store-failure.ts';
+import type { Volumes } from '../backend/volume.ts';
+import type { BaseImageError, BaseImageRequest } from './builder.ts';
+import type { Engine } from './engine.ts';
+import { describeExit, fromFetcher, fromSandbox, fromStore, fromThrown } from './errors.ts';
+
+type Making = BaseImageRequest & { readonly signal: AbortSignal };
+type Images = StoreFeatures['baseImages'];
+
+/** Makes a base image: fresh volumes, what they start from, the command in them, and the name on what came out. */
+export async function makeBaseImage(
+  engine: Engine,
+  images: Images,
+  request: Making,
+): Promise<Result<PinnedImage, BaseImageError>> {
+  try {
+    using _slot = await engine.slots.take(request.signal);
+    return await make(engine, images, request);
+  } catch (error) {
+    if (request.signal.aborted) return err(cancelled(request.signal));
+    const failure = fromThrown(error);
+    if (failure === undefined) throw error;
+    return err(failure);
+  }
+}
+
+async function make(
+  engine: Engine,
+  images: Images,
+  request: Making,
+): Promise<Result<PinnedImage, BaseImageError>> {
+  const { name, signal } = request;
+  const created = await images.create({ name, volumes: engine.sandbox.layout, signal });
+  if (created.isErr()) return err(fromStore(created.error));
+  await using image = created.value;
+  const config = await unpack(engine, request, image.volumes);
+  if (config.isErr()) return err(config.error);
+  const filled = await runCommand(engine, request, { volumes: image.volumes, config: config.value });
+  if (filled.isErr()) return err(filled.error);
+  if (signal.aborted) return err(cancelled(signal));
+  const committed = await image.commit();
+  return committed.isErr() ? err(fromStore(committed.error)) : ok(committed.value);
+}
+
+async function unpack(
+  engine: Engine,
+  { from, output, signal }: Making,
+  into: Volumes,
+): Promise<Result<ImageConfig, BaseImageError>> {
+  if (from === undefined) return ok({ env: {} });
+  const pinned = await engine.fetcher.pin({ name: from, platform: engine.platform }, signal);
+  if (pinned.isErr()) return err(fromFetcher(pinned.error));
+  const unpacked = await engine.fetcher.unpack(pinned.value, into, { log: output, signal });
+  return unpacked.mapErr(fromFetcher);
+}
+
+async function runCommand(
+  engine: Engine,
+  request: Making,
+  { volumes, config }: { readonly volumes: Volumes; readonly config: ImageConfig },
+): Promise<Result<void, BaseImageError>> {
+  const { sandbox } = engine;
+  const account = await accountOf(engine, request, volumes);
+  if (account.isErr()) return err(account.error);
+  const { uid, gid, home } = account.value;
+  const given = request.from === undefined ? await giveTo(account.value, volumes) : ok();
+  if (given.isErr()) return err(fromStore(given.error));
+  const [program, ...args] = [...(request.shell ?? sandbox.defaultShell), request.command];
+  using _turn = await engine.commands.take(request.signal);
+  const exit = await sandbox.run(
+    {
+      argv: [program ?? request.command, ...args],
+      cwd: home,
+      env: { PATH: sandbox.defaultPath, HOME: home, ...config.env, ...request.env },
+      user: { uid, gid },
+      network: 'host',
+      limits: {},
+      volumes,
+      mounts: [],
+      secrets: [],
+      output: request.output,
+      signal: request.signal,
+    },
+    engine.features,
+  );
+  if (exit.isErr()) return err(fromSandbox(exit.error));
+  if (exit.value.type === 'exited' && exit.value.code === 0) return ok();
+  return err({
+    type: 'command-failed',
+    exit: exit.value,
+    message: `the command ${describeExit(exit.value)}`,
+  });
+}
+
+async function accountOf(
+  { sandbox }: Engine,
+  { user }: Making,
+  volumes: Volumes,
+): Promise<Result<Account, BaseImageError>> {
+  const account = await sandbox.account(user ?? { uid: 0, gid: 0 }, volumes);
+  if (account.isErr()) return err(fromSandbox(account.error));
+  if (account.value !== undefined) return ok(account.value);
+  const name = user === undefined ? 'root' : 'name' in user ? `"${user.name}"` : `${user.uid}`;
+  return err({ type: 'unknown-user', message: `the ${sandbox.name} sandbox knows no user ${name}` });
+}
+
+/** What is fresh belongs to root, and a home directory must be its user's. */
+async function giveTo({ uid, gid }: Account, volumes: Volumes): Promise<Result<void, StoreError>> {
+  for (const volume of volumes.values()) {
+    const mounted = await volume.mount();
+    if (mounted.isErr()) return err(mounted.error);
+    await using place = mounted.value;
+    const given = await attempt(chown(place.path, uid, gid));
+    if (given.isErr()) return err(given.error);
+  }
+  return ok();
+}
