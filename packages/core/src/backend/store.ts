@@ -85,7 +85,7 @@ export type Usage = readonly UsageAxis[];
 export interface StoreFeatures {
   /** Mounts a volume where the caller says, as macOS needs for a home directory. */
   readonly placement: {
-    mountAt(volume: Volume, target: HostPath): Outcome<Mounted, StoreError>;
+    mountAt(volume: Volume, target: HostPath, options?: PlacementOptions): Outcome<Mounted, StoreError>;
   };
   /** Base images that live in the store as snapshots of their own, cloned instead of unpacked. */
   readonly baseImages: {
@@ -124,6 +124,11 @@ export interface StoreFeatures {
       options: TransferOptions,
     ): Outcome<Snapshot, StoreError>;
   };
+}
+
+export interface PlacementOptions {
+  /** Nobody can write to the volume at this place, root included. Default: false. */
+  readonly readOnly?: boolean;
 }
 
 export interface CreateImageRequest {

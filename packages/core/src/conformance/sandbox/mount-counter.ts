@@ -23,8 +23,8 @@ export class MountCounter {
     return {
       ...features,
       placement: {
-        mountAt: async (volume, target) => {
-          const mounted = await placement.mountAt(this.#originals.get(volume) ?? volume, target);
+        mountAt: async (volume, target, options) => {
+          const mounted = await placement.mountAt(this.#originals.get(volume) ?? volume, target, options);
           return mounted.isErr() ? mounted : ok(this.#counted(mounted.value));
         },
       },

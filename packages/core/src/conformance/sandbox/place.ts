@@ -43,4 +43,16 @@ export interface SandboxWorld {
   readonly path?: string;
   /** A directory of the step's world that does not exist, below which anything may be made. Default: `/suite`. */
   readonly directory?: string;
+  /** Another place in the volumes that does not exist, outside of `directory`. Default: `/etc/suite`. */
+  readonly elsewhere?: string;
+  /**
+   * Whom a working directory belongs to that was made. Default: root. Name one where all commands run as one user,
+   * who could not use it otherwise.
+   */
+  readonly cwdOwner?: Owner;
+  /**
+   * How a script writes the place of a secret. Default: its target. Give it where nothing can be mounted for one
+   * command alone, and a variable leads to the secrets.
+   */
+  readonly secretPlace?: (target: string) => string;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Result } from 'neverthrow';
 import type { LogSink } from '../../backend/log-sink.ts';
+import type { Owner } from '../../backend/names.ts';
 import type { Exit, RunRequest, Sandbox, SandboxError } from '../../backend/sandbox.ts';
 import type { StoreFeature, StoreFeatures } from '../../backend/store.ts';
 import type { Volume, Volumes } from '../../backend/volume.ts';
@@ -27,6 +28,8 @@ export class SandboxScene implements AsyncDisposable {
   sandbox: Sandbox<StoreFeature>;
   readonly place: SandboxPlace;
   readonly directory: string;
+  readonly elsewhere: string;
+  readonly cwdOwner: Owner;
   readonly accounts: SandboxWorld['accounts'];
   readonly #world: SandboxWorld;
   readonly #mounts = new MountCounter();
@@ -36,6 +39,8 @@ export class SandboxScene implements AsyncDisposable {
     this.place = place;
     this.sandbox = place.sandbox;
     this.directory = world.directory ?? '/suite';
+    this.elsewhere = world.elsewhere ?? '/etc/suite';
+    this.cwdOwner = world.cwdOwner ?? { uid: 0, gid: 0 };
     this.accounts = world.accounts;
     this.#world = world;
   }
@@ -61,6 +66,11 @@ export class SandboxScene implements AsyncDisposable {
 
   async cache(owner: { readonly uid: number; readonly gid: number } = this.user): Promise<Volume> {
     return this.#mounts.wrap(await this.place.cache(owner));
+  }
+
+  /** For a script: where the secret of this target is. */
+  secretPlace(target: string): string {
+    return this.#world.secretPlace?.(target) ?? target;
   }
 
   /** A shell script, or an argv, with what `more` says. */

@@ -13,7 +13,8 @@ export function secretTests(test: SandboxTest): void {
   test('gives a secret to the user of the command, to nobody else, and not for writing', async (scene) => {
     for (const { uid, gid, home } of scene.accounts) {
       const target = `${scene.directory}/deep/secret`;
-      const script = `cat ${target}; echo; ls -lnL ${target}`;
+      const place = scene.secretPlace(target);
+      const script = `cat ${place}; echo; ls -lnL ${place}`;
       const more = { user: { uid, gid }, env: scene.env(home), secrets: [{ target, value }] };
       const [text, listed = ''] = (await scene.outputOf(script, more)).split('\n');
       keepsEqual('the user of the command can read a secret', text, SECRET);
@@ -23,7 +24,8 @@ export function secretTests(test: SandboxTest): void {
   });
   test('does not let a command change or remove a secret', async (scene) => {
     const target = `${scene.directory}/secret`;
-    for (const attempt of [`echo x >${target}`, `rm -f ${target}`, `mv ${target} ${target}2`]) {
+    const place = scene.secretPlace(target);
+    for (const attempt of [`echo x >${place}`, `rm -f ${place}`, `mv ${place} ${place}2`]) {
       const ran = await scene.run(attempt, { secrets: [{ target, value }] });
       const succeeded =
         ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
@@ -35,12 +37,10 @@ export function secretTests(test: SandboxTest): void {
     const secrets = [
       { target: `${scene.directory}/a`, value: bytes },
       { target: `${scene.directory}/b/c`, value: new Uint8Array() },
-      { target: '/etc/suite-secret', value },
+      { target: `${scene.elsewhere}-secret`, value },
     ];
-    const output = await scene.outputOf(
-      `cd ${scene.directory}; cat a | wc -c; cat b/c | wc -c; cat /etc/suite-secret`,
-      { secrets },
-    );
+    const [a, c, other] = secrets.map(({ target }) => scene.secretPlace(target));
+    const output = await scene.outputOf(`cat ${a} | wc -c; cat ${c} | wc -c; cat ${other}`, { secrets });
     keepsEqual(
       'secrets are whole',
       output.split('\n').map((line) => line.trim()),
@@ -56,7 +56,8 @@ export function secretTests(test: SandboxTest): void {
     keepsEqual('a secret leaves no trace in the volumes of a failure', await scene.tree(), before);
     await abortOnOutput(scene, 'echo go; sleep 4212', { secrets });
     keepsEqual('a secret leaves no trace in the volumes after an abort', await scene.tree(), before);
-    const gone = await scene.outputOf(`ls ${scene.directory}/secret 2>/dev/null || echo gone`);
+    const place = scene.secretPlace(`${scene.directory}/secret`);
+    const gone = await scene.outputOf(`ls ${place} 2>/dev/null || echo gone`);
     keepsEqual('the next command does not see a secret of the one before', gone, 'gone\n');
   });
   test('hides a file at the target of a secret, and gives it back unharmed', async (scene) => {
@@ -65,7 +66,7 @@ export function secretTests(test: SandboxTest): void {
     const before = await scene.tree();
     keepsEqual(
       'a secret hides what lies at its target',
-      await scene.outputOf(`cat ${target}`, { secrets: [{ target, value }] }),
+      await scene.outputOf(`cat ${scene.secretPlace(target)}`, { secrets: [{ target, value }] }),
       SECRET,
     );
     keepsEqual('what a secret hides is unharmed', await scene.tree(), before);
@@ -75,9 +76,10 @@ export function secretTests(test: SandboxTest): void {
     const before = await mounted(volume, describeTree);
     const target = `${scene.directory}/cache`;
     const secrets = [{ target: `${target}/secret`, value }];
+    const place = scene.secretPlace(`${target}/secret`);
     keepsEqual(
       'a secret may lie in a cache',
-      await scene.outputOf(`cat ${target}/secret`, { secrets, mounts: [{ volume, target }] }),
+      await scene.outputOf(`cat ${place}`, { secrets, mounts: [{ volume, target }] }),
       SECRET,
     );
     keepsEqual('a secret leaves no trace in a cache', await mounted(volume, describeTree), before);
@@ -94,7 +96,7 @@ export function secretTests(test: SandboxTest): void {
 }
 
 function secretsOf(scene: SandboxScene): readonly { readonly target: string; readonly value: Uint8Array }[] {
-  return [`${scene.directory}/secret`, `${scene.directory}/in/a/directory`, '/etc/suite-secret'].map(
+  return [`${scene.directory}/secret`, `${scene.directory}/in/a/directory`, `${scene.elsewhere}-secret`].map(
     (target) => ({ target, value }),
   );
 }

@@ -15,7 +15,7 @@ export function volumeTests(test: SandboxTest): void {
     const mounts = [
       { volume: await scene.cache(), target: `${scene.directory}/one` },
       { volume: await scene.cache(), target: `${scene.directory}/deep/er/two` },
-      { volume: await scene.cache(), target: '/etc/suite-cache' },
+      { volume: await scene.cache(), target: `${scene.elsewhere}-cache` },
     ];
     await scene.outputOf('true', { mounts });
     keepsEqual('mount points leave no trace in the volumes', await scene.tree(), before);

@@ -55,7 +55,7 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
       keepsEqual('files belong to the user that made them', [stats.uid, stats.gid], [uid, gid]);
     }
   });
-  test('makes the working directory, owned by root, where it does not exist', async (scene) => {
+  test('makes the working directory, owned by root or the only user, where it does not exist', async (scene) => {
     const cwd = `${scene.directory}/made/for it`;
     const { uid, gid } = scene.accounts.at(-1) ?? scene.user;
     keepsEqual(
@@ -66,7 +66,8 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
     await scene.look(cwd, async (path) => {
       const stats = await lstat(path);
       keeps('`cwd` is made where it does not exist', stats.isDirectory());
-      keepsEqual('a `cwd` that was made is owned by root', [stats.uid, stats.gid], [0, 0]);
+      const owner = [scene.cwdOwner.uid, scene.cwdOwner.gid];
+      keepsEqual('a `cwd` that was made has the owner it should', [stats.uid, stats.gid], owner);
     });
     keepsEqual('`cwd` may exist', await scene.outputOf('pwd', { cwd }), `${cwd}\n`);
   });
