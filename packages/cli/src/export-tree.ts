@@ -1,8 +1,9 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { err, ok, type Result, runCommand } from '@snapstep/core';
 import { type Failure, machineFailure, usageFailure } from './failure.ts';
 import { tarToFile } from './tar.ts';
+import { viaPartial } from './via-partial.ts';
 
 /** The volumes of a snapshot: their names, and where each is on the host. */
 export type Trees = ReadonlyMap<string, string>;
@@ -52,24 +53,6 @@ export function onlyTree(trees: Trees): Result<string, Failure> {
   return err(
     usageFailure(`this step has the volumes ${[...trees.keys()].join(', ')}: export it to a directory`),
   );
-}
-
-/** Work happens under a name of its own, beside the destination, and is renamed; a failure leaves nothing. */
-async function viaPartial(
-  to: string,
-  make: (partial: string) => Promise<Result<void, Failure>>,
-): Promise<Result<void, Failure>> {
-  const partial = join(dirname(resolve(to)), `.${basename(resolve(to))}.${process.pid}.partial`);
-  try {
-    const made = await make(partial);
-    if (made.isErr()) return err(made.error);
-    await rename(partial, to);
-    return ok();
-  } catch (error) {
-    return err(usageFailure(`cannot write ${to}: ${error instanceof Error ? error.message : error}`));
-  } finally {
-    await rm(partial, { recursive: true, force: true });
-  }
 }
 
 async function isFree(directory: string): Promise<boolean> {

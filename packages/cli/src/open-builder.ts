@@ -1,9 +1,19 @@
 import { existsSync } from 'node:fs';
-import { type Builder, err, ok, openBuilder, type Result, type Sandbox, toHostPath } from '@snapstep/core';
+import {
+  type Builder,
+  err,
+  ok,
+  openBuilder,
+  type Result,
+  type Store,
+  type StoreFeature,
+  type StoreWith,
+  toHostPath,
+} from '@snapstep/core';
 import { type OciFetcherOptions, openOciFetcher } from '@snapstep/fetcher-oci';
-import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { storeFailure } from './build-failure.ts';
-import type { Failure } from './failure.ts';
+import { type Failure, usageFailure } from './failure.ts';
+import { type AnySandbox, openSandbox } from './open-sandbox.ts';
 import { openStore } from './open-store.ts';
 import type { ImageOptions } from './options.ts';
 import { defaultStore, stateDirectories } from './store-location.ts';
@@ -42,11 +52,13 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
   const sandbox = early ?? (await openSandbox(sandboxDir, options));
   if (sandbox.isErr()) return err(sandbox.error);
   if (early === undefined) hold(sandbox.value);
+  const matched = match(store.value, sandbox.value);
+  if (matched.isErr()) return err(matched.error);
   const fetcher = await openOciFetcher({ stateDir: toHostPath(fetcherDir), ...fetcherOptions(options) });
   if (fetcher.isErr()) return err(storeFailure(fetcher.error));
   hold(fetcher.value);
-  const builder = await openBuilder({
-    store: store.value,
+  const builder = await openBuilder<StoreFeature>({
+    store: matched.value,
     sandbox: sandbox.value,
     fetcher: fetcher.value,
     stateDir: toHostPath(stateDir),
@@ -57,14 +69,24 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
   return ok(builder.value);
 }
 
-async function openSandbox(directory: string, options: OpenOptions): Promise<Result<Sandbox, Failure>> {
-  const sandbox = await openRuncSandbox({
-    stateDir: toHostPath(directory),
-    fastSync: options.fastSync ?? false,
-    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
-  });
-  return sandbox.mapErr(storeFailure);
+/** A store that has what the sandbox cannot work without. */
+function match(store: Store, sandbox: AnySandbox): Result<StoreWith<StoreFeature>, Failure> {
+  const lacking = sandbox.requires.filter((feature) => store[feature] === undefined);
+  if (lacking.length === 0) return ok(store as StoreWith<StoreFeature>);
+  const needed = lacking.map((feature) => NEEDED[feature]).join(' and ');
+  return err(
+    usageFailure(
+      `the ${sandbox.name} sandbox needs a store that ${needed}, and ${store.name} does not: use --store zfs:POOL/DATASET`,
+    ),
+  );
 }
+
+const NEEDED: Readonly<Record<StoreFeature, string>> = {
+  placement: 'can mount a volume at a given place',
+  baseImages: 'holds base images',
+  quota: 'can limit what a step writes',
+  transfer: 'can send snapshots',
+};
 
 function fetcherOptions(options: OpenOptions): Omit<OciFetcherOptions, 'stateDir'> {
   return {

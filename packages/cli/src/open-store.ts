@@ -34,6 +34,10 @@ async function openByKind(location: StoreLocation): Promise<Result<Store, StoreE
       const { openBtrfsStore } = await import('@snapstep/store-btrfs');
       return openBtrfsStore({ path: toHostPath(location.path) });
     }
+    case 'overlayfs': {
+      const { openOverlayfsStore } = await import('@snapstep/store-overlayfs');
+      return openOverlayfsStore({ path: toHostPath(location.path) });
+    }
     case 'zfs': {
       const { openZfsStore } = (await import('@snapstep/store-zfs')) as ZfsModule;
       if (openZfsStore !== undefined) return openZfsStore({ dataset: location.dataset });

@@ -1,11 +1,28 @@
 import { Option } from 'commander';
-import { pairs, parseCount, parseCpus, parseDuration, parseSize, values } from './parse-values.ts';
+import { type MacosUser, parseMacosUsers } from './macos-user.ts';
+import {
+  pairs,
+  parseAbsolutePath,
+  parseCount,
+  parseCpus,
+  parseDuration,
+  parseSize,
+  values,
+} from './parse-values.ts';
 import type { ProgressMode } from './progress/progress.ts';
+import { SANDBOXES, type SandboxName } from './sandbox-name.ts';
 import { parseStore, type StoreLocation } from './store-location.ts';
 
 /** What every command that opens a store understands. */
-export interface StoreOptions {
+export interface StoreOptions extends SandboxOptions {
   readonly store?: StoreLocation;
+}
+
+/** Which sandbox, and what only one of them needs to know. */
+export interface SandboxOptions {
+  readonly sandbox?: SandboxName;
+  readonly macosUser?: readonly MacosUser[];
+  readonly homebrewPrefix?: string;
 }
 
 /** What a command that looks up base images understands. */
@@ -38,10 +55,22 @@ export function storeOptions(): Option[] {
   return [
     new Option(
       '--store <STORE>',
-      'rsync:PATH, btrfs:PATH or zfs:POOL/DATASET (default: rsync below the XDG state directory)',
+      'rsync:PATH, btrfs:PATH, overlayfs:PATH or zfs:POOL/DATASET (default: rsync below the XDG state directory)',
     )
       .env('SNAPSTEP_STORE')
       .argParser(parseStore),
+    new Option('--sandbox <KIND>', 'runc or macos (default: macos on a Mac, else runc)')
+      .env('SNAPSTEP_SANDBOX')
+      .choices(SANDBOXES),
+    new Option('--macos-user <NAME:UID:GID>', 'a local user that runs steps on a Mac; may be repeated')
+      .env('SNAPSTEP_MACOS_USER')
+      .argParser(parseMacosUsers),
+    new Option(
+      '--homebrew-prefix <PATH>',
+      'where a step on a Mac finds its own Homebrew, such as /opt/homebrew',
+    )
+      .env('SNAPSTEP_HOMEBREW_PREFIX')
+      .argParser(parseAbsolutePath),
   ];
 }
 

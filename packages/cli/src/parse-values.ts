@@ -102,3 +102,13 @@ export function pairs(
 export function values(text: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, text];
 }
+
+/**
+ * A path that starts at the root of the host.
+ *
+ * @throws InvalidArgumentError
+ */
+export function parseAbsolutePath(text: string): string {
+  if (!text.startsWith('/')) throw new InvalidArgumentError('It should be an absolute path.');
+  return text.replace(/(?<=.)\/+$/, '');
+}

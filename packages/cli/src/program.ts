@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { baseImageCommand } from './commands/base-image/base-image.ts';
 import { buildCommand } from './commands/build.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { checkCommand } from './commands/check.ts';
@@ -49,6 +50,7 @@ export function createProgram(): Command {
     pruneCommand(),
     deleteCommand(),
     cacheCommand(),
+    baseImageCommand(),
     dfCommand(),
   ];
   for (const command of commands) program.addCommand(command);

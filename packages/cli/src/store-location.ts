@@ -4,22 +4,24 @@ import { xdgState } from 'xdg-basedir';
 
 /** Which store, and where on the host Snapstep keeps what belongs to it. */
 export type StoreLocation =
-  | { readonly kind: 'rsync' | 'btrfs'; readonly path: string }
+  | { readonly kind: 'rsync' | 'btrfs' | 'overlayfs'; readonly path: string }
   | { readonly kind: 'zfs'; readonly dataset: string };
 
 /**
- * `rsync:/path`, `btrfs:/path` or `zfs:pool/dataset`.
+ * `rsync:/path`, `btrfs:/path`, `overlayfs:/path` or `zfs:pool/dataset`.
  *
  * @throws InvalidArgumentError, as commander expects of a parser of options.
  */
 export function parseStore(text: string): StoreLocation {
-  const [, kind, place = ''] = /^(rsync|btrfs|zfs):(.+)$/s.exec(text) ?? [];
+  const [, kind, place = ''] = /^(rsync|btrfs|overlayfs|zfs):(.+)$/s.exec(text) ?? [];
   if (kind === undefined) {
-    throw new InvalidArgumentError('It should be rsync:PATH, btrfs:PATH or zfs:POOL/DATASET.');
+    throw new InvalidArgumentError(
+      'It should be rsync:PATH, btrfs:PATH, overlayfs:PATH or zfs:POOL/DATASET.',
+    );
   }
   return kind === 'zfs'
     ? { kind, dataset: place.replace(/\/+$/, '') }
-    : { kind: kind as 'rsync' | 'btrfs', path: resolve(place) };
+    : { kind: kind as 'rsync' | 'btrfs' | 'overlayfs', path: resolve(place) };
 }
 
 /** Where the store is if nobody says: below `$XDG_STATE_HOME`, or `~/.local/state`. */

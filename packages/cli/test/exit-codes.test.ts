@@ -15,10 +15,20 @@ describe('a command line that is wrong', () => {
     ['build', "required option '-f, --file <FILE>' not specified"],
     ['build -f x --memory lots', 'It should be a size such as 512M or 2G.'],
     ['build -f x --progress loud', 'Allowed choices are auto, plain, json.'],
-    ['build -f x --store /data', 'It should be rsync:PATH, btrfs:PATH or zfs:POOL/DATASET.'],
+    ['build -f x --store /data', 'It should be rsync:PATH, btrfs:PATH, overlayfs:PATH or zfs:POOL/DATASET.'],
     ['build -f x --image debian', 'two words with "=" between them'],
     ['ls --nonsense', "unknown option '--nonsense'"],
     ['cache', 'Usage: snapstep cache'],
+    ['base-image', 'Usage: snapstep base-image'],
+    ['base-image create x', "required option '--script <FILE>' not specified"],
+    ['base-image create x --script /nowhere/setup.sh', 'cannot read the script /nowhere/setup.sh'],
+    ['base-image create x --script /dev/null --user 1:2:3', 'It should be a name, or UID:GID.'],
+    ['base-image import x /nowhere/x.image', 'cannot read /nowhere/x.image'],
+    ['ls --sandbox chroot', 'Allowed choices are runc, macos.'],
+    ['ls --macos-user mac', 'It should be NAME:UID:GID, such as mac1000:1000:20.'],
+    ['ls --macos-user root:0:0', 'A step may not run as root on a Mac.'],
+    ['ls --macos-user a:501:20,b:501:20', '"b" or its number 501 was already given.'],
+    ['ls --homebrew-prefix brew', 'It should be an absolute path.'],
     ['', 'Usage: snapstep'],
   ])('exits with 2: %s', async (line, message) => {
     const [node, main] = SNAPSTEP;
@@ -76,6 +86,24 @@ needs(
     expect(failed.stderr).toMatch(/^snapstep: /);
     expect(failed.stderr).toContain(message);
     expect(failed.stderr).not.toContain('bug');
+  });
+
+  it('2: a sandbox that this machine cannot have', async () => {
+    const failed = await place.snapstep(['ls', '--sandbox', 'macos', '--macos-user', 'mac:501:20']);
+    expect(failed).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(failed.stderr).toBe('snapstep: the macos sandbox needs macOS: there is no "dscl" here\n');
+  });
+
+  it.each([
+    ['create', ['x', '--script', '/dev/null']],
+    ['ls', []],
+    ['rm', ['x']],
+    ['export', ['x', 'x.image']],
+    ['import', ['x', '/dev/null']],
+  ])('2: base-image %s where the store holds no images', async (command, args) => {
+    const failed = await place.snapstep(['base-image', command, ...args]);
+    expect(failed).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(failed.stderr).toContain('this store holds no base images of its own: use --store zfs:POOL');
   });
 
   it('3: a runtime that is not there', async () => {

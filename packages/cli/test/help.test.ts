@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { createProgram } from '../src/index.ts';
 
 const COMMANDS =
-  'build plan check fmt dockerfile healthcheck ls log explain export prune delete cache df'.split(' ');
+  'build plan check fmt dockerfile healthcheck ls log explain export prune delete cache base-image df'.split(
+    ' ',
+  );
 
 describe('the help', () => {
   const program = createProgram();
@@ -27,15 +29,21 @@ describe('the help', () => {
 
   it('shows examples that the command line itself understands', () => {
     for (const command of allCommands(program)) {
-      const known = new Set(command.options.flatMap((option) => [option.long, option.short]));
       const examples = helpOf(command).split('Examples:\n')[1] ?? '';
-      const own = examples.split('\n').flatMap((line) => /snapstep [^|]*/.exec(line)?.[0] ?? []);
-      for (const used of own.flatMap((line) => line.match(/(?<= )--?[a-z][a-z-]*/g) ?? [])) {
-        if (command !== program) expect(known).toContain(used);
+      for (const [line] of examples.matchAll(/snapstep (?:(?!\$\(|[|\n]).)*/g)) {
+        const named = commandOf(program, line.split(' ').slice(1));
+        const known = new Set(named.options.flatMap((option) => [option.long, option.short]));
+        for (const used of line.match(/(?<= )--?[a-z][a-z-]*/g) ?? []) expect(known).toContain(used);
       }
     }
   });
 });
+
+/** The command that the first words of a command line name. */
+function commandOf(command: Command, [word, ...rest]: readonly string[]): Command {
+  const child = command.commands.find((each) => each.name() === word);
+  return child === undefined ? command : commandOf(child, rest);
+}
 
 function allCommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(allCommands)];
