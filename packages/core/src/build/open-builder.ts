@@ -5,6 +5,7 @@ import createDebug from 'debug';
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
 import { failed, type StoreError } from '../backend/failures.ts';
 import type { Fetcher } from '../backend/fetcher.ts';
+import { hostPlatform } from '../backend/host-platform.ts';
 import { type HostPath, toHostPath } from '../backend/names.ts';
 import { lockDirectory, type OwnerLock } from '../backend/owner-lock.ts';
 import type { Sandbox } from '../backend/sandbox.ts';
@@ -144,9 +145,4 @@ function makeEngine<F extends StoreFeature>(
 
 function defaultConcurrency(): number {
   return Math.max(1, Math.min(2 * availableParallelism(), Math.floor(totalmem() / MEMORY_PER_STEP)));
-}
-
-function hostPlatform(): string {
-  const architecture = { x64: 'amd64', ia32: '386' }[process.arch as string] ?? process.arch;
-  return `${process.platform}/${architecture}`;
 }

@@ -1,37 +1,38 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, chown, mkdir, rename } from 'node:fs/promises';
 import { err, ok, type Result } from 'neverthrow';
+import { copyTree } from '../backend/copy-tree.ts';
+import { makeEmptyDirectory } from '../backend/empty-directory.ts';
 import type { StoreError } from '../backend/failures.ts';
 import { type CacheId, type HostPath, type Owner, toVolumeName } from '../backend/names.ts';
 import type { CacheCopy, CacheVolumes } from '../backend/store.ts';
-import { attempt } from '../backend/store-failure.ts';
-import type { Volume } from '../backend/volume.ts';
-import { copyTree, removeTree } from './directory-tree.ts';
 import type { MemoryDisk } from './memory-disk.ts';
+import type { MemoryMounts } from './memory-mounts.ts';
 
 /** The cache volumes of a memory disk. */
 export class MemoryCaches implements CacheVolumes {
   readonly #disk: MemoryDisk;
-  readonly #volume: (path: HostPath) => Volume;
+  readonly #mounts: MemoryMounts;
 
-  constructor(disk: MemoryDisk, volume: (name: ReturnType<typeof toVolumeName>, path: HostPath) => Volume) {
+  constructor(disk: MemoryDisk, mounts: MemoryMounts) {
     this.#disk = disk;
-    this.#volume = (path) => volume(toVolumeName('cache'), path);
+    this.#mounts = mounts;
   }
 
   async checkOut(id: CacheId, owner: Owner): Promise<Result<CacheCopy, StoreError>> {
     const path = this.#disk.fresh();
     const newest = this.#disk.caches.get(id);
-    const made = await (newest === undefined ? makeDirectory(path, owner) : copyTree(newest, path));
+    const made = await (newest === undefined
+      ? makeEmptyDirectory(path, possibleOwner(owner))
+      : copyTree(newest, path));
     if (made.isOk()) return ok(this.#copy(id, path));
-    await removeTree(path);
+    await this.#disk.discard(path);
     return err(made.error);
   }
 
   async remove(id: CacheId): Promise<Result<void, StoreError>> {
     const newest = this.#disk.caches.get(id);
     this.#disk.caches.delete(id);
-    return newest === undefined ? ok() : removeTree(newest);
+    return newest === undefined ? ok() : this.#disk.discard(newest);
   }
 
   async list(): Promise<Result<readonly CacheId[], StoreError>> {
@@ -39,29 +40,30 @@ export class MemoryCaches implements CacheVolumes {
   }
 
   #copy(id: CacheId, path: HostPath): CacheCopy {
-    let isPublished = false;
+    let hasEnded = false;
     return {
-      volume: this.#volume(path),
+      volume: this.#mounts.volume(toVolumeName('cache'), path),
       changed: async () => ok(true),
       publish: async () => {
+        if (hasEnded) throw new Error(`the copy of the cache "${id}" has ended`);
         const version = this.#disk.saved(`cache-${randomUUID()}`);
-        const moved = await attempt(rename(path, version));
+        const moved = await this.#disk.save(path, version);
         if (moved.isErr()) return moved;
-        isPublished = true;
+        hasEnded = true;
         const old = this.#disk.caches.get(id);
         this.#disk.caches.set(id, version);
-        return old === undefined ? ok() : removeTree(old);
+        return old === undefined ? ok() : this.#disk.discard(old);
       },
       [Symbol.asyncDispose]: async () => {
-        if (!isPublished) await removeTree(path);
+        if (hasEnded) return;
+        hasEnded = true;
+        await this.#disk.discard(path);
       },
     };
   }
 }
 
-/** With mode 0755 whatever the umask. Who is not root can give it to nobody but himself. */
-export async function makeDirectory(path: string, owner?: Owner): Promise<Result<void, StoreError>> {
-  const made = await attempt(mkdir(path, { recursive: true }).then(() => chmod(path, 0o755)));
-  if (made.isErr() || owner === undefined || process.getuid?.() !== 0) return made;
-  return attempt(chown(path, owner.uid, owner.gid));
+/** Only root can give files away. */
+function possibleOwner(owner: Owner): Owner | undefined {
+  return process.getuid?.() === 0 ? owner : undefined;
 }

@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import createDebug from 'debug';
+import { err, ok, type Result } from 'neverthrow';
+import type { StoreError } from './failures.ts';
+import { detachBelow } from './mount-points.ts';
+import { type RemoveTreeOptions, removeTree } from './remove-tree.ts';
+import { attempt, attemptExisting } from './store-failure.ts';
+
+const debug: createDebug.Debugger = createDebug('snapstep:workspace');
+
+export interface WorkspaceOptions {
+  /** A directory of the store, on the same file system as what is published from it by a rename. */
+  readonly path: string;
+  /** Deletes one tree. Default: {@link removeTree}. */
+  readonly remove?: (path: string, options: RemoveTreeOptions) => Promise<Result<void, StoreError>>;
+}
+
+/**
+ * Where a store works on what is not saved yet, and where it puts what is to be deleted.
+ *
+ * Each opening has a directory of its own in it, its session, with a name that was never there before: a child process
+ * of a killed owner that still writes finds no directory. {@link open} throws away all earlier ones.
+ *
+ * The caller owns the store: see `openStoreDirectory`.
+ */
+export class Workspace {
+  /** What this opening works on. */
+  readonly session: string;
+  readonly #path: string;
+  readonly #remove: NonNullable<WorkspaceOptions['remove']>;
+  readonly #doomed = new Set<string>();
+  #attempts = 0;
+
+  constructor({ path, remove = removeTree }: WorkspaceOptions) {
+    this.session = join(path, randomBytes(6).toString('hex'));
+    this.#path = path;
+    this.#remove = remove;
+  }
+
+  /**
+   * Makes the session, and throws away what earlier ones left: mounts first, also those in use, then the files.
+   * Files that cannot be deleted only take space until the next open; a mount that stays is a failure.
+   */
+  async open(): Promise<Result<void, StoreError>> {
+    const made = await makePrivateDirectory(this.#path);
+    if (made.isErr()) return made;
+    const left = await attempt(readdir(this.#path));
+    if (left.isErr()) return err(left.error);
+    for (const name of left.value) {
+      const wiped = await this.#wipe(join(this.#path, name));
+      if (wiped.isErr()) return wiped;
+    }
+    return attempt(mkdir(this.session));
+  }
+
+  /** A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. */
+  fresh(): string {
+    this.#attempts += 1;
+    return join(this.session, this.#attempts.toString(36));
+  }
+
+  /**
+   * Takes `path`, which may be missing, out of sight at once, then deletes it.
+   * After a failure it is either where it was, or out of sight: then {@link finishDiscards} tries again.
+   */
+  async discard(path: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    const doomed = this.fresh();
+    const hidden = await attemptExisting(rename(path, doomed).then(() => doomed));
+    if (hidden.isErr()) return err(hidden.error);
+    return hidden.value === undefined ? ok() : this.#delete(doomed, signal);
+  }
+
+  /** Deletes what an abort or a failure kept {@link discard} from deleting: for `reclaimed`. */
+  async finishDiscards(signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    for (const doomed of this.#doomed) {
+      const deleted = await this.#delete(doomed, signal);
+      if (deleted.isErr()) return deleted;
+    }
+    return ok();
+  }
+
+  async #delete(doomed: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    this.#doomed.add(doomed);
+    const removed = await this.#remove(doomed, signal ? { signal } : {});
+    if (removed.isOk()) this.#doomed.delete(doomed);
+    return removed;
+  }
+
+  /**
+   * A child process of a killed owner may still be adding files, mounting or unmounting: deleting wins, but not always
+   * the first time. Also what is unmounted at the same moment makes umount fail.
+   */
+  async #wipe(path: string): Promise<Result<void, StoreError>> {
+    debug('wiping %s', path);
+    for (let tries = 1; ; tries += 1) {
+      const detached = await detachBelow(path);
+      const removed = detached.isOk() ? await this.#remove(path, {}) : detached;
+      if (removed.isOk()) return ok();
+      if (tries < 10) continue;
+      debug('%s cannot be wiped: %o', path, removed.error);
+      return detached.isErr() || removed.error.type === 'busy' ? removed : ok();
+    }
+  }
+}
+
+/**
+ * Makes a directory that only its owner can enter, with its parents, unless it is there. For all that a store keeps:
+ * there are setuid programs in snapshots, which no user of the host may reach.
+ */
+export async function makePrivateDirectory(path: string): Promise<Result<void, StoreError>> {
+  const made = await attempt(mkdir(path, { recursive: true, mode: 0o700 }));
+  return made.isErr() ? err(made.error) : attempt(chmod(path, 0o700));
+}
