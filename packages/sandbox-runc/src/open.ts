@@ -58,7 +58,8 @@ export interface RuncSandboxOptions {
  *   that succeeds has coped with it. On cgroup v2 before Linux 6.11 it is told only by runc.
  * - A command that is not in the image exits with 127, one that cannot be executed with 126, and the log says why.
  *
- * Where the environment has no `HOME`, the runtimes add one.
+ * Where `/bin/sh` of the image is bash, runc's commands have a `SHLVL` of 0 in their environment. Where the image has
+ * no shell, the runtimes add a `HOME` to an environment without one. Otherwise nothing is added.
  *
  * Steps with the host's network share its abstract sockets and what listens on its loopback, with each other and with
  * the host: they can talk, and hand descriptors over. Run only what you trust with that.

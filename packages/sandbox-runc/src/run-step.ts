@@ -14,11 +14,12 @@ import {
 import { supplementaryGroups } from './accounts.ts';
 import type { CgroupLayout } from './cgroup-layout.ts';
 import { type ContainerCgroups, makeCgroups } from './cgroups.ts';
+import { commandLine } from './command-line.ts';
 import { type ContainerEnd, runContainer, TEARDOWN_MS } from './container.ts';
 import { launcher } from './launcher.ts';
 import { prepareMounts } from './mounts.ts';
 import { type ContainerDefaults, ociConfig } from './oci-config.ts';
-import { inOneStream } from './one-stream.ts';
+
 import type { OutputPipe, OutputPipes } from './output-pipe.ts';
 import { Places } from './places.ts';
 import { removeDirectory } from './remove-directory.ts';
@@ -149,7 +150,7 @@ class Attempt implements AsyncDisposable {
     const files = { hosts, secrets, ...(request.network === 'host' && resolvConf && { resolvConf }) };
     const groups = await supplementaryGroups(rootfs, request.user);
     if (groups.isErr()) return err(groups.error);
-    const argv = await inOneStream(this.#workshop.runtime, rootfs, request);
+    const argv = await commandLine(this.#workshop.runtime, rootfs, request);
     if (argv.isErr()) return err(argv.error);
     this.#program = argv.value[0] ?? '';
     const prepared = await prepareMounts(this.#places, { ...request, caches }, files);

@@ -12,8 +12,6 @@ withEachRuntime('the promises of a sandbox', (runtime) =>
     {
       ...{ ...world, loopback },
       open: () => openPlace(runtime),
-      // With runc the image's shell joins the two streams, and exports what shells export.
-      addsToEnvironment: runtime === 'runc' ? ['PWD', 'SHLVL'] : [],
     },
   ),
 );

@@ -35,7 +35,10 @@ export type FetchError =
  *
  * Every fetcher promises the builder:
  * - `pin` reads little: no layer is downloaded before `unpack`;
- * - `unpack` writes exactly the image that was pinned, verified, or fails;
+ * - `unpack` writes exactly the image that was pinned, verified, or fails, whatever its name means by then;
+ * - nothing is written outside of the volumes, whatever links and names are in an image;
+ * - every volume is unmounted when `unpack` settles;
+ * - a log that rejects a write ends the call, which then rejects with the same reason;
  * - a promise settles only when nothing it started is still running, also after an abort.
  */
 export interface Fetcher extends AsyncDisposable {

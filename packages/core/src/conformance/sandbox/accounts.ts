@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { err } from 'neverthrow';
 import { failed } from '../../backend/failures.ts';
 import type { Volumes } from '../../backend/volume.ts';
@@ -35,6 +36,17 @@ export function accountTests(test: SandboxTest): void {
     for (const path of [file, `${scene.directory}/x/../located`, `${scene.directory}//./located`]) {
       const text = await scene.look(path, (at) => readFile(at, 'utf8').catch((error) => `${error}`));
       keepsEqual(`\`locate\` says where ${path} is`, text, 'text\n');
+    }
+  });
+  test('says where a file must be put that a command shall find', async (scene) => {
+    for (const [index, place] of [scene.directory, scene.elsewhere, scene.user.home].entries()) {
+      const path = `${place}-located-${index}`;
+      await scene.look(path, async (at) => {
+        await mkdir(dirname(at), { recursive: true });
+        await writeFile(at, path, { mode: 0o644 });
+      });
+      const text = await scene.outputOf(`cat ${path}`);
+      keepsEqual('`locate` agrees with what commands see', text, path);
     }
   });
   test('locates nothing outside of its volumes', async ({ sandbox, directory }) => {

@@ -22,6 +22,19 @@ export function exitTests(test: SandboxTest): void {
       keeps('`signal` is the name with its prefix, such as SIGKILL', expected.includes(exit), exit);
     }
   });
+  test('answers with the code of a shell where a signal ended what the command waited for', async (scene) => {
+    for (const [signal, code] of [
+      ['TERM', 143],
+      ['KILL', 137],
+      ['ABRT', 134],
+    ] as const) {
+      const ran = await scene.run(`sh -c 'kill -${signal} $$'; exit $?`);
+      keepsEqual('a non-zero exit is an answer: `exited` with its code', answer(ran), {
+        type: 'exited',
+        code,
+      });
+    }
+  });
   test('answers 127, with a line in the log that names it, where there is no such command', async (scene) => {
     for (const argv of [['no-such-command'], ['/no/such/command']] as const) {
       const ran = await scene.run(argv);
@@ -29,6 +42,36 @@ export function exitTests(test: SandboxTest): void {
       const lines = ran.text.split('\n').filter((line) => line.includes(argv[0]));
       keeps('a line in the log names the command that does not exist', lines.length > 0, ran.text);
     }
+  });
+  test('answers 126, with a line in the log that names it, where the command cannot be executed', async (scene) => {
+    const file = `${scene.directory}/text`;
+    await scene.outputOf(`mkdir -p ${scene.directory}; echo text >${file}; chmod 644 ${file}`);
+    const ran = await scene.run([file]);
+    keepsEqual('a command that cannot be executed exits with 126', answer(ran), {
+      type: 'exited',
+      code: 126,
+    });
+    keeps('a line in the log names what cannot be executed', ran.text.includes(file), ran.text);
+  });
+  test('looks a command up in the PATH of its environment, in its order, in the world of the step', async (scene) => {
+    const [first, second] = [`${scene.directory}/first`, `${scene.directory}/second`];
+    const make = (dir: string) =>
+      `mkdir -p ${dir}; printf '#!/bin/sh\\necho ${dir}\\n' >${dir}/suite-tool; chmod 755 ${dir}/suite-tool`;
+    await scene.outputOf(`${make(first)}; ${make(second)}`);
+    const { PATH } = scene.env();
+    for (const [one, other] of [
+      [first, second],
+      [second, first],
+    ]) {
+      const env = { ...scene.env(), PATH: `${scene.directory}/none:${one}:${other}:${PATH}` };
+      const found = await scene.outputOf(['suite-tool'], { env });
+      keepsEqual('a command is looked up in the `PATH` of `env`', found, `${one}\n`);
+    }
+    const missing = await scene.run(['suite-tool'], { cwd: first });
+    keepsEqual('a command is looked up in the `PATH` of `env` only', answer(missing), {
+      type: 'exited',
+      code: 127,
+    });
   });
   test('hands over every argument as it is', async (scene) => {
     const words = ['a b', '', '$HOME', '*', '-n', "it's", '"', 'ü\n', '\\', '{"json":[1]}', '%s'];

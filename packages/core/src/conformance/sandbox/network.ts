@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, type ListenOptions, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { keepsEqual } from '../promise.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
@@ -27,6 +27,14 @@ export function networkTests(test: SandboxTest, tools: NetworkTools): void {
     }
     keepsEqual('a command with network `none` reaches nobody (connections seen)', server.connections(), 1);
   });
+  test("sees no abstract sockets of the host without a network (where the host's kernel has them)", async (scene) => {
+    if (process.platform !== 'linux') return;
+    const name = `snapstep-suite-${Math.random()}`;
+    await using _server = await listening(createServer(), { path: `\0${name}` });
+    const script = `while read -r line; do case "$line" in *"${name}"*) echo found;; esac; done </proc/net/unix`;
+    const seen = await outputOf(scene, `[ -r /proc/net/unix ] || exit 0; ${script}`, 'none');
+    keepsEqual("a command with network `none` has none of the host's abstract sockets", seen, '');
+  });
   const { loopback } = tools;
   if (loopback === undefined) return;
   test('reaches itself on 127.0.0.1 without a network', async (scene) => {
@@ -52,12 +60,18 @@ async function greeter(): Promise<AsyncDisposable & { readonly port: number; con
     connections += 1;
     socket.on('error', () => {});
     socket.end('reached');
-  }).listen(0, '0.0.0.0');
-  await once(server, 'listening');
+  });
+  const closing = await listening(server, { port: 0, host: '0.0.0.0' });
   const address = server.address();
   return {
+    ...closing,
     port: typeof address === 'object' && address ? address.port : 0,
     connections: () => connections,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
+}
+
+async function listening(server: Server, options: ListenOptions): Promise<AsyncDisposable> {
+  server.listen(options);
+  await once(server, 'listening');
+  return { [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
 }

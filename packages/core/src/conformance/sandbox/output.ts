@@ -1,5 +1,11 @@
+import { createHash, randomFillSync } from 'node:crypto';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Volume } from '../../backend/volume.ts';
 import { keeps, keepsEqual } from '../promise.ts';
-import { collect, describeRan, type SandboxTest } from './scene.ts';
+import { mounted } from '../store/scene.ts';
+import { expectGone, inSession, makeMark } from './processes.ts';
+import { collect, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 const MIB = 1024 * 1024;
 
@@ -44,24 +50,80 @@ export function outputTests(test: SandboxTest): void {
     const lines = Array.from({ length: 20 }, (_, i) => `${i}\n`).join('');
     keepsEqual('all output is in the log when `run` settles', log.text(), lines);
   });
-  test('waits for the log: 100 MB are never all in memory', async (scene) => {
+  test('waits for the log: of 100 MB all arrive, and they are never all in memory', async (scene) => {
+    const { volume, block } = await withNoise(scene);
+    const target = `${scene.directory}/noise`;
     const log = new SlowLog();
-    const ran = await scene.run('dd if=/dev/zero bs=65536 count=1600 2>/dev/null', { output: log });
+    const ran = await scene.run(
+      `i=0; while [ $i -lt ${BLOCKS} ]; do cat ${target}/block; i=$((i+1)); done; echo x >${target}/done`,
+      { output: log, mounts: [{ volume, target }] },
+    );
     keeps('a command with much output ends as any other', ran.result.isOk(), describeRan(ran));
-    keepsEqual('nothing of the output is lost (bytes)', log.bytes, 100 * MIB);
+    keepsEqual('nothing of the output is lost (bytes)', log.bytes, BLOCKS * block.length);
+    keepsEqual('output comes as it was written, and in order (SHA-256)', log.digest(), digestOf(block));
     keepsEqual('one chunk is written after the other (writes at once)', log.mostAtOnce, 1);
     const grown = `${Math.round(log.grown / MIB)} MiB more than before`;
     keeps('output is not collected in memory', log.grown < 32 * MIB, grown);
   });
-  test('ends the command where the log cannot be written, and does not call that a success', async (scene) => {
-    const output = { write: () => Promise.reject(new Error('the disk of the log is full')) };
-    const ended = await scene.run('echo x; sleep 4211', { output }).then(
-      ({ result }) => (result.isOk() ? JSON.stringify(result.value) : 'failed'),
-      () => 'failed',
-    );
-    keepsEqual('output that cannot be kept is a failure', ended, 'failed');
-    scene.expectUnmounted();
+  test('slows a command down to what its log can take', async (scene) => {
+    const volume = await scene.cache();
+    const target = `${scene.directory}/cache`;
+    let wasDone = false;
+    let bytes = 0;
+    const write = async (chunk: Uint8Array | string) => {
+      bytes += chunk.length;
+      if (bytes > chunk.length) return;
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      wasDone = (await mounted(volume, (path) => readdir(path))).includes('done');
+    };
+    const script = `dd if=/dev/zero bs=65536 count=640 2>/dev/null; echo x >${target}/done`;
+    await scene.outputOf(script, { output: { write }, mounts: [{ volume, target }] });
+    keepsEqual('nothing of the output is lost (bytes)', bytes, 40 * MIB);
+    keeps('a slow log slows the command: it does not print 40 MiB beforehand', !wasDone);
   });
+  for (const [when, script] of Object.entries({
+    'at once': (mark: string) => `${inSession(`sleep ${mark}`)}; echo x; sleep ${mark}`,
+    'in the middle': (mark: string) => `sleep ${mark} & i=0; while :; do echo $i; i=$((i+1)); done`,
+  })) {
+    test(`rejects with the reason where its log rejects ${when}, and leaves nothing of the command`, async (scene) => {
+      const [mark, reason] = [makeMark(), new Error('the disk of the log is full')];
+      let taken = when === 'at once' ? 0 : 20;
+      const write = () => (taken-- > 0 ? Promise.resolve() : Promise.reject(reason));
+      const volume = await scene.cache();
+      const before = await scene.tree();
+      const ended = await scene
+        .run(script(mark), {
+          output: { write },
+          mounts: [{ volume, target: `${scene.directory}/cache` }],
+          secrets: [{ target: `${scene.directory}/secret`, value: Buffer.from('sw0rdfish') }],
+        })
+        .then(
+          ({ result }) => result,
+          (error: unknown) => error,
+        );
+      keeps('`run` rejects with the reason of a log that rejects', ended === reason, ended);
+      await expectGone(mark);
+      scene.expectUnmounted();
+      keepsEqual('mount points and secrets leave no trace where a log rejects', await scene.tree(), before);
+    });
+  }
+}
+
+const BLOCKS = 25;
+
+/** A cache with a file of 4 MiB that no part of which is like another. */
+async function withNoise(
+  scene: SandboxScene,
+): Promise<{ readonly volume: Volume; readonly block: Uint8Array }> {
+  const [volume, block] = [await scene.cache(), randomFillSync(Buffer.alloc(4 * MIB))];
+  await mounted(volume, (path) => writeFile(join(path, 'block'), block));
+  return { volume, block };
+}
+
+function digestOf(block: Uint8Array): string {
+  const hash = createHash('sha256');
+  for (let i = 0; i < BLOCKS; i += 1) hash.update(block);
+  return hash.digest('hex');
 }
 
 /** Holds up the first chunk until a command without a bound would have printed all. */
@@ -69,12 +131,18 @@ class SlowLog {
   bytes = 0;
   mostAtOnce = 0;
   grown = 0;
+  readonly #hash = createHash('sha256');
   #writing = 0;
+
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
 
   async write(chunk: Uint8Array | string): Promise<void> {
     const before = memory();
     const isFirst = this.bytes === 0;
     this.bytes += chunk.length;
+    this.#hash.update(chunk);
     this.#writing += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#writing);
     await new Promise((resolve) => (isFirst ? setTimeout(resolve, 700) : setImmediate(resolve)));

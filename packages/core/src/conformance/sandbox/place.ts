@@ -55,4 +55,6 @@ export interface SandboxWorld {
    * command alone, and a variable leads to the secrets.
    */
   readonly secretPlace?: (target: string) => string;
+  /** How long the suite waits for what this machine does in a few seconds, in milliseconds. Default: 30,000. */
+  readonly patience?: number;
 }

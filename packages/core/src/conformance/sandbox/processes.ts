@@ -27,6 +27,8 @@ const kinds: Readonly<Record<string, (mark: string) => string>> = {
   'a process that changed its session': (mark) => started(inSession(`sleep ${mark}`)),
   'a process that closed its streams and changed its session': (mark) =>
     started(inSession(`exec sleep ${mark} <&- >/dev/null 2>&1`)),
+  'a daemon, which forked twice in a session of its own': (mark) =>
+    started(inSession(`(exec sleep ${mark} <&- >/dev/null 2>&1 &)`)),
   'processes that ignore signals': (mark) =>
     started(inSession(`trap "" TERM INT HUP; sleep ${mark}; sleep ${mark}`)),
 };
@@ -54,16 +56,35 @@ export async function expectGone(mark: string): Promise<void> {
 
 /** The command lines of the host's processes that contain a text. */
 export async function commandLinesWith(text: string): Promise<readonly string[]> {
-  return (await commandLines()).filter((line) => line.includes(text));
+  return (await processesWith(text)).map(({ line }) => line);
 }
 
-async function commandLines(): Promise<readonly string[]> {
+/** The numbers of the host's processes whose command line contains a text. */
+export async function pidsWith(text: string): Promise<readonly string[]> {
+  return (await processesWith(text)).map(({ pid }) => pid);
+}
+
+interface HostProcess {
+  readonly pid: string;
+  readonly line: string;
+}
+
+async function processesWith(text: string): Promise<readonly HostProcess[]> {
+  return (await hostProcesses()).filter(({ line }) => line.includes(text));
+}
+
+async function hostProcesses(): Promise<readonly HostProcess[]> {
   if (process.platform !== 'linux') {
-    return (await expectOk(runCommand('ps', ['-A', '-o', 'args']))).split('\n');
+    const lines = (await expectOk(runCommand('ps', ['-A', '-o', 'pid=,args=']))).split('\n');
+    return lines.map((line) => ({ pid: line.trim().split(' ')[0] ?? '', line }));
   }
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => ''));
-  return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' ').trimEnd());
+  return Promise.all(
+    pids.map(async (pid) => {
+      const bytes = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+      return { pid, line: bytes.replaceAll('\0', ' ').trimEnd() };
+    }),
+  );
 }
 
 /** Resolves once the command has printed something. */

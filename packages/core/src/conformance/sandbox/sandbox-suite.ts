@@ -7,6 +7,7 @@ import { inputTests } from './input.ts';
 import { limitTests } from './limits.ts';
 import { loadTests } from './load.ts';
 import { mountTests } from './mounts.ts';
+import { neighbourTests } from './neighbours.ts';
 import { type NetworkTools, networkTests } from './network.ts';
 import { outputTests } from './output.ts';
 import type { SandboxPlace, SandboxWorld } from './place.ts';
@@ -29,6 +30,7 @@ export type SandboxTopic =
   | 'mounts'
   | 'secrets'
   | 'volumes'
+  | 'neighbours'
   | 'load'
   | 'crash';
 
@@ -45,6 +47,7 @@ const topics: Readonly<Record<SandboxTopic, (test: SandboxTest, options: Sandbox
   mounts: mountTests,
   secrets: secretTests,
   volumes: volumeTests,
+  neighbours: neighbourTests,
   load: loadTests,
   crash: crashTests,
 };

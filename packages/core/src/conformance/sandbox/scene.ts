@@ -9,6 +9,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
 import { MountCounter } from './mount-counter.ts';
+import { Patience } from './patience.ts';
 import type { SandboxAccount, SandboxPlace, SandboxWorld } from './place.ts';
 
 /** Registers one test, which gets a fresh place. */
@@ -30,6 +31,7 @@ export class SandboxScene implements AsyncDisposable {
   readonly directory: string;
   readonly elsewhere: string;
   readonly cwdOwner: Owner;
+  readonly patience: number;
   readonly accounts: SandboxWorld['accounts'];
   readonly #world: SandboxWorld;
   readonly #mounts = new MountCounter();
@@ -39,6 +41,7 @@ export class SandboxScene implements AsyncDisposable {
     this.place = place;
     this.sandbox = place.sandbox;
     this.directory = world.directory ?? '/suite';
+    this.patience = world.patience ?? 30_000;
     this.elsewhere = world.elsewhere ?? '/etc/suite';
     this.cwdOwner = world.cwdOwner ?? { uid: 0, gid: 0 };
     this.accounts = world.accounts;
@@ -101,20 +104,27 @@ export class SandboxScene implements AsyncDisposable {
   async run(command: string | Argv, more: Partial<RunRequest> = {}): Promise<Ran> {
     const log = collect();
     const request = await this.request(command, { output: log, ...more });
-    const start = performance.now();
+    const [start, others] = [performance.now(), this.mounted];
     const result = await this.start(request);
     const milliseconds = performance.now() - start;
-    this.expectUnmounted();
+    this.expectUnmounted(others);
     return { result, text: log.text(), milliseconds };
   }
 
-  /** Runs a command beside others: nothing is checked. */
+  /** Runs a command beside others: nothing is checked but that it ends. */
   async start(request: RunRequest): Promise<Result<Exit, SandboxError>> {
-    return await this.sandbox.run(request, this.#mounts.wrapFeatures(this.place.features) as StoreFeatures);
+    const features = this.#mounts.wrapFeatures(this.place.features) as StoreFeatures;
+    using patience = new Patience(this.patience, request);
+    const running = this.sandbox.run({ ...request, signal: patience.signal }, features);
+    const result = await Promise.race([running, patience.exhausted]);
+    keeps('`run` settles once the command has ended', !patience.isLate(result), result);
+    return result;
   }
 
-  expectUnmounted(): void {
-    keepsEqual('every volume is unmounted when `run` settles (volumes still mounted)', this.mounted, 0);
+  /** @param others - How many volumes are mounted for commands that still run. */
+  expectUnmounted(others = 0): void {
+    const left = Math.max(0, this.mounted - others);
+    keepsEqual('every volume is unmounted when `run` settles (volumes still mounted)', left, 0);
   }
 
   /** Runs a command that must exit with 0. */
