@@ -1,7 +1,7 @@
 /** What a command ends with. README lists them for users. */
 export const EXIT = {
   ok: 0,
-  /** A step failed, or `fmt --check` found a file that is not canonical. */
+  /** A step failed, `fmt --check` found a file that is not canonical, or `doctor` a problem. */
   stepFailed: 1,
   /** The command line, the spec or the context is wrong. */
   usage: 2,

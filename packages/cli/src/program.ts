@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { dfCommand } from './commands/df.ts';
 import { dockerfileCommand } from './commands/dockerfile.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { exportCommand } from './commands/export.ts';
 import { fmtCommand } from './commands/fmt.ts';
@@ -19,7 +20,7 @@ import { pruneCommand } from './commands/prune.ts';
 const HELP = `
 Exit codes:
   0    built, or done
-  1    a step failed, or "fmt --check" found something to format
+  1    a step or a script failed, "fmt --check" found something to format, or "doctor" a problem
   2    the command line, the spec or the context is wrong
   3    the machine, the store or the network is at fault
   130  interrupted (143 by SIGTERM); once more kills at once
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     fmtCommand(),
     dockerfileCommand(),
     healthcheckCommand(),
+    doctorCommand(),
     lsCommand(),
     logCommand(),
     explainCommand(),

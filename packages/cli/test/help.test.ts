@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createProgram } from '../src/index.ts';
 
 const COMMANDS =
-  'build plan check fmt dockerfile healthcheck ls log explain export prune delete cache base-image df'.split(
+  'build plan check fmt dockerfile healthcheck doctor ls log explain export prune delete cache base-image df'.split(
     ' ',
   );
 

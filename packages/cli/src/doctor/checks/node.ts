@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { type Check, fine, problem } from '../check.ts';
+import { isAtLeast } from '../version.ts';
+
+export const node: Check = {
+  name: 'node',
+  look() {
+    const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+    const floor = String(manifest.engines.node).replace('>=', '');
+    const version = process.versions.node;
+    if (isAtLeast(version, floor)) return fine(`Node ${version}`);
+    return problem(`Node ${version} is older than ${floor}`, `install Node ${floor} or later`);
+  },
+};

@@ -1,0 +1,145 @@
+import { type Check, type Finding, fine, notApplicable, problem, warning } from '../check.ts';
+import { ownerOf } from '../owner.ts';
+import type { Scene } from '../scene.ts';
+import { storeOption } from '../store-option.ts';
+import { isAtLeast } from '../version.ts';
+
+/** Releases of OpenZFS that lose data, and what they do. `to` is the first that is whole again. */
+const BAD: readonly { readonly from: string; readonly to: string; readonly why: string }[] = [
+  { from: '2.0.0-rc1', to: '2.0.0', why: 'zfs promote may free blocks that are in use (openzfs#10652)' },
+  {
+    from: '2.1.4',
+    to: '2.1.14',
+    why: 'a file that is copied while it is written may get holes (openzfs#15526)',
+  },
+  {
+    from: '2.2.0',
+    to: '2.2.2',
+    why: 'a file that is copied while it is written may get holes (openzfs#15526)',
+  },
+];
+
+/** Above it ZFS looks long for free blocks, and everything becomes slow. */
+const FULLEST = 0.8;
+
+export const zfsVersion: Check = {
+  name: 'zfs-version',
+  look: (scene) =>
+    onZfs(scene, async () => {
+      const answer = await scene.ask('zfs', ['version']);
+      const { tools, module } = parseVersions(answer?.stdout ?? '');
+      if (answer?.exitCode !== 0 || tools === undefined || module === undefined) {
+        const said = answer?.stderr.trim() || 'there is no zfs program, or no kernel module';
+        return problem(`OpenZFS is not usable: ${said}`, installZfs(scene));
+      }
+      if (line(tools) !== line(module)) {
+        const found = `the tools are ${tools}, the kernel module is ${module}: clones cannot be promoted`;
+        return problem(found, 'install both from one source, then reboot');
+      }
+      const bad = BAD.find(({ from, to }) => isAtLeast(module, from) && !isAtLeast(module, to));
+      if (bad) return warning(`OpenZFS ${module}: ${bad.why}`, `update OpenZFS to ${bad.to} or later`);
+      if (isAtLeast(module, '2.1')) return fine(`OpenZFS ${module}`);
+      return problem(`OpenZFS ${module} is older than 2.1`, installZfs(scene));
+    }),
+};
+
+export const zfsPool: Check = {
+  name: 'zfs-pool',
+  look: (scene) =>
+    onZfs(scene, async ({ pool }) => {
+      const answer = await scene.ask('zpool', ['list', '-Hp', '-o', 'health,size,allocated', pool]);
+      const [health, size, allocated] = answer?.stdout.trim().split('\t') ?? [];
+      if (answer?.exitCode !== 0 || health === undefined) {
+        return problem(answer?.stderr.trim() || `there is no pool ${pool}`, `zpool import ${pool}`);
+      }
+      if (health !== 'ONLINE') return problem(`the pool ${pool} is ${health}`, `zpool status -v ${pool}`);
+      const fill = Number(allocated) / Number(size);
+      const found = `the pool ${pool} is ONLINE and ${Math.round(fill * 100)} % full`;
+      if (fill <= FULLEST) return fine(found);
+      return warning(
+        `${found}: ZFS slows down above ${FULLEST * 100} %`,
+        `snapstep prune ${storeOption(scene)} --keep-free 20%`,
+      );
+    }),
+};
+
+/** Unfinished datasets of steps that were killed, while nobody works on them. */
+export const zfsLeftovers: Check = {
+  name: 'zfs-leftovers',
+  look: (scene) =>
+    onZfs(scene, async ({ dataset }) => {
+      const pid = await ownerOf(scene.state.builder, scene);
+      if (pid !== undefined) return fine(`what there is belongs to process ${pid}`);
+      const answer = await scene.ask('zfs', [
+        'list',
+        '-Hp',
+        '-o',
+        'name',
+        '-t',
+        'filesystem,snapshot',
+        '-r',
+        dataset,
+      ]);
+      if (answer?.exitCode !== 0) return notApplicable(`there is no dataset ${dataset} yet`);
+      const left = unfinished(dataset, answer.stdout.split('\n'));
+      if (left.length === 0) return fine('none');
+      return warning(
+        `${left.length} unfinished datasets, such as ${left[0]}`,
+        `snapstep ls ${storeOption(scene)}`,
+      );
+    }),
+};
+
+/** Clones that somebody made of our snapshots: `zfs destroy -R` would take them along, and what is cloned cannot go. */
+export const zfsClones: Check = {
+  name: 'zfs-clones',
+  look: (scene) =>
+    onZfs(scene, async ({ dataset }) => {
+      const answer = await scene.ask('zfs', ['list', '-Hp', '-o', 'clones', '-t', 'snapshot', '-r', dataset]);
+      if (answer?.exitCode !== 0) return notApplicable(`there is no dataset ${dataset} yet`);
+      const clones = answer.stdout.split(/[\n,]/).filter((name) => name !== '' && name !== '-');
+      const foreign = clones.filter((name) => !name.startsWith(`${dataset}/`));
+      if (foreign.length === 0) return fine('none outside the store');
+      const found = `${foreign.length} clones of the store's snapshots lie outside it, such as ${foreign[0]}`;
+      return warning(
+        `${found}: prune cannot delete what they stand on`,
+        `zfs promote ${foreign[0]}, or zfs destroy it`,
+      );
+    }),
+};
+
+/** Exported for tests: of `zfs version`, `zfs-2.1.11-1+deb12u1` and `zfs-kmod-2.1.11-1+deb12u1`, a line for each. */
+export function parseVersions(text: string): { readonly tools?: string; readonly module?: string } {
+  const tools = /^zfs-(\d\S*)/m.exec(text)?.[1];
+  const module = /^zfs-kmod-(\d\S*)/m.exec(text)?.[1];
+  return { ...(tools && { tools }), ...(module && { module }) };
+}
+
+/** Exported for tests: of the names of all datasets and snapshots, those that no saved thing is made of. */
+export function unfinished(dataset: string, names: readonly string[]): string[] {
+  const known = new Set(names);
+  return names.filter((name) => {
+    const [, kind, rest = ''] =
+      /^\/(result|cache-tmp|trash)\/([^/@]+)$/.exec(name.slice(dataset.length)) ?? [];
+    return kind === 'result' ? !known.has(`${name}@snap`) : rest !== '';
+  });
+}
+
+/** What makes tools and module fit together. */
+function line(version: string): string {
+  return version.split('.').slice(0, 2).join('.');
+}
+
+async function onZfs(
+  { store }: Scene,
+  look: (place: { readonly dataset: string; readonly pool: string }) => Promise<Finding>,
+): Promise<Finding> {
+  if (store.kind !== 'zfs') return notApplicable(`the store is of the kind ${store.kind}`);
+  return look({ dataset: store.dataset, pool: store.dataset.split('/')[0] ?? store.dataset });
+}
+
+function installZfs({ platform }: Scene): string {
+  return platform === 'darwin'
+    ? 'install OpenZFS from https://openzfsonosx.org'
+    : 'apt-get install zfs-dkms zfsutils-linux';
+}
