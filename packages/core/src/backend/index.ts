@@ -1,4 +1,5 @@
 export { err, ok, type Result, ResultAsync } from 'neverthrow';
+export * from './clock.ts';
 export * from './command.ts';
 export * from './copy-tree.ts';
 export * from './directory-volume.ts';

@@ -62,6 +62,7 @@ class BuildRun implements Disposable {
     this.#reporter = new StepReporter(this.#events, {
       logs: engine.logs,
       replays: request.replayLogs ?? true,
+      clock: engine.clock,
       signal: this.#signal,
     });
     this.#keys = new StepKeys(engine, {

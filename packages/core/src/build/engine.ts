@@ -1,3 +1,4 @@
+import type { Clock } from '../backend/clock.ts';
 import type { Fetcher } from '../backend/fetcher.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Sandbox } from '../backend/sandbox.ts';
@@ -21,6 +22,7 @@ export interface Engine {
   readonly fetcher: Fetcher;
   readonly platform: string;
   readonly stateDir: HostPath;
+  readonly clock: Clock;
 
   readonly index: IndexDb;
   readonly records: StepRecords;

@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
+import { type Clock, systemClock } from '../backend/clock.ts';
 import { failed, type StoreError } from '../backend/failures.ts';
 import type { Fetcher } from '../backend/fetcher.ts';
 import { hostPlatform } from '../backend/host-platform.ts';
@@ -40,6 +41,8 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly concurrency?: number;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
   readonly platform?: string;
+  /** What tells the time of each use, and how long a step took. Default: this machine's clocks. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -92,7 +95,7 @@ async function openEngine<F extends StoreFeature>(
   hold: (part: Disposable) => void,
 ): Promise<Result<Engine, StoreError>> {
   const { store, stateDir } = options;
-  const index = IndexDb.open(stateDir);
+  const index = IndexDb.open(stateDir, options.clock ?? systemClock);
   hold(index);
   const hashes = HashCache.open(stateDir);
   hold(hashes);
@@ -129,6 +132,7 @@ function makeEngine<F extends StoreFeature>(
     fetcher,
     platform: options.platform ?? hostPlatform(),
     stateDir,
+    clock: options.clock ?? systemClock,
     index,
     records,
     logs,

@@ -70,8 +70,8 @@ async function catchThrown<T>(
 }
 
 async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
-  const start = performance.now();
-  const { index, records } = engine;
+  const { index, records, clock } = engine;
+  const start = clock.elapsed();
   const cleared = await clearLeftovers(engine, step.key, io.signal);
   if (cleared.isErr()) return cleared;
   if (step.parent !== undefined && !index.isSaved(step.parent))
@@ -81,7 +81,7 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<M
   try {
     await records.write(step.key, { inputs: step.inputs, title: step.title, image: step.image });
     const made = await fill(engine, step, io);
-    if (made.isOk()) index.saved(step.key, performance.now() - start);
+    if (made.isOk()) index.saved(step.key, clock.elapsed() - start);
     saved = made.isOk();
     return made;
   } finally {

@@ -1,4 +1,5 @@
 import type { Result } from 'neverthrow';
+import type { Clock } from '../backend/clock.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { StepLog, StepLogs } from '../log/step-log.ts';
 import type { BuildError, BuildEvent, StepOp, StepSource } from './builder.ts';
@@ -27,15 +28,22 @@ export class StepReporter {
   readonly #events: EventQueue;
   readonly #logs: StepLogs;
   readonly #replays: boolean;
+  readonly #clock: Clock;
   readonly #signal: AbortSignal;
 
   constructor(
     events: EventQueue,
-    options: { readonly logs: StepLogs; readonly replays: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly logs: StepLogs;
+      readonly replays: boolean;
+      readonly clock: Clock;
+      readonly signal: AbortSignal;
+    },
   ) {
     this.#events = events;
     this.#logs = options.logs;
     this.#replays = options.replays;
+    this.#clock = options.clock;
     this.#signal = options.signal;
   }
 
@@ -49,7 +57,7 @@ export class StepReporter {
   }
 
   begin(place: StepPlace): StepReport {
-    const start = performance.now();
+    const start = this.#clock.elapsed();
     let source: StepSource | undefined;
     let passing: Promise<void> = Promise.resolve();
     const started = (how: 'ran' | 'joined', log: StepLog): void => {
@@ -68,7 +76,7 @@ export class StepReporter {
       if (result === 'again') return;
       if (result.isErr()) return this.#failed(place, result.error);
       if (source === undefined) return this.cached(place);
-      await this.#events.emit(done(place, { source, milliseconds: performance.now() - start }));
+      await this.#events.emit(done(place, { source, milliseconds: this.#clock.elapsed() - start }));
     };
     return {
       get source() {

@@ -1,6 +1,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Clock } from '../backend/clock.ts';
 import type { HostPath, StepKey } from '../backend/names.ts';
 
 /** A saved step, as `list` gives it. */
@@ -58,10 +59,12 @@ interface Row {
 export class IndexDb implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #clock: Clock;
   #sequence: number;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, clock: Clock) {
     this.#db = db;
+    this.#clock = clock;
     this.#sequence = Number(this.#get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0);
   }
 
@@ -70,15 +73,15 @@ export class IndexDb implements Disposable {
    *
    * @throws What SQLite says, where the file may well be whole: the disk is full, or it is of a newer version.
    */
-  static open(stateDir: HostPath): IndexDb {
+  static open(stateDir: HostPath, clock: Clock): IndexDb {
     const path = join(stateDir, 'index.db');
     try {
-      return new IndexDb(openDatabase(path));
+      return new IndexDb(openDatabase(path), clock);
     } catch (error) {
       if (!isDamage(error)) throw error;
       renameSync(path, `${path}.damaged-${Date.now()}`);
       for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
-      return new IndexDb(openDatabase(path));
+      return new IndexDb(openDatabase(path), clock);
     }
   }
 
@@ -111,7 +114,7 @@ export class IndexDb implements Disposable {
   }
 
   saved(key: StepKey, milliseconds: number): void {
-    const now = Date.now();
+    const now = this.#clock.now();
     this.#run(
       `UPDATE steps SET state = 'saved', saved_ms = ?, used_ms = ?, used_sequence = ?, run_ms = ? WHERE key = ?`,
       ...[now, now, this.#next(), Math.round(milliseconds), key],
@@ -121,10 +124,13 @@ export class IndexDb implements Disposable {
   /** These steps were of use: the last one most recently. */
   touch(keys: readonly StepKey[]): void {
     if (keys.length === 0) return;
-    const now = Date.now();
+    const now = this.#clock.now();
     this.#atOnce(() => {
       for (const key of keys) {
-        this.#run('UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?', now, this.#next(), key);
+        this.#run(
+          'UPDATE steps SET used_ms = max(used_ms, ?), used_sequence = ? WHERE key = ?',
+          ...[now, this.#next(), key],
+        );
       }
     });
   }

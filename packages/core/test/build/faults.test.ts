@@ -143,6 +143,8 @@ describe('closing a builder', () => {
   });
 
   it('refuses a concurrency that could run nothing', async () => {
-    await expect(openWorld({}, 0)).rejects.toThrow('concurrency is 0, but must be at least 1');
+    await expect(openWorld({}, { concurrency: 0 })).rejects.toThrow(
+      'concurrency is 0, but must be at least 1',
+    );
   });
 });

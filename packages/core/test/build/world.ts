@@ -5,10 +5,12 @@ import type { BuildEvent, Builder, BuildRequest, LeasedSnapshot, StepKey } from 
 import { openBuilder, parseSpec, toHostPath } from '../../src/index.ts';
 import {
   memoryStore,
+  type Script,
   type ScriptedCommand,
   type ScriptedSandbox,
   scriptedFetcher,
   scriptedSandbox,
+  type VirtualClock,
 } from '../../src/testing/index.ts';
 
 export interface World extends AsyncDisposable {
@@ -23,19 +25,24 @@ export interface World extends AsyncDisposable {
 
 /** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`. */
 export async function openWorld(
-  script: Readonly<Record<string, ScriptedCommand>>,
-  concurrency = 8,
+  script: Script,
+  { concurrency = 8, clock }: { readonly concurrency?: number; readonly clock?: VirtualClock } = {},
 ): Promise<World> {
   const dir = await tempDir();
   const store = await memoryStore();
-  const sandbox = scriptedSandbox(script);
+  const sandbox = scriptedSandbox(script, clock && { clock });
   const fetcher = scriptedFetcher({
     base: { files: { origin: 'base' } },
     other: { files: { origin: 'other' } },
   });
   const stateDir = join(dir.path, 'state');
   const open = async (): Promise<Builder> =>
-    expectOk(await openBuilder({ store, sandbox, fetcher, stateDir: toHostPath(stateDir), concurrency }));
+    expectOk(
+      await openBuilder({
+        ...{ store, sandbox, fetcher, concurrency, stateDir: toHostPath(stateDir) },
+        ...(clock && { clock }),
+      }),
+    );
   const close = async (): Promise<void> => {
     await store[Symbol.asyncDispose]();
     await dir[Symbol.asyncDispose]();
