@@ -1,13 +1,4 @@
-import {
-  err,
-  failed,
-  type Outcome,
-  ok,
-  type Result,
-  type Store,
-  type StoreError,
-  toHostPath,
-} from '@snapstep/core';
+import { err, ok, type Result, type Store, type StoreError, toHostPath } from '@snapstep/core';
 import { storeFailure } from './build-failure.ts';
 import type { Failure } from './failure.ts';
 import type { StoreLocation } from './store-location.ts';
@@ -16,11 +7,6 @@ import type { StoreLocation } from './store-location.ts';
 export async function openStore(location: StoreLocation): Promise<Result<Store, Failure>> {
   const store = await openByKind(location);
   return store.isErr() ? err(storeFailure(store.error)) : ok(store.value);
-}
-
-/** What the package for ZFS has to offer. */
-interface ZfsModule {
-  readonly openZfsStore?: (options: { readonly dataset: string }) => Outcome<Store, StoreError>;
 }
 
 /** Only the package that is used is loaded. */
@@ -39,9 +25,8 @@ async function openByKind(location: StoreLocation): Promise<Result<Store, StoreE
       return openOverlayfsStore({ path: toHostPath(location.path) });
     }
     case 'zfs': {
-      const { openZfsStore } = (await import('@snapstep/store-zfs')) as ZfsModule;
-      if (openZfsStore !== undefined) return openZfsStore({ dataset: location.dataset });
-      return err(failed('the ZFS store is not part of this version of snapstep'));
+      const { openZfsStore } = await import('@snapstep/store-zfs');
+      return openZfsStore({ dataset: location.dataset });
     }
   }
 }

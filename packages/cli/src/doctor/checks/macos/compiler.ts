@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { type Check, type Finding, fine, problem, warning } from '../../check.ts';
+import { type Check, fine, problem } from '../../check.ts';
 import { onMac } from './on-mac.ts';
 
 /** After an update of macOS, headers of the old version may stay here, and the compiler then finds both. */
@@ -9,9 +8,8 @@ export const compiler: Check = onMac('compiler', async ({ ask }) => {
   const tools = await ask('xcode-select', ['-p']);
   if (tools?.exitCode !== 0)
     return problem('the command line tools are not installed', 'xcode-select --install');
-  return existsSync(STALE) ? stale() : fine(`the command line tools are in ${tools.stdout.trim()}`);
+  const trial = await ask('clang++', ['-x', 'c++', '-fsyntax-only', '-include', 'vector', '/dev/null']);
+  if (trial?.exitCode === 0) return fine('it compiles C++');
+  const [reason = 'there is no clang++'] = trial?.stderr.trim().split('\n') ?? [];
+  return problem(`C++ does not compile: ${reason}`, `sudo rm -rf ${STALE}, or xcode-select --install`);
 });
-
-function stale(): Finding {
-  return warning(`${STALE} may be of an older macOS: then C++ does not compile`, `sudo rm -rf ${STALE}`);
-}
