@@ -3,9 +3,12 @@ import { err, ok, type Result } from 'neverthrow';
 import { failed, type StoreError } from '../backend/failures.ts';
 import { detachBelow } from '../backend/mount-points.ts';
 import type { HostPath } from '../backend/names.ts';
-import type { StoreFeatures } from '../backend/store.ts';
+import type { PlacementOptions, StoreFeatures } from '../backend/store.ts';
 import { attempt, attemptExisting } from '../backend/store-failure.ts';
+import type { Mounted, Volume } from '../backend/volume.ts';
 import { bindReadOnly } from './bind-mount.ts';
+
+type Placement = StoreFeatures['placement'];
 
 /**
  * Places a volume by a symbolic link to it, which needs no privileges: programs that open `target`, or files below it,
@@ -14,27 +17,40 @@ import { bindReadOnly } from './bind-mount.ts';
  *
  * `target` must be missing or an empty directory, which is there again after the dispose.
  */
-export const linkPlacement: StoreFeatures['placement'] = {
-  async mountAt(volume, target, options = {}) {
+export class MemoryPlacement implements Placement, AsyncDisposable {
+  readonly #placed = new Set<AsyncDisposable>();
+
+  async mountAt(
+    volume: Volume,
+    target: HostPath,
+    options: PlacementOptions = {},
+  ): Promise<Result<Mounted, StoreError>> {
     const mounted = await volume.mount();
     if (mounted.isErr()) return err(mounted.error);
     const placed = await (options.readOnly ? placeMount : placeLink)(mounted.value.path, target);
-    if (placed.isErr()) {
-      await mounted.value[Symbol.asyncDispose]();
-      return err(placed.error);
-    }
-    let isPlaced = true;
-    return ok({
-      path: target,
+    if (placed.isOk()) return ok(this.#place(target, { mounted: mounted.value, undo: placed.value }));
+    await mounted.value[Symbol.asyncDispose]();
+    return err(placed.error);
+  }
+
+  /** Takes away all that is still placed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const placed of this.#placed) await placed[Symbol.asyncDispose]();
+  }
+
+  #place(path: HostPath, { mounted, undo }: { readonly mounted: Mounted; readonly undo: Undo }): Mounted {
+    const placed: Mounted = {
+      path,
       [Symbol.asyncDispose]: async () => {
-        if (!isPlaced) return;
-        isPlaced = false;
-        await placed.value();
-        await mounted.value[Symbol.asyncDispose]();
+        if (!this.#placed.delete(placed)) return;
+        await undo();
+        await mounted[Symbol.asyncDispose]();
       },
-    });
-  },
-};
+    };
+    this.#placed.add(placed);
+    return placed;
+  }
+}
 
 /** Puts everything back as it was before. */
 type Undo = () => Promise<void>;

@@ -17,7 +17,7 @@ import { MemoryCaches } from './memory-caches.ts';
 import { type MemoryDisk, type MemoryDiskOptions, memoryDisk } from './memory-disk.ts';
 import { type HeldImage, MemoryImages } from './memory-images.ts';
 import { MemoryMounts } from './memory-mounts.ts';
-import { linkPlacement } from './memory-placement.ts';
+import { MemoryPlacement } from './memory-placement.ts';
 import { MemoryTransfer } from './memory-transfer.ts';
 import { makeVolumes } from './memory-volumes.ts';
 
@@ -39,7 +39,7 @@ export interface MemoryStoreOptions<W extends StoreFeature = never> {
  *
  * - `quota` and `capacityBytes` are checked when a step is saved, not while it writes: `commit` answers `no-space`.
  *   A quota is how many bytes of content the files may grow by.
- * - `placement` puts a symbolic link at the path; see {@link linkPlacement}.
+ * - `placement` puts a symbolic link at the path; see {@link MemoryPlacement}.
  * - `transfer` and `baseImages` send {@link FORMAT}. They need GNU tar; sockets are left out and holes filled.
  */
 export async function memoryStore<W extends StoreFeature = never>(
@@ -74,13 +74,14 @@ export async function openMemoryStore<W extends StoreFeature = never>(
 class TemporaryStore implements StoreWith<StoreFeature> {
   readonly name = 'memory';
   readonly caches: Store['caches'];
-  readonly placement: StoreFeatures['placement'] = linkPlacement;
+  readonly placement: StoreFeatures['placement'];
   readonly baseImages: StoreFeatures['baseImages'];
   readonly quota: StoreFeatures['quota'] = { limit };
   readonly transfer: StoreFeatures['transfer'];
   readonly #disk: MemoryDisk;
   readonly #mounts = new MemoryMounts();
   readonly #images: MemoryImages;
+  readonly #placed = new MemoryPlacement();
 
   constructor(disk: MemoryDisk) {
     this.#disk = disk;
@@ -88,6 +89,7 @@ class TemporaryStore implements StoreWith<StoreFeature> {
     this.caches = new MemoryCaches(disk, this.#mounts);
     this.transfer = new MemoryTransfer(disk, this.#mounts);
     this.baseImages = this.#images;
+    this.placement = this.#placed;
   }
 
   get mounted(): number {
@@ -137,6 +139,7 @@ class TemporaryStore implements StoreWith<StoreFeature> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#placed[Symbol.asyncDispose]();
     this.#disk.isOpen = false;
   }
 

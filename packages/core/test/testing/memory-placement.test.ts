@@ -39,6 +39,13 @@ describe('placement of the memory store', () => {
     expect(await readFile(join(scene.directory, 'home/mine'), 'utf8')).toBe('mine');
     expect(scene.store.mounted).toBe(0);
   });
+  it('takes away what is still placed when the store is disposed', async () => {
+    await using scene = await openScene();
+    const placed = expectOk(await scene.mountAt('home'));
+    await scene.store[Symbol.asyncDispose]();
+    await expect(stat(join(scene.directory, 'home'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await placed[Symbol.asyncDispose]();
+  });
   it('refuses a path where a volume is already, and leaves that there', async () => {
     await using scene = await openScene();
     await using first = expectOk(await scene.mountAt('home'));
