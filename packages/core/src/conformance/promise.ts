@@ -13,6 +13,7 @@ export function keepsEqual(promise: string, actual: unknown, expected: unknown):
   assert.fail(`broken promise: ${promise}\nexpected: ${show(expected)}\nseen: ${show(actual)}`);
 }
 
-function show(value: unknown): string {
+/** What was seen, in a length that a person reads. */
+export function show(value: unknown): string {
   return inspect(value, { depth: 6, maxStringLength: 2000, breakLength: 110 });
 }

@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ok } from 'neverthrow';
+import { err, ok } from 'neverthrow';
 import { type HostPath, toHostPath, type VolumeName } from '../backend/names.ts';
+import { attempt } from '../backend/store-failure.ts';
 import type { Volume, Volumes } from '../backend/volume.ts';
 
 /** Volumes that are directories, and how many of them are in use. */
@@ -15,6 +17,8 @@ export class MemoryMounts {
     return {
       name,
       mount: async () => {
+        const there = await attempt(stat(path));
+        if (there.isErr()) return err(there.error);
         this.count += 1;
         let isMounted = true;
         return ok({

@@ -1,5 +1,5 @@
 import { orThrow } from '@snapstep/core/backend';
-import type { StorePlace } from '@snapstep/core/conformance';
+import type { StorePlace, StoreSuiteOptions } from '@snapstep/core/conformance';
 import { memoryDisk, openMemoryStore } from '@snapstep/core/testing';
 
 /** A memory store on a disk of its own. */
@@ -12,3 +12,17 @@ export async function openMemoryPlace(): Promise<StorePlace> {
     [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
   };
 }
+
+/** It mounts nothing, and needs no privileges. */
+export const memorySuite = {
+  open: openMemoryPlace,
+  features: ['placement', 'baseImages', 'quota', 'transfer'],
+  except: [
+    // Its volumes are directories.
+    'refuses to write into a saved volume',
+    // It looks at the quota when a snapshot is saved.
+    'lets an active snapshot hold no more than its quota, with `ENOSPC` or `EDQUOT`',
+    // What it places are links, which nobody takes away but their own dispose.
+    'takes away what it placed when the store is disposed',
+  ],
+} as const satisfies StoreSuiteOptions;

@@ -1,137 +1,216 @@
-import assert from 'node:assert/strict';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { toVolumeName } from '../../backend/names.ts';
-import { expectOk, key, mounted, rootfs, type Scene, type StoreTest, within } from './scene.ts';
+import { keeps, keepsEqual } from '../promise.ts';
+import { describeTree } from './describe-tree.ts';
+import { storePromises as promises } from './promises.ts';
+import { dispose, expectOk, key, mounted, type StoreTest, settled, within } from './scene.ts';
 
 /** When a snapshot is there, and when it is not. */
 export function lifecycleTests(test: StoreTest): void {
   savingTests(test);
+  volumeTests(test);
   endingTests(test);
   restartTests(test);
 }
 
 function savingTests(test: StoreTest): void {
   test('knows nothing at first', async (scene) => {
-    assert.equal(await expectOk(scene.store.lookup(key(1))), undefined);
-    assert.deepEqual(await scene.list(), []);
-    assert.deepEqual(await expectOk(scene.store.caches.list()), []);
+    keepsEqual(promises.committed, await scene.lookup(key(1)), undefined);
+    keepsEqual(promises.listed, await scene.list(), []);
+    keepsEqual(promises.listedCaches, await scene.listCaches(), []);
   });
   test('shows a snapshot only once it is committed', async (scene) => {
     await using active = await scene.prepare(key(1));
     await within(active.volumes, writeA);
-    assert.equal(await expectOk(scene.store.lookup(key(1))), undefined);
-    assert.deepEqual(await scene.list(), []);
-    const saved = await expectOk(active.commit());
-    assert.equal(saved.key, key(1));
-    assert.deepEqual(await scene.list(), [key(1)]);
-    assert.deepEqual([...saved.volumes.keys()], [rootfs]);
+    keepsEqual(promises.committed, await scene.lookup(key(1)), undefined);
+    keepsEqual(promises.listed, await scene.list(), []);
+    await expectOk(active.commit());
+    keeps(
+      promises.committed,
+      (await scene.lookup(key(1))) !== undefined,
+      'it was committed and is not found',
+    );
+    keepsEqual(promises.listed, await scene.list(), [key(1)]);
   });
+  test('answers a commit with the snapshot', async (scene) => {
+    await using active = await scene.prepare(key(1));
+    await within(active.volumes, writeA);
+    const saved = await expectOk(active.commit());
+    keepsEqual(promises.committedKey, saved.key, key(1));
+    keepsEqual(promises.committedKey, (await scene.lookup(key(1)))?.key, key(1));
+    const found = await within(saved.volumes, describeTree);
+    keepsEqual(promises.committedKey, found, await scene.tree(key(1)));
+  });
+  test('answers `not-found` with the key where the parent is not saved', async (scene) => {
+    const signal = new AbortController().signal;
+    const prepared = await settled(scene.store.prepare({ key: key(2), from: { snapshot: key(1) }, signal }));
+    const error = prepared.isErr() ? prepared.error : 'it was prepared';
+    keeps(promises.notFound, prepared.isErr() && prepared.error.type === 'not-found', error);
+    keepsEqual(promises.notFound, prepared.error.key, key(1));
+    keepsEqual(promises.listed, await scene.list(), []);
+  });
+}
+
+function volumeTests(test: StoreTest): void {
+  const names = [toVolumeName('brew'), toVolumeName('home')];
   test('saves every volume, and nothing of a volume that was not asked for', async (scene) => {
-    const names = [toVolumeName('brew'), toVolumeName('home')];
     await using active = await scene.prepare(key(1), { empty: names });
+    keepsEqual(promises.askedVolumes, [...active.volumes.keys()].sort(), names);
     for (const [name, volume] of active.volumes) {
       await mounted(volume, (path) => writeFile(join(path, 'name'), name));
     }
     await expectOk(active.commit());
     await using child = await scene.prepare(key(2), { snapshot: key(1) });
-    assert.deepEqual([...child.volumes.keys()].sort(), names);
-    for (const volume of child.volumes.values()) {
-      await mounted(volume, async (path) => assert.ok((await stat(join(path, 'name'))).isFile()));
+    keepsEqual(promises.askedVolumes, [...child.volumes.keys()].sort(), names);
+    for (const [name, volume] of child.volumes) {
+      keepsEqual(promises.askedVolumes, volume.name, name);
+      const tree = await mounted(volume, describeTree);
+      keeps(promises.allVolumes, tree.length === 2, tree);
     }
   });
   test('gives a fresh volume that is empty, with mode 0755', async (scene) => {
     await using active = await scene.prepare(key(1));
-    await within(active.volumes, async (path) => assert.equal((await stat(path)).mode & 0o7777, 0o755));
+    await within(active.volumes, async (path) => {
+      keepsEqual(promises.freshVolumes, ((await stat(path)).mode & 0o7777).toString(8), '755');
+      keepsEqual(promises.freshVolumes, (await describeTree(path)).slice(1), []);
+    });
     await expectOk(active.commit());
-    assert.equal((await scene.tree(key(1))).length, 1);
-  });
-  test('answers `not-found` with the key where the parent is not saved', async (scene) => {
-    const signal = new AbortController().signal;
-    const prepared = await scene.store.prepare({ key: key(2), from: { snapshot: key(1) }, signal });
-    assert.ok(prepared.isErr() && prepared.error.type === 'not-found' && prepared.error.key === key(1));
-    assert.deepEqual(await scene.list(), []);
+    keepsEqual(promises.freshVolumes, (await scene.tree(key(1))).slice(1), []);
   });
 }
 
 function endingTests(test: StoreTest): void {
   test('throws away what is disposed without a commit, and the key can be used again', async (scene) => {
-    {
-      await using active = await scene.prepare(key(1));
-      await within(active.volumes, writeA);
-    }
-    assert.equal(await expectOk(scene.store.lookup(key(1))), undefined);
-    await scene.save(key(1), (path) => writeFile(join(path, 'b'), 'b'));
-    await scene.look(key(1), (path) => assert.rejects(stat(join(path, 'a')), { code: 'ENOENT' }));
+    const active = await scene.prepare(key(1));
+    const path = await within(active.volumes, (at) => writeA(at).then(() => at));
+    await dispose(active);
+    keepsEqual(promises.dropped, await scene.lookup(key(1)), undefined);
+    keeps(promises.dropped, !(await exists(join(path, 'a'))), `${path}/a is there`);
+    await scene.save(key(1), writeB);
+    keepsEqual(promises.keyAgain, await scene.look(key(1), namesIn), ['b']);
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
   });
   test('keeps a committed snapshot when its active one is disposed, also twice', async (scene) => {
     const active = await scene.prepare(key(1));
+    await within(active.volumes, writeA);
     await expectOk(active.commit());
-    await active[Symbol.asyncDispose]();
-    await active[Symbol.asyncDispose]();
-    assert.deepEqual(await scene.list(), [key(1)]);
+    await dispose(active);
+    await dispose(active);
+    keepsEqual(promises.disposedLate, await scene.list(), [key(1)]);
+    keepsEqual(promises.disposedLate, await scene.look(key(1), namesIn), ['a']);
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
+  });
+  test('drops an active snapshot twice without harm, also when its key was saved since', async (scene) => {
+    const active = await scene.prepare(key(1));
+    await dispose(active);
+    await scene.save(key(1), writeA);
+    await dispose(active);
+    keepsEqual(promises.disposeQuiet, await scene.list(), [key(1)]);
+    keepsEqual(promises.disposeQuiet, await scene.look(key(1), namesIn), ['a']);
   });
   test('throws when a snapshot is committed twice', async (scene) => {
     await using active = await scene.prepare(key(1));
     await expectOk(active.commit());
-    await assert.rejects(async () => active.commit());
-  });
-  test('leaves nothing of a prepare that was aborted, at any moment', async (scene) => {
-    await scene.save(key(1), writeA);
-    for (let delay = 0; delay < 8; delay += 1) await abortedPrepare(scene, delay);
-    assert.deepEqual(await scene.list(), [key(1)]);
-    await scene.save(key(2), writeA, key(1));
+    let thrown = false;
+    try {
+      await active.commit();
+    } catch {
+      thrown = true;
+    }
+    keeps(promises.commitTwice, thrown, 'it was committed twice');
   });
   test('removes a snapshot, and what is not there as well', async (scene) => {
     await scene.save(key(1), writeA);
     await scene.save(key(2), writeA, key(1));
     await expectOk(scene.store.remove(key(2)));
-    await expectOk(scene.store.remove(key(2)));
-    assert.equal(await expectOk(scene.store.lookup(key(2))), undefined);
-    assert.deepEqual(await scene.list(), [key(1)]);
+    keepsEqual(promises.removed, await scene.lookup(key(2)), undefined);
+    keepsEqual(promises.removed, await scene.list(), [key(1)]);
+    await expectOk(scene.store.remove(key(2)), promises.removeMissing);
+    await expectOk(scene.store.remove(key(3)), promises.removeMissing);
+    await expectOk(scene.store.reclaimed(), promises.reclaimed);
+    await scene.save(key(2), writeB, key(1));
+    keepsEqual(promises.keyAgain, await scene.look(key(2), namesIn), ['a', 'b']);
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
+  });
+  test('leaves every other snapshot whole when one is removed', async (scene) => {
+    await scene.save(key(1), writeA);
+    for (const at of [key(2), key(3)]) await scene.save(at, writeB, key(1));
+    const before = await scene.tree(key(2));
+    await expectOk(scene.store.remove(key(3)));
     await expectOk(scene.store.reclaimed());
-    await scene.save(key(2), writeA, key(1));
+    keepsEqual(promises.removeOthers, await scene.list(), [key(1), key(2)]);
+    keepsEqual(promises.removeOthers, await scene.tree(key(2)), before);
+    keepsEqual(promises.removeOthers, await scene.look(key(1), namesIn), ['a']);
+    await scene.save(key(4), async () => {}, key(2));
+    keepsEqual(promises.removeOthers, await scene.tree(key(4)), before);
   });
 }
 
 function restartTests(test: StoreTest): void {
   test('keeps what was saved when it is opened again', async (scene) => {
     await scene.save(key(1), writeA);
-    const before = await scene.tree(key(1));
+    await scene.save(key(2), writeB, key(1));
+    await scene.save(key(3), writeB, key(1));
+    await expectOk(scene.store.remove(key(3)));
+    const before = await Promise.all([key(1), key(2)].map((at) => scene.tree(at)));
     await scene.reopen();
-    assert.deepEqual(await scene.list(), [key(1)]);
-    assert.deepEqual(await scene.tree(key(1)), before);
+    keepsEqual(promises.reopened, await scene.list(), [key(1), key(2)]);
+    keepsEqual(promises.reopened, await Promise.all([key(1), key(2)].map((at) => scene.tree(at))), before);
+    await scene.save(key(4), async () => {}, key(2));
+    keepsEqual(promises.reopened, await scene.tree(key(4)), before[1]);
   });
-  test('wipes what was active when it is opened again (X1)', async (scene) => {
+  test('wipes what was active when it is opened again', async (scene) => {
     const active = await scene.prepare(key(1));
     const path = await within(active.volumes, (at) => writeA(at).then(() => at));
     await scene.reopen();
-    assert.equal(await expectOk(scene.store.lookup(key(1))), undefined);
-    await assert.rejects(stat(join(path, 'a')), { code: 'ENOENT' });
+    keepsEqual(promises.wiped, await scene.lookup(key(1)), undefined);
+    keepsEqual(promises.wiped, await scene.list(), []);
+    keeps(promises.wiped, !(await exists(join(path, 'a'))), `${path}/a is there`);
+    keepsEqual(promises.wiped, await scene.leftovers(), []);
     await scene.save(key(1), async () => {});
-    assert.equal((await scene.tree(key(1))).length, 1);
+    keepsEqual(promises.keyAgain, await scene.look(key(1), namesIn), []);
+    // As the process that opened the store again after a crash would never do.
+    await dispose(active);
+    keepsEqual(promises.disposeQuiet, await scene.list(), [key(1)]);
   });
   test('is `busy`, with the pid of the owner, when it is opened a second time (X7, P17)', async (scene) => {
     const second = await scene.place.openSecond?.();
     if (second === undefined) return;
-    assert.ok(second.isErr() && second.error.type === 'busy', 'it was opened twice');
-    assert.match(second.error.message, new RegExp(`\\b${process.pid}\\b`));
+    if (second.isOk()) await dispose(second.value);
+    keeps(promises.oneOwner, second.isErr(), 'it was opened twice');
+    const isBusy =
+      second.error.type === 'busy' && new RegExp(`\\b${process.pid}\\b`).test(second.error.message);
+    keeps(promises.oneOwner, isBusy, `${inspect(second.error)} in process ${process.pid}`);
     await scene.save(key(1), writeA);
+    keepsEqual(promises.oneOwner, await scene.list(), [key(1)]);
+  });
+  test('is disposed twice without harm', async (scene) => {
+    await scene.save(key(1), writeA);
+    await dispose(scene.store);
+    await scene.reopen();
+    keepsEqual(promises.reopened, await scene.list(), [key(1)]);
   });
 }
 
-async function abortedPrepare(scene: Scene, delay: number): Promise<void> {
-  const controller = new AbortController();
-  const reason = new Error('enough');
-  const from = { snapshot: key(1) } as const;
-  const pending = scene.store.prepare({ key: key(2), from, signal: controller.signal });
-  const timer = setTimeout(() => controller.abort(reason), delay);
-  const prepared = await pending;
-  clearTimeout(timer);
-  if (prepared.isOk()) return prepared.value[Symbol.asyncDispose]();
-  assert.deepEqual(prepared.error, { type: 'cancelled', reason });
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
-function writeA(path: string): Promise<void> {
+/** The names of the files in a volume. */
+export async function namesIn(path: string): Promise<readonly string[]> {
+  const tree = await describeTree(path);
+  return tree.slice(1).map((line) => JSON.parse(/^"(?:[^"\\]|\\.)*"/.exec(line)?.[0] ?? '""'));
+}
+
+export function writeA(path: string): Promise<void> {
   return writeFile(join(path, 'a'), 'a');
+}
+
+export function writeB(path: string): Promise<void> {
+  return writeFile(join(path, 'b'), 'b');
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { inspect } from 'node:util';
 import type { Outcome, StoreError } from '../../backend/failures.ts';
 import type { CacheId, Owner, StepKey } from '../../backend/names.ts';
 import { toStepKey, toVolumeName, type VolumeName } from '../../backend/names.ts';
 import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store } from '../../backend/store.ts';
 import type { Volume, Volumes } from '../../backend/volume.ts';
+import { keeps, show } from '../promise.ts';
 import { describeTree } from './describe-tree.ts';
+import { storePromises as promises } from './promises.ts';
 
 /** A store under test, in a place of its own. Disposing it takes both away. */
 export interface StorePlace extends AsyncDisposable {
@@ -14,10 +15,26 @@ export interface StorePlace extends AsyncDisposable {
   reopen(): Promise<Store>;
   /** Opens the same place while it is open. Absent where there is no such thing, as for a store in memory. */
   openSecond?(): Outcome<Store, StoreError>;
+  /** How much the store has mounted in this place now. Without it the axis `mounts` of its `usage` is taken. */
+  mounts?(): Promise<number>;
+  /** What lies here that is neither saved, nor active, nor the store's own, while no call is running. */
+  leftovers?(): Promise<readonly string[]>;
+  /** What is here, for the author to read when a test failed. Without it every saved volume is listed. */
+  dump?(): Promise<string>;
 }
 
 /** Registers one test, which gets a fresh place. */
-export type StoreTest = (title: string, body: (scene: Scene) => Promise<void>) => void;
+export type StoreTest = (
+  title: string,
+  body: (scene: Scene) => Promise<void>,
+  options?: { readonly root?: boolean },
+) => void;
+
+export interface SceneOptions {
+  readonly open: () => Promise<StorePlace>;
+  readonly scale: number;
+  readonly seed?: number;
+}
 
 export const isRoot: boolean = process.getuid?.() === 0;
 export const rootfs: VolumeName = toVolumeName('rootfs');
@@ -28,23 +45,56 @@ export function key(number: number): StepKey {
   return toStepKey(number.toString(16).padStart(64, '0'));
 }
 
-/** The value of a success; a failure fails the test and is shown whole. */
-export async function expectOk<T, E>(outcome: Outcome<T, E>): Promise<T> {
-  const result = await outcome;
-  if (result.isErr()) assert.fail(`expected a success, got ${inspect(result.error, { depth: 5 })}`);
-  return result.value;
+/** The value of a success. A failure breaks the promise, and is shown whole. */
+export async function expectOk<T, E>(
+  outcome: Outcome<T, E>,
+  promise: string = promises.succeeds,
+): Promise<T> {
+  const result = await settled(outcome);
+  if (result.isOk()) return result.value;
+  return assert.fail(`broken promise: ${promise}\nseen: ${show(result.error)}`);
 }
 
-type Change = (path: string) => Promise<unknown>;
+/** The `Result` of a call, which may not reject. */
+export async function settled<T, E>(outcome: Outcome<T, E>): Promise<Awaited<Outcome<T, E>>> {
+  try {
+    return await outcome;
+  } catch (error) {
+    return assert.fail(`broken promise: ${promises.outcomes}\nseen: ${show(error)}`);
+  }
+}
+
+/** Disposes something, which may not reject. */
+export async function dispose(what: AsyncDisposable): Promise<void> {
+  try {
+    await what[Symbol.asyncDispose]();
+  } catch (error) {
+    assert.fail(`broken promise: ${promises.disposeQuiet}\nseen: ${show(error)}`);
+  }
+}
+
+export type Change = (path: string) => Promise<unknown>;
 
 /** What nearly every test does with a store, in few words. */
 export class Scene implements AsyncDisposable {
   store: Store;
   readonly place: StorePlace;
+  readonly options: SceneOptions;
 
-  constructor(place: StorePlace) {
+  constructor(place: StorePlace, options: SceneOptions) {
     this.place = place;
     this.store = place.store;
+    this.options = options;
+  }
+
+  /** A number that is affordable on this store, and at least `least`. */
+  scaled(number: number, least = 2): number {
+    return Math.max(least, Math.ceil(number * this.options.scale));
+  }
+
+  /** Another place of the same kind. */
+  async another(): Promise<Scene> {
+    return new Scene(await this.options.open(), this.options);
   }
 
   prepare(at: StepKey, from: PrepareRequest['from'] = { empty: [rootfs] }): Promise<ActiveSnapshot> {
@@ -58,10 +108,14 @@ export class Scene implements AsyncDisposable {
     return await expectOk(active.commit());
   }
 
+  async lookup(at: StepKey): Promise<Snapshot | undefined> {
+    return expectOk(this.store.lookup(at));
+  }
+
   /** Calls `look` with the path of a saved snapshot. */
   async look<T>(at: StepKey, look: (path: string) => Promise<T>): Promise<T> {
-    const snapshot = await expectOk(this.store.lookup(at));
-    assert.ok(snapshot, `snapshot ${at} is not there`);
+    const snapshot = await this.lookup(at);
+    keeps(promises.listed, snapshot !== undefined, `\`lookup\` does not find ${at}, which was saved`);
     return within(snapshot.volumes, look);
   }
 
@@ -90,14 +144,28 @@ export class Scene implements AsyncDisposable {
     return [...(await expectOk(this.store.list()))].sort();
   }
 
+  async listCaches(): Promise<readonly CacheId[]> {
+    return [...(await expectOk(this.store.caches.list()))].sort();
+  }
+
+  /** How much is mounted; undefined where nobody can tell. */
+  async mounts(): Promise<number | undefined> {
+    if (this.place.mounts) return this.place.mounts();
+    return (await expectOk(this.store.usage())).find(({ axis }) => axis === 'mounts')?.used;
+  }
+
+  async leftovers(): Promise<readonly string[]> {
+    return (await this.place.leftovers?.()) ?? [];
+  }
+
   /** As after the end of the process: what is active is not disposed first. */
   async reopen(): Promise<void> {
-    await this.store[Symbol.asyncDispose]();
+    await dispose(this.store);
     this.store = await this.place.reopen();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.store[Symbol.asyncDispose]();
+    await dispose(this.store);
     await this.place[Symbol.asyncDispose]();
   }
 }
@@ -105,7 +173,7 @@ export class Scene implements AsyncDisposable {
 /** Calls `work` with the path of the volume `rootfs`. */
 export async function within<T>(volumes: Volumes, work: (path: string) => Promise<T>): Promise<T> {
   const volume = volumes.get(rootfs);
-  assert.ok(volume, 'there is no volume "rootfs"');
+  keeps(promises.askedVolumes, volume !== undefined, [...volumes.keys()]);
   return mounted(volume, work);
 }
 

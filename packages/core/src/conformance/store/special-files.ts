@@ -2,33 +2,46 @@ import assert from 'node:assert/strict';
 import { chmod, chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../backend/command.ts';
+import { keepsEqual } from '../promise.ts';
 import { attributesOf, giveAttributes } from './attributes.ts';
 import { survives } from './content.ts';
-import { expectOk, isRoot, key, type Scene, type StoreTest } from './scene.ts';
+import { storePromises as promises, type StorePromise } from './promises.ts';
+import { expectOk, key, type Scene, type StoreTest } from './scene.ts';
 
 /** `cap_net_raw=ep` as the kernel keeps it: revision 2, effective, bit 13 of the permitted set. */
 const NET_RAW = '\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0';
 
 /** Attributes, and what only root can make (V8, V11). */
 export function specialFileTests(test: StoreTest): void {
-  test('keeps extended attributes of files and directories', (scene) =>
-    keepsAttributes(scene, { 'xattr.user.colour': 'blau' }));
-  test('keeps access control lists', (scene) =>
-    keepsAttributes(scene, { 'acl.access': 'user::rw-,user:70001:r--,group::r--,mask::r--,other::---' }));
-  if (!isRoot) return;
-  test('keeps the default access control list of a directory', (scene) =>
-    keepsAttributes(
-      scene,
-      {
-        'acl.access': 'user::rw-,group::r--,other::---',
-        'acl.default': 'user::rwx,user:70001:r-x,group::r-x,mask::r-x,other::---',
-      },
-      true,
-    ));
-  test('keeps the capabilities of a program', (scene) =>
-    keepsAttributes(scene, { 'xattr.security.capability': NET_RAW }));
+  test('keeps extended attributes of files (V11)', async (scene) => {
+    const attributes = { 'xattr.user.colour': 'blau' };
+    await keepsAttributes(scene, { promise: promises.attributes, attributes });
+  });
+  test('keeps extended attributes of a directory', async (scene) => {
+    const attributes = { 'xattr.user.colour': 'rot' };
+    await keepsAttributes(scene, { promise: promises.attributes, attributes, directory: true });
+  });
+  test('keeps access control lists', async (scene) => {
+    const attributes = { 'acl.access': 'user::rw-,user:70001:r--,group::r--,mask::r--,other::---' };
+    await keepsAttributes(scene, { promise: promises.accessLists, attributes });
+  });
+  rootTests((title, body) => test(title, body, { root: true }));
+}
+
+function rootTests(test: (title: string, body: (scene: Scene) => Promise<void>) => void): void {
+  test('keeps the default access control list of a directory', async (scene) => {
+    const attributes = {
+      'acl.access': 'user::rw-,group::r--,other::---',
+      'acl.default': 'user::rwx,user:70001:r-x,group::r-x,mask::r-x,other::---',
+    };
+    await keepsAttributes(scene, { promise: promises.accessLists, attributes, directory: true });
+  });
+  test('keeps the capabilities of a program', async (scene) => {
+    const attributes = { 'xattr.security.capability': NET_RAW };
+    await keepsAttributes(scene, { promise: promises.capabilities, attributes });
+  });
   test('keeps owners of any number, also of links', (scene) =>
-    survives(scene, async (path) => {
+    survives(scene, promises.owners, async (path) => {
       for (const id of [1, 65_534, 65_536, 100_000, 2 ** 31, 2 ** 32 - 2]) {
         await writeFile(join(path, `${id}`), '');
         await chown(join(path, `${id}`), id, id);
@@ -36,21 +49,29 @@ export function specialFileTests(test: StoreTest): void {
       }
       await symlink('1', join(path, 'link'));
       await lchown(join(path, 'link'), 70_000, 70_001);
-      await chown(path, 3, 4);
     }));
+  test('keeps the owner of the volume itself', (scene) =>
+    survives(scene, promises.volumeMode, (path) => chown(path, 70_000, 4)));
   test('keeps device nodes', (scene) =>
-    survives(scene, async (path) => {
+    survives(scene, promises.devices, async (path) => {
       await expectOk(runCommand('mknod', ['-m', '666', join(path, 'null'), 'c', '1', '3']));
-      await expectOk(runCommand('mknod', [join(path, 'whiteout'), 'c', '0', '0']));
       await expectOk(runCommand('mknod', [join(path, 'loop'), 'b', '7', '200']));
     }));
+  test('keeps the device node 0:0, which is a whiteout to overlayfs', (scene) =>
+    survives(scene, promises.devices, (path) =>
+      expectOk(runCommand('mknod', [join(path, 'whiteout'), 'c', '0', '0'])),
+    ));
 }
 
 async function keepsAttributes(
   scene: Scene,
-  attributes: Readonly<Record<string, string>>,
-  directory = false,
+  options: {
+    readonly promise: StorePromise;
+    readonly attributes: Readonly<Record<string, string>>;
+    readonly directory?: boolean;
+  },
 ): Promise<void> {
+  const { promise, attributes, directory = false } = options;
   await scene.save(key(1), async (path) => {
     await (directory ? mkdir(join(path, 'f')) : writeFile(join(path, 'f'), 'x'));
     await giveAttributes(join(path, 'f'), { attributes, directory });
@@ -58,6 +79,6 @@ async function keepsAttributes(
   });
   await scene.save(key(2), async () => {}, key(1));
   for (const at of [key(1), key(2)]) {
-    assert.deepEqual(await scene.look(at, (path) => attributesOf(join(path, 'f'))), attributes);
+    keepsEqual(promise, await scene.look(at, (path) => attributesOf(join(path, 'f'))), attributes);
   }
 }

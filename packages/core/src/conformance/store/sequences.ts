@@ -1,0 +1,66 @@
+import { keeps, keepsEqual } from '../promise.ts';
+import { storePromises as promises } from './promises.ts';
+import type { Scene, StoreTest } from './scene.ts';
+import { SequenceModel, type Step } from './sequence-model.ts';
+
+const RUNS = 25;
+const STEPS = 40;
+/** More than this is not worth the wait: another run of the suite draws other sequences. */
+const SECONDS = 20;
+
+/** Random calls in random order, against a model that knows what must come out (P2, P13). */
+export function sequenceTests(test: StoreTest): void {
+  test('holds what a model of it holds, after any sequence of calls', async (scene) => {
+    const fc = await loadFastCheck();
+    const number = (max: number) => fc.nat({ max });
+    const step: import('fast-check').Arbitrary<Step> = fc.record({
+      call: fc.constantFrom(...SequenceModel.calls),
+      a: number(7),
+      b: number(7),
+      text: fc.string({ maxLength: 4 }),
+    });
+    const checked = await fc.check(
+      fc.asyncProperty(fc.array(step, { maxLength: scene.scaled(STEPS, 10), size: 'max' }), (steps) =>
+        run(scene, steps),
+      ),
+      {
+        numRuns: scene.scaled(RUNS, 3),
+        interruptAfterTimeLimit: SECONDS * 1000,
+        ...(scene.options.seed === undefined ? {} : { seed: scene.options.seed }),
+      },
+    );
+    if (!checked.failed || checked.counterexample === null) return;
+    const error = checked.errorInstance;
+    const what = error instanceof Error ? error.message : `broken promise: ${promises.sequences}`;
+    const calls = checked.counterexample[0].map(
+      ({ call, a, b, text }) => `${call}(${a}, ${b}, ${JSON.stringify(text)})`,
+    );
+    keeps(what.replace(/^broken promise: /, ''), false, { seed: checked.seed, calls });
+  });
+}
+
+/** Shared by nobody else: what one sequence leaves must not trouble the next. */
+async function run(scene: Scene, steps: readonly Step[]): Promise<void> {
+  await using fresh = await scene.another();
+  const model = new SequenceModel(fresh, (await fresh.mounts()) ?? 0);
+  for (const step of steps) {
+    await model.run(step);
+    await model.checkMounts();
+  }
+  await model.end();
+  keepsEqual(promises.leftNothing, await fresh.leftovers(), []);
+}
+
+/** An optional peer dependency, because only those who test a store need it. */
+async function loadFastCheck(): Promise<typeof import('fast-check')> {
+  try {
+    return await import('fast-check');
+  } catch (error) {
+    throw new Error(
+      '`storeSuite` draws its sequences of calls with fast-check: npm install --save-dev fast-check',
+      {
+        cause: error,
+      },
+    );
+  }
+}
