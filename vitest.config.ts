@@ -8,6 +8,7 @@ const STARTS_SOURCES = [
   'packages/cli/test/**',
   'packages/*/test/crash.test.ts',
   'packages/sandbox-runc/test/suite.test.ts',
+  'packages/store-zfs/test/{fake,zfs-fuse}/**',
   'packages/core/test/conformance/runners.test.ts',
   'packages/fetcher-oci/test/state.test.ts',
   'test/docs/**',
@@ -15,12 +16,15 @@ const STARTS_SOURCES = [
   'test/stories/crash.test.ts',
   'examples/**',
 ];
+
+/** On a kernel with OpenZFS: vitest.guest.config.ts runs them, for `npm run test:openzfs` and `test:macos`. */
+const IN_THE_GUEST = ['packages/store-zfs/test/openzfs/**', 'packages/sandbox-macos/test/guest/**'];
 const canStartSources = Number.parseInt(process.versions.node, 10) >= 24;
 
 export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', ...(canStartSources ? [] : STARTS_SOURCES)],
+    exclude: ['**/node_modules/**', ...IN_THE_GUEST, ...(canStartSources ? [] : STARTS_SOURCES)],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Two cores are the machine that we plan for, and real disks and containers are shared.

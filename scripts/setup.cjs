@@ -5,6 +5,7 @@
  *
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
+ *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
  *   node scripts/setup.cjs test:mutants  backends that break a promise must fail the conformance suites
  *
  * It is plain CommonJS without newer syntax, because it must start on whatever Node the machine has (12 and
@@ -17,8 +18,10 @@ const path = require('path');
 const JOBS = {
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
+  'test:macos': 'scripts/test-macos.ts',
   'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',
+  'test:openzfs': 'scripts/test-openzfs.ts',
 };
 
 /** What `npm test` and `npm run demo` really use of Debian, and for what. */
@@ -29,13 +32,16 @@ const DEBIAN_PACKAGES = {
   crun: 'a container runtime',
   'docker-registry': 'a local registry to pull base images from',
   'dpkg-dev': "unpacks the demo's source package",
-  mmdebstrap: "makes the demo's Debian base image",
+  e2fsprogs: 'the disks of the virtual machine with OpenZFS',
+  mmdebstrap: "makes the demo's Debian base image, and the virtual machine with OpenZFS",
   openssl: 'the certificate of the test registry',
+  'qemu-system-x86': 'the virtual machine with OpenZFS',
   rsync: 'the rsync store',
   runc: 'the other container runtime',
   skopeo: 'reads images from registries, layouts and archives',
   umoci: 'unpacks images',
   xfsprogs: 'XFS with reflinks, a disk of the tests',
+  'zfs-fuse': 'ZFS without a kernel module, for the quick tests of the ZFS store',
 };
 
 const NODE_MAJOR = 24;
@@ -86,9 +92,20 @@ function installPackages() {
   say(`Installing from Debian:\n${describe(missing)}`);
   const env = Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' });
   const apt = (args) => echo('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=600'].concat(args), { env });
+  if (missing.includes('zfs-fuse')) keepZfsFuseOff();
   // The package lists may be good enough without an update, such as when one of many mirrors is down.
   if (!apt(['update'])) say('apt-get update failed; going on with the package lists that are there.');
-  if (!apt(['install', '-y', '--no-install-recommends'].concat(missing))) fail('apt-get install failed', 1);
+  const flags = ['-y', '--no-install-recommends', '-o', 'DPkg::Options::=--force-confold'];
+  if (!apt(['install'].concat(flags, missing))) fail('apt-get install failed', 1);
+}
+
+/** Its service reads this file: it is started neither now nor at the next boot. The tests start daemons of their own. */
+function keepZfsFuseOff() {
+  try {
+    fs.writeFileSync('/etc/default/zfs-fuse', 'ENABLE_ZFS=no\n', { flag: 'wx' });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
 }
 
 function reportMissing(packages) {

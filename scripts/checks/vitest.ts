@@ -12,7 +12,7 @@ export interface VitestOptions {
 }
 
 /** Of vitest's JSON report. */
-interface Report {
+export interface VitestReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly message?: string;
@@ -42,12 +42,13 @@ export async function runVitest(tally: Tally, options: VitestOptions): Promise<v
     },
   );
   if (options.signal.aborted) return void tally.failed.push('vitest: stopped');
-  count(tally, JSON.parse(await readFile(report, 'utf8')) as Report);
+  countReport(tally, JSON.parse(await readFile(report, 'utf8')) as VitestReport);
   if (result.exitCode !== 0 && tally.failed.length === before)
     tally.failed.push('vitest: an error outside of the tests');
 }
 
-function count(tally: Tally, report: Report): void {
+/** Counts each test. A file that cannot be loaded counts as failed. */
+export function countReport(tally: Tally, report: VitestReport): void {
   for (const file of report.testResults) {
     if (file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed')) {
       tally.failed.push(`${file.name}: ${file.message ?? 'failed'}`);

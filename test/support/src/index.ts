@@ -5,3 +5,4 @@ export { expectErr, expectOk } from './expect-result.ts';
 export type { Need } from './machine.ts';
 export { needs } from './needs.ts';
 export { tempDir } from './temp-dir.ts';
+export { type ZfsPool, zfsPool } from './zfs-pool.ts';

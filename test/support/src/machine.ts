@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 export type Need =
@@ -10,7 +10,9 @@ export type Need =
   | 'skopeo'
   | 'umoci'
   | 'docker-registry'
-  | 'busybox';
+  | 'busybox'
+  | 'zfs-fuse'
+  | 'openzfs';
 
 /** What of it this machine lacks. */
 export function lacking(what: readonly Need[]): readonly Need[] {
@@ -22,6 +24,8 @@ function has(need: Need): boolean {
   if (need === 'btrfs') {
     return isOnPath('mkfs.btrfs') && readFileSync('/proc/filesystems', 'utf8').includes('\tbtrfs\n');
   }
+  // zfs-fuse, which has the same programs, has no such device.
+  if (need === 'openzfs') return existsSync('/dev/zfs') && isOnPath('zpool');
   return isOnPath(need);
 }
 
