@@ -20,13 +20,13 @@ import { privileges } from './checks/privileges.ts';
 import { runc } from './checks/runc.ts';
 import { inodes, space } from './checks/space.ts';
 import { tools } from './checks/tools.ts';
-import { zfsClones, zfsLeftovers, zfsPool, zfsVersion } from './checks/zfs.ts';
+import { zfsClones, zfsLeftovers, zfsMounts, zfsPool, zfsVersion } from './checks/zfs.ts';
 
 /** Everything that is looked at, in the order in which it is shown. */
 export const CHECKS: readonly Check[] = [
   ...[node, privileges, kernel, runc, ...tools, cgroups, overlayIndex],
   ...[space, inodes, btrfsMetadata, btrfsQuota, mountCount],
-  ...[zfsVersion, zfsPool, zfsLeftovers, zfsClones],
+  ...[zfsVersion, zfsPool, zfsLeftovers, zfsMounts, zfsClones],
   ...[owner, index, rowsWithoutSnapshots, snapshotsWithoutRows],
   ...[staleMounts, leftoverCopies, leftoverContainers],
   ...[users, hiddenTools, sip, fullDiskAccess, spotlight, fseventsd, desktop, macfuse, compiler],

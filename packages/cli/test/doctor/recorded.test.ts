@@ -3,7 +3,7 @@ import { btrfsMetadata } from '../../src/doctor/checks/btrfs.ts';
 import { cgroups } from '../../src/doctor/checks/cgroups.ts';
 import { overlayIndex } from '../../src/doctor/checks/overlay-index.ts';
 import { holesOf, runc } from '../../src/doctor/checks/runc.ts';
-import { unfinished, zfsClones, zfsPool, zfsVersion } from '../../src/doctor/checks/zfs.ts';
+import { unfinished, zfsClones, zfsMounts, zfsPool, zfsVersion } from '../../src/doctor/checks/zfs.ts';
 import { isAtLeast } from '../../src/doctor/version.ts';
 import { recordedScene } from './scene.ts';
 
@@ -131,6 +131,18 @@ describe('OpenZFS', () => {
       state: 'warning',
       found: expect.stringContaining('1 clones of the store'),
       mend: 'zfs promote tank/debug, or zfs destroy it',
+    });
+  });
+
+  it('shows datasets that are mounted though nobody uses the store (Z8)', async () => {
+    const mounts = (text: string) =>
+      zfsMounts.look(
+        recordedScene({ said: { 'zfs list -Hp -o mounted,name -t filesystem -r tank/snapstep': text } }),
+      );
+    expect(await mounts('yes\ttank/snapstep\nno\ttank/snapstep/result\n')).toMatchObject({ state: 'ok' });
+    expect(await mounts('no\ttank/snapstep\nyes\ttank/snapstep/result/a/home\n')).toMatchObject({
+      state: 'warning',
+      found: '1 are mounted, though nobody uses the store, such as tank/snapstep/result/a/home',
     });
   });
 

@@ -10,8 +10,7 @@ const MANY = 1000;
 export const staleMounts: Check = {
   name: 'stale-mounts',
   async look(scene) {
-    if (scene.store.kind === 'zfs')
-      return notApplicable('what a ZFS store mounts is looked at by its datasets');
+    if (scene.store.kind === 'zfs') return notApplicable('see zfs-mounts');
     const { path } = scene.store;
     const below = (await mountPoints(scene)).filter((point) => point.startsWith(`${path}/`));
     if (below.length === 0) return fine(`nothing is mounted below ${path}`);

@@ -90,6 +90,23 @@ export const zfsLeftovers: Check = {
     }),
 };
 
+/** A mount per step, and no more: machines with tens of thousands of mounted datasets became ten times slower. */
+export const zfsMounts: Check = {
+  name: 'zfs-mounts',
+  look: (scene) =>
+    onZfs(scene, async ({ dataset }) => {
+      const args = ['list', '-Hp', '-o', 'mounted,name', '-t', 'filesystem', '-r', dataset];
+      const answer = await scene.ask('zfs', args);
+      if (answer?.exitCode !== 0) return notApplicable(`there is no dataset ${dataset} yet`);
+      const mounted = answer.stdout.split('\n').filter((row) => row.startsWith(`yes\t${dataset}/`));
+      const pid = await ownerOf(scene.state.builder, scene);
+      if (pid !== undefined) return fine(`${mounted.length} are mounted, by process ${pid}`);
+      if (mounted.length === 0) return fine('none is mounted');
+      const found = `${mounted.length} are mounted, though nobody uses the store, such as ${mounted[0]?.slice(4)}`;
+      return warning(found, `snapstep ls ${storeOption(scene)}`);
+    }),
+};
+
 /** Clones that somebody made of our snapshots: `zfs destroy -R` would take them along, and what is cloned cannot go. */
 export const zfsClones: Check = {
   name: 'zfs-clones',
