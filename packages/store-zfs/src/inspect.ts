@@ -1,6 +1,6 @@
-import { err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import { err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import { isDatasetName } from './dataset-name.ts';
-import { type PoolState, poolState, version, type ZfsVersion } from './zfs.ts';
+import { type PoolState, poolState, version, type ZfsVersion } from './pool.ts';
 
 /** The oldest OpenZFS whose behaviour we rely on. */
 const OLDEST = { major: 2, minor: 1 };
@@ -17,13 +17,12 @@ export interface ZfsInspection {
 
 /**
  * Looks whether snapshots could be kept in a dataset: the tools, their version, the health and the fill of the pool.
- * It changes nothing. The store itself is not there yet.
+ * It changes nothing.
  *
  * @param dataset - `pool` or `pool/path`.
  */
 export async function inspectZfs(dataset: string): Promise<Result<ZfsInspection, StoreError>> {
-  if (!isDatasetName(dataset))
-    return err({ type: 'failed', message: `"${dataset}" is not the name of a dataset` });
+  if (!isDatasetName(dataset)) return err(failed(`"${dataset}" is not the name of a dataset`));
   const tools = await version();
   if (tools.isErr()) return err(tools.error);
   const pool = await poolState(dataset.split('/')[0] ?? dataset);
@@ -31,15 +30,26 @@ export async function inspectZfs(dataset: string): Promise<Result<ZfsInspection,
   return ok({ version: tools.value, pool: pool.value, warnings: warningsOf(tools.value, pool.value) });
 }
 
+/** Refuses tools that lack what the store uses. */
+export function checkVersion(tools: ZfsVersion): Result<ZfsVersion, StoreError> {
+  if (!isOld(tools)) return ok(tools);
+  return err(failed(`OpenZFS ${tools.text} is older than ${OLDEST.major}.${OLDEST.minor}: update it`));
+}
+
 /** Exported for tests. */
 export function warningsOf(tools: ZfsVersion, pool: PoolState): string[] {
-  const isOld = tools.major < OLDEST.major || (tools.major === OLDEST.major && tools.minor < OLDEST.minor);
   const fill = pool.size === 0 ? 1 : pool.allocated / pool.size;
   return [
-    ...(isOld ? [`OpenZFS ${tools.text} is older than ${OLDEST.major}.${OLDEST.minor}: update it`] : []),
+    ...(isOld(tools)
+      ? [`OpenZFS ${tools.text} is older than ${OLDEST.major}.${OLDEST.minor}: update it`]
+      : []),
     ...(pool.health === 'ONLINE' ? [] : [`the pool is ${pool.health}: see "zpool status"`]),
     ...(fill > FULLEST
       ? [`the pool is ${Math.round(fill * 100)} % full: ZFS slows down above ${FULLEST * 100} %`]
       : []),
   ];
+}
+
+function isOld({ major, minor }: ZfsVersion): boolean {
+  return major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor);
 }

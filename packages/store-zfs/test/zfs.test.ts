@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { componentFor, inspectZfs, isDatasetName, textOf } from '../src/index.ts';
 import { warningsOf } from '../src/inspect.ts';
-import { parsePoolState, parseVersion } from '../src/zfs.ts';
+import { parsePoolState, parseVersion } from '../src/pool.ts';
 
 describe('the name of a dataset', () => {
   it('is injective for any text, one that ZFS takes, and can be read back', () => {

@@ -1,0 +1,113 @@
+import {
+  type CommandFailed,
+  type CommandOptions,
+  err,
+  failed,
+  ok,
+  type Result,
+  runCommand,
+  type StoreError,
+  type Stuck,
+} from '@snapstep/core/backend';
+
+export interface CommandLimits {
+  /** How long a command may take before it counts as stuck. */
+  readonly stuckAfterMs: number;
+}
+
+/**
+ * Runs the commands of one opening of a store. Each runs to its end: a process that is killed inside the kernel may
+ * still do what it was about to do.
+ *
+ * One that has not ended in time is stuck: nothing else is launched until it ends, if it ever does (Z11).
+ */
+export class Commands {
+  readonly #limits: CommandLimits;
+  readonly #running = new Set<Promise<unknown>>();
+  #stuck: Stuck | undefined;
+  #isClosed = false;
+
+  constructor(limits: CommandLimits) {
+    this.#limits = limits;
+  }
+
+  /** @returns The standard output. */
+  async run(
+    command: readonly [file: string, ...args: string[]],
+    options: CommandOptions & Partial<CommandLimits> = {},
+  ): Promise<Result<string, StoreError>> {
+    const { stuckAfterMs = this.#limits.stuckAfterMs, ...rest } = options;
+    if (this.#stuck) return err(this.#stuck);
+    if (this.#isClosed) return err(failed('the store is closed'));
+    const [file, ...args] = command;
+    const ended = this.#track(runCommand(file, args, rest));
+    const result = await this.#inTime(ended, { command, stuckAfterMs });
+    if (result.isErr()) return err('exitCode' in result.error ? commandFailure(result.error) : result.error);
+    return ok(result.value);
+  }
+
+  /** For a command that is not run by {@link run}, such as one with a stream. */
+  track<T>(ended: Promise<T>): Promise<T> {
+    return this.#track(ended);
+  }
+
+  /** Refuses what comes, and waits for what runs, unless it is stuck. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#running.size > 0 && this.#stuck === undefined) await Promise.race(this.#running);
+  }
+
+  #track<T>(ended: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = ended.catch(() => {}).finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+    return ended;
+  }
+
+  async #inTime<T, E>(
+    ended: Promise<Result<T, E>>,
+    { command, stuckAfterMs }: CommandLimits & { readonly command: readonly string[] },
+  ): Promise<Result<T, E | Stuck>> {
+    const late = Promise.withResolvers<Result<T, Stuck>>();
+    const timer = setTimeout(() => late.resolve(err(this.#markStuck(ended, command))), stuckAfterMs);
+    try {
+      return await Promise.race([ended, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #markStuck(ended: Promise<unknown>, command: readonly string[]): Stuck {
+    const message = `"${command.join(' ')}" does not end: only a reboot may help`;
+    const stuck: Stuck = { type: 'stuck', message, needsReboot: true };
+    this.#stuck = stuck;
+    const forget = () => {
+      if (this.#stuck === stuck) this.#stuck = undefined;
+    };
+    void ended.then(forget, forget);
+    return stuck;
+  }
+}
+
+/** What ZFS says by `stderr`, in the words of libzfs. That it failed is told by the exit code alone. */
+export function commandFailure(error: CommandFailed): StoreError {
+  const { stderr, message } = error;
+  if (/out of space|No space left on device|quota exceeded/i.test(stderr))
+    return { type: 'no-space', message };
+  if (/ is busy|dependent clones/.test(stderr)) return { type: 'busy', message };
+  if (/ZFS modules are not loaded|\/dev\/zfs/.test(stderr)) {
+    return failed(`${message}. Load the kernel module first, such as by "modprobe zfs"`, error);
+  }
+  if (/[Pp]ermission denied|must be run as root/.test(stderr)) {
+    return failed(`${message}. Run as root; ZFS lets nobody else mount`, error);
+  }
+  return failed(message, error);
+}
+
+/** Whether something was cloned from what should have been destroyed. */
+export function hasDependents(error: StoreError): boolean {
+  return error.type === 'busy' && error.message.includes('dependent clones');
+}
+
+export function isMissing(error: StoreError): boolean {
+  return error.type === 'failed' && / does not exist|could not find any snapshots/.test(error.message);
+}

@@ -1,0 +1,130 @@
+import { mkdir, rmdir } from 'node:fs/promises';
+import {
+  attempt,
+  detachBelow,
+  err,
+  type HostPath,
+  ok,
+  type Result,
+  type StoreError,
+} from '@snapstep/core/backend';
+import createDebug from 'debug';
+import { whileBusy } from './backoff.ts';
+import { holdersOf } from './holders.ts';
+import type { Layout } from './layout.ts';
+import type { Zfs } from './zfs.ts';
+
+const debug = createDebug('snapstep:store-zfs');
+
+/** A dataset that is or was mounted, and what its property `mountpoint` is. */
+export interface MountedDataset {
+  dataset: string;
+  mountpoint: string;
+}
+
+/** What is mounted by this opening of a store, and where. */
+export class Mounts {
+  readonly layout: Layout;
+  readonly zfs: Zfs;
+  readonly #at = new Map<HostPath, MountedDataset>();
+
+  constructor(layout: Layout, zfs: Zfs) {
+    this.layout = layout;
+    this.zfs = zfs;
+  }
+
+  get count(): number {
+    return this.#at.size;
+  }
+
+  /** Mounts a dataset; `busy` if another one of ours is there. */
+  async mount(
+    one: MountedDataset,
+    { path, readOnly }: { readonly path: HostPath; readonly readOnly: boolean },
+  ): Promise<Result<void, StoreError>> {
+    const there = this.#at.get(path);
+    if (there !== undefined) return err({ type: 'busy', message: `${there.dataset} is mounted at ${path}` });
+    this.#at.set(path, one);
+    const mounted = await this.#mount(one, { path, readOnly });
+    if (mounted.isErr()) this.#at.delete(path);
+    return mounted;
+  }
+
+  /** Unmounts, and waits a little for what is busy. What stays mounted is an error that names who holds it. */
+  async unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+    const unmounted = await this.#unmount(one, path);
+    if (unmounted.isErr()) return err(await this.#withHolders(unmounted.error, { one, path }));
+    this.forget(path);
+    return ok();
+  }
+
+  /**
+   * Takes a place away although the dataset in it is in use. The dataset stays busy until its users end on Linux,
+   * where nothing else can be done; elsewhere they lose it.
+   */
+  async detach(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+    const linux = process.platform === 'linux';
+    const detached = await (linux ? detachBelow(path) : this.zfs.unmount(one.dataset, { force: true }));
+    if (detached.isErr()) return detached;
+    await attempt(rmdir(path));
+    this.forget(path);
+    return ok();
+  }
+
+  /** Whether it is a place of the store's own choice. */
+  isOurs(path: HostPath): boolean {
+    return path.startsWith(`${this.layout.mounts}/`);
+  }
+
+  /** It was unmounted by other means, such as the end of the dataset. */
+  forget(path: HostPath): void {
+    this.#at.delete(path);
+  }
+
+  /** Takes away all there is. What cannot be taken away is found at the next open. */
+  async close(): Promise<void> {
+    for (const [path, one] of this.#at) {
+      const unmounted = await this.zfs.unmount(one.dataset);
+      const gone = unmounted.isOk() ? unmounted : await this.detach(one, path);
+      if (gone.isErr()) debug('left for the next open: %o', gone.error);
+      await attempt(rmdir(path));
+    }
+    this.#at.clear();
+  }
+
+  async #mount(
+    one: MountedDataset,
+    { path, readOnly }: { readonly path: HostPath; readonly readOnly: boolean },
+  ): Promise<Result<void, StoreError>> {
+    const made = await attempt(mkdir(path, { recursive: true }));
+    if (made.isErr()) return err(made.error);
+    if (one.mountpoint !== path) {
+      const set = await this.zfs.set({ mountpoint: path }, one.dataset);
+      if (set.isErr()) return set;
+      one.mountpoint = path;
+    }
+    return this.zfs.mount(one.dataset, { readOnly });
+  }
+
+  async #unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+    if (this.isOurs(path)) {
+      const unmounted = await whileBusy(() => this.zfs.unmount(one.dataset));
+      if (unmounted.isOk()) await attempt(rmdir(path));
+      return unmounted;
+    }
+    // One process unmounts it and puts the property back.
+    const reset = await whileBusy(() => this.zfs.set({ mountpoint: 'none' }, one.dataset));
+    if (reset.isOk()) one.mountpoint = 'none';
+    return reset;
+  }
+
+  async #withHolders(
+    error: StoreError,
+    { one, path }: { readonly one: MountedDataset; readonly path: HostPath },
+  ): Promise<StoreError> {
+    if (error.type !== 'busy') return error;
+    const holders = await holdersOf(one.dataset, path);
+    if (holders.length === 0) return error;
+    return { type: 'busy', message: `${error.message} (${holders.join('; ')})` };
+  }
+}

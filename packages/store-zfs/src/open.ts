@@ -1,0 +1,170 @@
+import { access, chmod, mkdir, readdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  attempt,
+  err,
+  escapeName,
+  failed,
+  type HostPath,
+  type OwnerLock,
+  ok,
+  openStoreDirectory,
+  type Result,
+  type StoreError,
+  toHostPath,
+} from '@snapstep/core/backend';
+import createDebug from 'debug';
+import { Commands } from './commands.ts';
+import { isDatasetName } from './dataset-name.ts';
+import { checkVersion } from './inspect.ts';
+import { type Inventory, takeInventory } from './inventory.ts';
+import { checkLength, Layout } from './layout.ts';
+import { Mounts } from './mounts.ts';
+import type { Place } from './place.ts';
+import { version } from './pool.ts';
+import { missingProperties } from './root-properties.ts';
+import { waitForRunning } from './running-commands.ts';
+import { settle } from './settle.ts';
+import { Trash } from './trash.ts';
+import { type Properties, type Property, Zfs } from './zfs.ts';
+import { ZfsStore } from './zfs-store.ts';
+
+const debug = createDebug('snapstep:store-zfs');
+
+export interface ZfsStoreOptions {
+  /** An existing dataset of the store's own, such as `tank/snapstep`. */
+  readonly dataset: string;
+  /**
+   * A directory of the store's own on the host, for its lock and its mount points. The dataset remembers it, so that
+   * nobody opens it a second time with another. Default: what the dataset remembers, or else a directory below
+   * `/var/lib/snapstep/zfs` (on macOS and FreeBSD `/var/db/snapstep/zfs`).
+   */
+  readonly directory?: HostPath;
+  /** Datasets and snapshots that `usage` gives as the most there should be. Default: 10,000. */
+  readonly maxObjects?: number;
+  /** Mounts that `usage` gives as the most there should be. Default: 500. */
+  readonly maxMounts?: number;
+  /**
+   * A command that takes longer counts as stuck: it is reported so, and nothing more is launched until it ends.
+   * Unmounting has at most 30 seconds. Default: 300,000 (five minutes).
+   */
+  readonly stuckAfterMs?: number;
+}
+
+const UNMOUNT_MS = 30_000;
+
+/**
+ * Opens a store that keeps each snapshot as datasets of OpenZFS (2.1 or later, on Linux, macOS or FreeBSD), cloned from
+ * those of its parent. Needs root.
+ *
+ * @returns `busy` if another process has it open; `failed` with what to do if ZFS, the dataset or the permission is
+ * missing.
+ */
+export async function openZfsStore(options: ZfsStoreOptions): Promise<Result<ZfsStore, StoreError>> {
+  const { dataset, stuckAfterMs = 300_000 } = options;
+  if (!isDatasetName(dataset)) return err(failed(`"${dataset}" is not the name of a dataset`));
+  const named = checkLength(dataset);
+  if (named.isErr()) return err(named.error);
+  const tools = (await version()).andThen(checkVersion);
+  if (tools.isErr()) return err(await explainMissingModule(tools.error));
+  const commands = new Commands({ stuckAfterMs });
+  const zfs = new Zfs(commands, { stuckAfterMs: Math.min(stuckAfterMs, UNMOUNT_MS) });
+  const properties = await zfs.properties(dataset);
+  if (properties.isErr()) return err(explainMissing(dataset, properties.error));
+  const directory = chooseDirectory(options, properties.value);
+  if (directory.isErr()) return err(directory.error);
+  const lock = await openStoreDirectory({ path: directory.value, kind: 'zfs', create: true });
+  if (lock.isErr()) return err(lock.error);
+  const layout = new Layout(dataset, directory.value);
+  const store = await start({
+    ...options,
+    commands,
+    zfs,
+    layout,
+    lock: lock.value,
+    properties: properties.value,
+  });
+  if (store.isErr()) await lock.value[Symbol.asyncDispose]();
+  return store;
+}
+
+interface Start extends ZfsStoreOptions {
+  readonly commands: Commands;
+  readonly zfs: Zfs;
+  readonly layout: Layout;
+  readonly lock: OwnerLock;
+  readonly properties: ReadonlyMap<string, Property>;
+}
+
+async function start(parts: Start): Promise<Result<ZfsStore, StoreError>> {
+  const { dataset, layout, zfs, properties, maxObjects = 10_000, maxMounts = 500 } = parts;
+  const quiet = await waitForRunning(dataset, { timeoutMs: 60_000 });
+  if (quiet.isErr()) return err(quiet.error);
+  const missing = missingProperties(properties, { 'snapstep:directory': layout.directory });
+  const set = Object.keys(missing).length === 0 ? ok() : await zfs.set(missing, dataset);
+  if (set.isErr()) return err(set.error);
+  const place = { layout, zfs, mounts: new Mounts(layout, zfs), trash: new Trash(layout, zfs) };
+  const inventory = await prepareDatasets(place);
+  if (inventory.isErr()) return err(inventory.error);
+  const settled = await settle(place, inventory.value);
+  if (settled.isErr()) return err(settled.error);
+  const directories = await clearDirectories(layout);
+  if (directories.isErr()) return err(directories.error);
+  return ok(new ZfsStore({ ...parts, place, inventory: inventory.value, maxObjects, maxMounts }));
+}
+
+async function prepareDatasets({ layout, zfs }: Place): Promise<Result<Inventory, StoreError>> {
+  const rows = await zfs.list(layout.dataset);
+  if (rows.isErr()) return err(rows.error);
+  const inventory = takeInventory(layout, rows.value);
+  const properties: Properties = { canmount: 'off', mountpoint: 'none' };
+  for (const dataset of layout.containers.filter((name) => !inventory.names.has(name))) {
+    const made = await zfs.create(dataset, { properties });
+    if (made.isErr()) return err(made.error);
+  }
+  return ok(inventory);
+}
+
+/** Mount points of earlier openings are empty directories, unless somebody holds them. */
+async function clearDirectories({ directory, mounts }: Layout): Promise<Result<void, StoreError>> {
+  const made = await attempt(mkdir(mounts, { recursive: true }));
+  if (made.isErr()) return err(made.error);
+  // Volumes hold setuid programs, which no user of the host may reach.
+  const closed = await attempt(chmod(directory, 0o700));
+  if (closed.isErr()) return closed;
+  for (const name of await readdir(mounts)) {
+    const removed = await attempt(rmdir(join(mounts, name)));
+    if (removed.isErr()) debug('%s stays: %o', name, removed.error);
+  }
+  return ok();
+}
+
+function chooseDirectory(
+  { dataset, directory }: ZfsStoreOptions,
+  properties: ReadonlyMap<string, Property>,
+): Result<HostPath, StoreError> {
+  const { value, source } = properties.get('snapstep:directory') ?? { value: '', source: '-' };
+  if (source !== 'local') return ok(directory ?? defaultDirectory(dataset));
+  if (directory === undefined || directory === value) return ok(toHostPath(value));
+  const hint = `If nobody uses it there any more: zfs inherit snapstep:directory ${dataset}`;
+  return err(failed(`${dataset} has its lock and its mounts in ${value}, not in ${directory}. ${hint}`));
+}
+
+function defaultDirectory(dataset: string): HostPath {
+  const state = process.platform === 'linux' ? '/var/lib' : '/var/db';
+  return toHostPath(join(state, 'snapstep/zfs', escapeName(dataset)));
+}
+
+function explainMissing(dataset: string, error: StoreError): StoreError {
+  if (error.type !== 'failed' || !/does not exist|no such pool/.test(error.message)) return error;
+  return failed(`there is no dataset "${dataset}": make it, such as by "zfs create -p ${dataset}"`, error);
+}
+
+async function explainMissingModule(error: StoreError): Promise<StoreError> {
+  if (error.type !== 'failed' || process.platform !== 'linux' || /not installed|older/.test(error.message)) {
+    return error;
+  }
+  const device = await attempt(access('/dev/zfs'));
+  if (device.isOk()) return error;
+  return failed(`/dev/zfs is missing: the kernel module is not loaded ("modprobe zfs" may do)`, error);
+}

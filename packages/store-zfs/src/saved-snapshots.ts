@@ -1,0 +1,67 @@
+import { err, ok, type Result, type Snapshot, type StepKey, type StoreError } from '@snapstep/core/backend';
+import { hasDependents } from './commands.ts';
+import { DatasetVolume, type DatasetVolumes } from './dataset-volume.ts';
+import type { VolumeRow } from './inventory.ts';
+import type { Place } from './place.ts';
+
+/** The saved snapshots, known since the store was opened: looking one up asks nobody. */
+export class SavedSnapshots {
+  readonly #place: Place;
+  readonly #saved: Map<StepKey, DatasetVolumes>;
+
+  constructor(place: Place, rows: ReadonlyMap<StepKey, readonly VolumeRow[]>) {
+    this.#place = place;
+    this.#saved = new Map([...rows].map(([key, volumes]) => [key, this.#volumesOf(volumes)]));
+  }
+
+  get keys(): readonly StepKey[] {
+    return [...this.#saved.keys()];
+  }
+
+  /** Datasets and their snapshots: one for each volume, and one above them. */
+  get objects(): number {
+    return [...this.#saved.values()].reduce((sum, volumes) => sum + 2 * (1 + volumes.size), 0);
+  }
+
+  volumes(key: StepKey): DatasetVolumes | undefined {
+    return this.#saved.get(key);
+  }
+
+  get(key: StepKey): Snapshot | undefined {
+    const volumes = this.#saved.get(key);
+    return volumes && { key, volumes };
+  }
+
+  add(key: StepKey, volumes: DatasetVolumes): Snapshot {
+    this.#saved.set(key, volumes);
+    return { key, volumes };
+  }
+
+  /** `busy`, and nothing is changed, while something that stays was made from it (Z17). */
+  async remove(key: StepKey): Promise<Result<void, StoreError>> {
+    const { layout, trash } = this.#place;
+    const volumes = this.#saved.get(key);
+    if (volumes === undefined && !trash.holds(layout.result(key))) return ok();
+    const destroyed = await this.#destroy(key);
+    if (destroyed.isErr()) return err(destroyed.error);
+    this.#saved.delete(key);
+    for (const volume of volumes?.values() ?? []) await volume.close();
+    return ok();
+  }
+
+  async #destroy(key: StepKey): Promise<Result<void, StoreError>> {
+    const { layout, trash } = this.#place;
+    const dataset = layout.result(key);
+    const destroyed = await trash.destroy(dataset);
+    if (destroyed.isOk()) return ok();
+    if (!hasDependents(destroyed.error)) return trash.hide(dataset, destroyed.error);
+    await trash.sweep();
+    return trash.destroy(dataset);
+  }
+
+  #volumesOf(rows: readonly VolumeRow[]): DatasetVolumes {
+    return new Map(
+      rows.map((row) => [row.name, new DatasetVolume(this.#place.mounts, { ...row, isWritable: false })]),
+    );
+  }
+}

@@ -1,0 +1,100 @@
+import { err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import createDebug from 'debug';
+import { forEachOf, whileBusy } from './backoff.ts';
+import { hasDependents, isMissing } from './commands.ts';
+import type { Layout } from './layout.ts';
+import type { Zfs } from './zfs.ts';
+
+const debug = createDebug('snapstep:store-zfs');
+
+/** More at once would keep others from writing. */
+const AT_MOST = 4;
+
+/** Destroys datasets, and remembers those that cannot be destroyed yet: in use, or something was cloned from them. */
+export class Trash {
+  readonly #layout: Layout;
+  readonly #zfs: Zfs;
+  readonly #doomed = new Set<string>();
+  #hasFreed = false;
+
+  constructor(layout: Layout, zfs: Zfs) {
+    this.#layout = layout;
+    this.#zfs = zfs;
+  }
+
+  /** Whether a name is still taken by what could neither be destroyed nor renamed. */
+  holds(dataset: string): boolean {
+    return this.#doomed.has(dataset);
+  }
+
+  /** Whether something was destroyed since the last call. */
+  takeFreed(): boolean {
+    const hasFreed = this.#hasFreed;
+    this.#hasFreed = false;
+    return hasFreed;
+  }
+
+  /** That space was not free yet after all. */
+  expectFreed(): void {
+    this.#hasFreed = true;
+  }
+
+  /**
+   * Destroys a dataset, or at least takes it out of sight: its name is free then, and the rest follows later.
+   * Succeeds where there is none.
+   */
+  async discard(dataset: string): Promise<Result<void, StoreError>> {
+    const destroyed = await this.destroy(dataset);
+    return destroyed.isOk() ? ok() : this.hide(dataset, destroyed.error);
+  }
+
+  /** Takes what could not be destroyed for the reason of `error` out of sight. Its name is free then. */
+  async hide(dataset: string, error: StoreError): Promise<Result<void, StoreError>> {
+    debug('%s cannot be destroyed yet: %o', dataset, error);
+    const hidden = this.#layout.attempt(this.#layout.trash);
+    const renamed = await this.#zfs.rename(dataset, hidden);
+    this.#doomed.delete(dataset);
+    this.#doomed.add(renamed.isOk() ? hidden : dataset);
+    return renamed.isOk() ? ok() : err(error);
+  }
+
+  /** Destroys a dataset that nothing was cloned from; if it is in use, waits a little. */
+  async destroy(dataset: string): Promise<Result<void, StoreError>> {
+    const destroyed = await whileBusy(
+      () => this.#zfs.destroy(dataset),
+      (error) => !hasDependents(error),
+    );
+    return this.#settle(dataset, destroyed);
+  }
+
+  /** Tries once more what could not be destroyed, again as long as that gets it further. */
+  async sweep(): Promise<void> {
+    for (let before = -1; this.#doomed.size > 0 && this.#doomed.size !== before; ) {
+      before = this.#doomed.size;
+      await forEachOf([...this.#doomed], {
+        atMost: AT_MOST,
+        work: async (dataset) => this.#settle(dataset, await this.#zfs.destroy(dataset)),
+      });
+    }
+  }
+
+  /** For datasets that somebody else knows to be leftovers. {@link sweep} destroys them. */
+  add(datasets: Iterable<string>): void {
+    for (const dataset of datasets) this.#doomed.add(dataset);
+  }
+
+  /** Takes what is left out of the way of new datasets of the same name. */
+  async hideAll(): Promise<void> {
+    const visible = [...this.#doomed].filter((name) => !name.startsWith(`${this.#layout.trash}/`));
+    for (const dataset of visible) {
+      await this.hide(dataset, { type: 'busy', message: `${dataset} is still in use` });
+    }
+  }
+
+  #settle(dataset: string, destroyed: Result<void, StoreError>): Result<void, StoreError> {
+    if (destroyed.isErr() && !isMissing(destroyed.error)) return destroyed;
+    this.#doomed.delete(dataset);
+    this.#hasFreed = true;
+    return ok();
+  }
+}

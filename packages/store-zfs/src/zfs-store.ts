@@ -1,0 +1,116 @@
+import {
+  type ActiveSnapshot,
+  type CacheVolumes,
+  cancelled,
+  err,
+  failed,
+  type OwnerLock,
+  ok,
+  type PrepareRequest,
+  type Result,
+  type Snapshot,
+  type StepKey,
+  type StoreError,
+  type StoreFeatures,
+  type StoreWith,
+  type Usage,
+  type VolumeName,
+} from '@snapstep/core/backend';
+import { ZfsActive } from './active-snapshot.ts';
+import { DatasetCaches } from './cache-volumes.ts';
+import type { Commands } from './commands.ts';
+import type { DatasetVolumes } from './dataset-volume.ts';
+import type { Inventory } from './inventory.ts';
+import type { Place } from './place.ts';
+import { placement } from './placement.ts';
+import { quota } from './quota.ts';
+import { waitForFreeing } from './reclaim.ts';
+import { SavedSnapshots } from './saved-snapshots.ts';
+import { makeWorkingCopy } from './working-copy.ts';
+
+export interface ZfsStoreParts {
+  readonly place: Place;
+  readonly lock: OwnerLock;
+  readonly commands: Commands;
+  readonly inventory: Inventory;
+  readonly maxObjects: number;
+  readonly maxMounts: number;
+}
+
+/** Each method as `Store` says. */
+export class ZfsStore implements StoreWith<'placement' | 'quota'> {
+  readonly name = 'zfs';
+  readonly caches: CacheVolumes;
+  readonly placement: StoreFeatures['placement'];
+  readonly quota: StoreFeatures['quota'];
+  readonly #parts: ZfsStoreParts;
+  readonly #saved: SavedSnapshots;
+  readonly #caches: DatasetCaches;
+
+  constructor(parts: ZfsStoreParts) {
+    const { place, inventory } = parts;
+    this.#parts = parts;
+    this.#saved = new SavedSnapshots(place, inventory.results);
+    this.#caches = new DatasetCaches(place, inventory);
+    this.caches = this.#caches;
+    this.placement = placement;
+    this.quota = quota(place);
+  }
+
+  async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
+    return ok(this.#saved.get(key));
+  }
+
+  async prepare({ key, from, signal }: PrepareRequest): Promise<Result<ActiveSnapshot, StoreError>> {
+    if (signal.aborted) return err(cancelled(signal));
+    const volumes = this.#sources(from);
+    if (volumes.isErr()) return err(volumes.error);
+    const { place } = this.#parts;
+    const dataset = place.layout.result(key);
+    const copy = await makeWorkingCopy(place, { dataset, volumes: volumes.value, signal });
+    return copy.map((made) => new ZfsActive(this.#saved, { key, copy: made }));
+  }
+
+  async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    return signal?.aborted ? err(cancelled(signal)) : this.#saved.remove(key);
+  }
+
+  async reclaimed(signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    return waitForFreeing(this.#parts.place, signal);
+  }
+
+  async list(): Promise<Result<readonly StepKey[], StoreError>> {
+    return ok(this.#saved.keys);
+  }
+
+  async usage(): Promise<Result<Usage, StoreError>> {
+    const { place, maxObjects, maxMounts } = this.#parts;
+    const space = await place.zfs.space(place.layout.dataset);
+    const objects = this.#saved.objects + this.#caches.objects;
+    return space.map(({ used, available }) => [
+      { axis: 'bytes', used, total: used + available },
+      { axis: 'objects', used: objects, total: Math.max(maxObjects, objects) },
+      { axis: 'mounts', used: place.mounts.count, total: Math.max(maxMounts, place.mounts.count) },
+    ]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { place, commands, lock } = this.#parts;
+    await place.mounts.close();
+    await commands.close();
+    await lock[Symbol.asyncDispose]();
+  }
+
+  #sources(from: PrepareRequest['from']): Result<ReadonlyMap<VolumeName, string | undefined>, StoreError> {
+    if ('empty' in from) return ok(new Map(from.empty.map((name) => [name, undefined])));
+    if ('baseImage' in from) return err(failed('not yet'));
+    const key = from.snapshot;
+    const parent = this.#saved.volumes(key);
+    if (parent === undefined) return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
+    return ok(datasetsOf(parent));
+  }
+}
+
+function datasetsOf(volumes: DatasetVolumes): ReadonlyMap<VolumeName, string> {
+  return new Map([...volumes].map(([name, volume]) => [name, volume.dataset]));
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { toHostPath } from '@snapstep/core/backend';
+import type { StorePlace } from '@snapstep/core/conformance';
+import { expectOk, tempDir } from '@snapstep/test-support';
+import { execa } from 'execa';
+import { openZfsStore, type ZfsStoreOptions } from '../../src/index.ts';
+
+export type Options = Omit<ZfsStoreOptions, 'dataset' | 'directory'>;
+
+let datasets = 0;
+
+/** A fresh dataset below one that is there, with a directory; both go when it is disposed. */
+export async function scratchDataset(
+  parent: string,
+): Promise<{ readonly dataset: string; readonly directory: string } & AsyncDisposable> {
+  const directory = await tempDir();
+  datasets += 1;
+  const dataset = `${parent}/t${process.pid}-${datasets}`;
+  await execa('zfs', ['create', '-o', 'canmount=off', '-o', 'mountpoint=none', dataset]);
+  return {
+    dataset,
+    directory: directory.path,
+    async [Symbol.asyncDispose]() {
+      await execa('zfs', ['destroy', '-R', dataset], { reject: false });
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A store in a fresh dataset. */
+export async function place(parent: string, options: Options = {}): Promise<StorePlace> {
+  const scratch = await scratchDataset(parent);
+  const directory = toHostPath(join(scratch.directory, 'store'));
+  const open = () => openZfsStore({ ...options, dataset: scratch.dataset, directory });
+  return {
+    store: expectOk(await open()),
+    reopen: async () => expectOk(await open()),
+    openSecond: open,
+    [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+  };
+}
