@@ -1,6 +1,7 @@
 /** Every check and every test: `npm test`. The last line is `N passed, N failed`, with `, N skipped` if some were. */
 import { join } from 'node:path';
 import { commandChecks } from './checks/command-checks.ts';
+import { openGuestSuites } from './checks/guest-suites.ts';
 import { leftovers, privateTemp } from './checks/leftovers.ts';
 import { packAll, publishedTarballs } from './checks/pack.ts';
 import { packageChecks } from './checks/package-checks.ts';
@@ -21,6 +22,7 @@ async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const temp = await privateTemp();
   const nothingLeft = await leftovers(temp);
+  const guestSuites = openGuestSuites({ temp, signal: stop.signal });
   const packed = join(repository, '.tools/packed');
   const checks = [
     ...commandChecks,
@@ -29,6 +31,7 @@ async function main(): Promise<number> {
   ];
   for (const check of checks) await runCheck(tally, check, stop.signal);
   await runVitest(tally, { temp, tarballs: packed, signal: stop.signal });
+  await guestSuites.run(tally);
   await runCheck(tally, nothingLeft, new AbortController().signal);
   if (mayNotSkip && tally.skipped > 0) tally.failed.push('nothing is skipped in CI');
   return printSummary(tally);

@@ -1,13 +1,14 @@
-import { copyFile, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa, type Result } from 'execa';
+import { execa } from 'execa';
 import { guestCache } from './cache.ts';
 import { openGuest } from './guest.ts';
 
 export interface GuestJob {
   /** A tar file with `run.sh`, which root runs in the guest, in the directory of the files: /job. */
   readonly job: string;
+  /** For the files of this run; the caller removes it. */
+  readonly temp: string;
   readonly timeoutMs: number;
   readonly memoryMb?: number;
   /** An ext4 image, mounted at /snapstep, with the directory `project` of the job copied over it. */
@@ -47,23 +48,18 @@ const KERNEL_OPTIONS = [
  */
 export async function runInGuest(job: GuestJob): Promise<number> {
   const { dir } = await openGuest(job.signal);
-  const temp = await mkdtemp(join(tmpdir(), 'snapstep-guest-'));
-  try {
-    const files = {
-      out: join(temp, 'out.tar'),
-      code: join(temp, 'code'),
-      console: join(temp, 'console.log'),
-    };
-    await allocate(files.out, OUT_BYTES);
-    const qemu = await startQemu(qemuArguments(dir, { ...job, ...files }), { ...job, temp });
-    if (job.signal.aborted) throw job.signal.reason;
-    const code = /^\d+/.exec(await readFile(files.code, 'utf8').catch(() => ''))?.[0];
-    if (code === undefined) throw new Error(await explainDeath(qemu, files.console));
-    if (job.outDir !== undefined) await unpack(files.out, job.outDir);
-    return Number(code);
-  } finally {
-    await rm(temp, { recursive: true });
-  }
+  const files = {
+    out: join(job.temp, 'out.tar'),
+    code: join(job.temp, 'code'),
+    console: join(job.temp, 'console.log'),
+  };
+  await allocate(files.out, OUT_BYTES);
+  const ending = await runQemu(qemuArguments(dir, { ...job, ...files }), job);
+  if (job.signal.aborted) throw job.signal.reason;
+  const code = /^\d+/.exec(await readFile(files.code, 'utf8').catch(() => ''))?.[0];
+  if (code === undefined) throw new Error(await explainDeath(ending, files.console));
+  if (job.outDir !== undefined) await unpack(files.out, job.outDir);
+  return Number(code);
 }
 
 interface Machine extends GuestJob {
@@ -98,11 +94,17 @@ function disk(name: string, file: string, options: string): string[] {
   return ['-drive', drive, '-device', `virtio-blk-pci,drive=${name},serial=${name}`];
 }
 
+interface Ending {
+  readonly timedOut: boolean;
+  /** What QEMU itself had to say. */
+  readonly message: string;
+}
+
 /** The kernel kills it when our process ends. */
-async function startQemu(
+async function runQemu(
   args: readonly string[],
-  { timeoutMs, signal, onOutput, temp }: GuestJob & { readonly temp: string },
-): Promise<Result> {
+  { timeoutMs, signal, onOutput, temp }: GuestJob,
+): Promise<Ending> {
   const child = execa('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
     // It keeps what the guest writes to its disks there.
     env: { TMPDIR: temp },
@@ -111,21 +113,21 @@ async function startQemu(
     killSignal: 'SIGKILL',
     reject: false,
     buffer: { stdout: false },
-    encoding: 'buffer',
     // At the end of its standard input it closes the port that the output comes from.
     stdio: ['pipe', onOutput === undefined ? 'inherit' : 'pipe', 'pipe'],
   });
   if (onOutput !== undefined) child.stdout?.on('data', onOutput);
-  return child as unknown as Promise<Result>;
+  const { timedOut, stderr, shortMessage } = await child;
+  return { timedOut, message: [shortMessage, stderr].filter(Boolean).join('\n') };
 }
 
-async function explainDeath(qemu: Result, console: string): Promise<string> {
-  const kept = join(guestCache, 'console.log');
+/** The console log is kept, because the kernel and our first program write there what went wrong. */
+async function explainDeath({ timedOut, message }: Ending, console: string): Promise<string> {
+  const kept = join(guestCache, `console-${process.pid}.log`);
   await copyFile(console, kept).catch(() => undefined);
-  const end = (await readFile(console, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20).join('\n');
-  const reason = qemu.timedOut ? 'was too slow' : 'died';
-  const stderr = Buffer.from((qemu.stderr ?? '') as unknown as Uint8Array).toString();
-  return `the guest ${reason} (${qemu.shortMessage ?? 'QEMU ended'})\n${stderr}\n${end}\nits console log: ${kept}`;
+  const tail = (await readFile(console, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20);
+  const what = timedOut ? 'the guest did not end in time' : 'the guest died';
+  return `${[`${what}; its console log: ${kept}`, message, ...tail].join('\n').trimEnd()}\n`;
 }
 
 async function allocate(path: string, bytes: number): Promise<void> {

@@ -77,6 +77,7 @@ async function runScript(script: string, options: Options): Promise<number> {
     if (options.project) await addSources(job);
     return await runInGuest({
       job,
+      temp,
       project: options.project ? await projectDisk(stop.signal) : undefined,
       outDir: options.out,
       timeoutMs: Number(options.timeout) * 1000,

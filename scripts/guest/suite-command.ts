@@ -21,7 +21,7 @@ export async function suiteCommand(directory: string, args: readonly string[]): 
       signal: stop.signal,
     });
   } else {
-    console.log(`${directory} is skipped: ${reason}`);
+    console.log(`↓ ${directory}: ${reason}`);
     tally.skipped += 1;
   }
   return printSummary(tally);
@@ -31,15 +31,16 @@ export interface CountedSuite {
   /** For a failure outside of the tests. */
   readonly title: string;
   readonly args: readonly string[];
+  readonly temp?: string;
   readonly signal: AbortSignal;
 }
 
 /** Runs tests on a kernel with OpenZFS, and counts each. */
-export async function countSuite(tally: Tally, { title, args, signal }: CountedSuite): Promise<void> {
-  if (signal.aborted) return;
+export async function countSuite(tally: Tally, { title, ...options }: CountedSuite): Promise<void> {
+  if (options.signal.aborted) return;
   const before = tally.failed.length;
   try {
-    const { report, exitCode } = await runSuite({ args, signal });
+    const { report, exitCode } = await runSuite(options);
     if (report === undefined) tally.failed.push(`${title}: no report of its tests (exit code ${exitCode})`);
     else countReport(tally, report);
     if (exitCode !== 0 && tally.failed.length === before)

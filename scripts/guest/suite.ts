@@ -11,6 +11,8 @@ import { runInGuest } from './run-in-guest.ts';
 export interface SuiteOptions {
   /** What vitest gets: files, `-t` and a title, ... */
   readonly args: readonly string[];
+  /** Where it makes its temporary files. */
+  readonly temp?: string;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +34,7 @@ export function whyNoSuite(): string | undefined {
 
 /** Runs tests on a kernel with OpenZFS: this machine's, or the guest's. Prints which, and what vitest prints. */
 export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
-  const temp = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
+  const temp = await mkdtemp(join(options.temp ?? tmpdir(), 'snapstep-suite-'));
   try {
     return hasZfs() ? await runHere(temp, options) : await runThere(temp, options);
   } finally {
@@ -40,7 +42,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
   }
 }
 
-function hasZfs(): boolean {
+/** Whether this machine's own kernel will do. */
+export function hasZfs(): boolean {
   return existsSync('/dev/zfs') && process.getuid?.() === 0;
 }
 
@@ -51,6 +54,7 @@ async function runHere(temp: string, { args, signal }: SuiteOptions): Promise<Su
   const report = join(temp, 'report.json');
   const { exitCode } = await execa('vitest', vitestArguments(report, args), {
     cwd: repository,
+    env: { TMPDIR: temp },
     cancelSignal: signal,
     // It destroys its pools before it ends.
     forceKillAfterDelay: 60_000,
@@ -72,7 +76,7 @@ async function runThere(temp: string, { args, signal }: SuiteOptions): Promise<S
   await execa('tar', ['-C', temp, '-cf', job, 'run.sh']);
   await addSources(job);
   const outDir = join(temp, 'out');
-  const exitCode = await runInGuest({ job, project, outDir, timeoutMs: TIMEOUT_MS, signal });
+  const exitCode = await runInGuest({ job, project, outDir, temp, timeoutMs: TIMEOUT_MS, signal });
   return { report: await readReport(join(outDir, 'report.json'), '/snapstep'), exitCode };
 }
 
