@@ -18,6 +18,7 @@ export async function place(disk: Disk, options: Options = {}): Promise<StorePla
     store: expectOk(await open()),
     reopen: async () => expectOk(await open()),
     openSecond: open,
+    mounts: async () => (await mountsIn(disk.path)).length,
     [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
   };
 }

@@ -5,6 +5,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Store } from '../../backend/store.ts';
+import { keeps, keepsEqual } from '../promise.ts';
+import { storePromises as promises } from '../store/promises.ts';
 import { expectOk, key, mounted, within } from '../store/scene.ts';
 import { group, type TestFunctions } from '../test-functions.ts';
 import { cache, fileCount, leaf } from './churn.ts';
@@ -74,10 +76,14 @@ async function killWhileChurning(command: CrashPlace['command'], reported: Repor
 
 async function checkPlace(place: CrashPlace, reported: Reported): Promise<void> {
   await using store = await place.open();
-  assert.deepEqual(await place.leftovers(), []);
+  keepsEqual(promises.wiped, await place.leftovers(), []);
   const listed = new Set(await expectOk(store.list()));
-  for (const number of reported.saved) assert.ok(listed.has(key(number)), `snapshot ${number} was lost`);
-  for (const number of reported.removed) assert.ok(!listed.has(key(number)), `snapshot ${number} is back`);
+  for (const number of reported.saved) {
+    keeps(promises.reopened, listed.has(key(number)), `snapshot ${number} was lost`);
+  }
+  for (const number of reported.removed) {
+    keeps(promises.removed, !listed.has(key(number)), `snapshot ${number} is back`);
+  }
   for (const saved of listed) await checkSnapshot(store, Number.parseInt(saved, 16));
   await checkCache(store);
   // A leaf whose removal was not reported may be there, whole; it would be in the way of the next round.
@@ -88,10 +94,11 @@ async function checkPlace(place: CrashPlace, reported: Reported): Promise<void> 
 
 async function checkSnapshot(store: Store, number: number): Promise<void> {
   const snapshot = await expectOk(store.lookup(key(number)));
-  assert.ok(snapshot, `snapshot ${number} is listed and cannot be found`);
+  keeps(promises.listed, snapshot !== undefined, `snapshot ${number} is listed and cannot be found`);
   await within(snapshot.volumes, async (path) => {
-    assert.equal((await readdir(join(path, 'ballast'))).length, 200);
-    assert.deepEqual(await versions(path), Array(fileCount).fill(`${number}`));
+    const ballast = await readdir(join(path, 'ballast')).catch(() => []);
+    keepsEqual(promises.committed, ballast.length, 200);
+    keepsEqual(promises.committed, await versions(path), Array(fileCount).fill(`${number}`));
   });
 }
 
@@ -102,10 +109,10 @@ async function checkCache(store: Store): Promise<void> {
   const found = await mounted(copy.volume, async (path) =>
     (await readdir(path)).length === 0 ? [] : versions(path),
   );
-  assert.ok(new Set(found).size <= 1, `the cache is a mixture: ${found}`);
+  keeps(promises.crashedCache, new Set(found).size <= 1, found);
 }
 
 function versions(path: string): Promise<string[]> {
   const files = Array.from({ length: fileCount }, (_, file) => join(path, `${file}`));
-  return Promise.all(files.map((file) => readFile(file, 'utf8')));
+  return Promise.all(files.map((file) => readFile(file, 'utf8').catch((error) => `${error.code}`)));
 }

@@ -1,4 +1,15 @@
-import { chmod, link, mkdir, open, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  link,
+  mkdir,
+  open,
+  readFile,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { runCommand } from '../../backend/command.ts';
@@ -64,6 +75,20 @@ function linkTests(test: StoreTest): void {
       await link(join(path, 'one'), join(path, 'dir/two'));
       await link(join(path, 'one'), join(path, 'three'));
     }));
+  test('shows through every name of a file what a child wrote through one of them', async (scene) => {
+    await scene.save(key(1), async (path) => {
+      await writeFile(join(path, 'a'), 'before');
+      await link(join(path, 'a'), join(path, 'b'));
+    });
+    await scene.save(key(2), (path) => appendFile(join(path, 'a'), ' and after'), key(1));
+    const text = await scene.look(key(2), (path) => readFile(join(path, 'b'), 'utf8'));
+    keepsEqual(promises.hardLinks, text, 'before and after');
+    keepsEqual(
+      promises.immutable,
+      await scene.look(key(1), (path) => readFile(join(path, 'b'), 'utf8')),
+      'before',
+    );
+  });
   test('tells two files of one content apart after one of them was replaced', async (scene) => {
     await scene.save(key(1), async (path) => {
       await writeFile(join(path, 'a'), 'x');

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { UsageAxis } from '../../backend/store.ts';
@@ -24,8 +24,8 @@ export function usageTests(test: StoreTest): void {
   });
   test('counts the bytes that are saved', async (scene) => {
     const size = 8 * MIB;
-    await scene.save(key(1), (path) => writeFile(join(path, 'random'), randomBytes(size)));
-    // Some disks tell the space of what was written only seconds later.
+    await scene.save(key(1), (path) => writeSynced(join(path, 'random'), size));
+    // Some disks count what was written only seconds later, and what is not on them yet not at all.
     const enough = async () => ((await axis(scene, 'bytes'))?.used ?? 0) >= size;
     keeps(promises.usageBytes, await eventually(enough), await expectOk(scene.store.usage()));
   });
@@ -47,6 +47,12 @@ export function usageTests(test: StoreTest): void {
 
 async function axis(scene: Scene, name: UsageAxis['axis']): Promise<UsageAxis | undefined> {
   return (await expectOk(scene.store.usage())).find((candidate) => candidate.axis === name);
+}
+
+async function writeSynced(path: string, size: number): Promise<void> {
+  await using file = await open(path, 'w');
+  await file.write(randomBytes(size));
+  await file.sync();
 }
 
 /** Asks for ten seconds. */
