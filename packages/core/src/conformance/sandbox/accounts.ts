@@ -45,8 +45,8 @@ export function accountTests(test: SandboxTest): void {
         await mkdir(dirname(at), { recursive: true });
         await writeFile(at, path, { mode: 0o644 });
       });
-      const text = await scene.outputOf(`cat ${path}`);
-      keepsEqual('`locate` agrees with what commands see', text, path);
+      const promise = '`locate` agrees with what commands see';
+      keepsEqual(promise, await scene.outputOf(`cat ${path}`, { promise }), path);
     }
   });
   test('locates nothing outside of its volumes', async ({ sandbox, directory }) => {

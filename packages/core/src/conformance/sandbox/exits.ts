@@ -64,8 +64,9 @@ export function exitTests(test: SandboxTest): void {
       [second, first],
     ]) {
       const env = { ...scene.env(), PATH: `${scene.directory}/none:${one}:${other}:${PATH}` };
-      const found = await scene.outputOf(['suite-tool'], { env });
-      keepsEqual('a command is looked up in the `PATH` of `env`', found, `${one}\n`);
+      const promise = 'a command is looked up in the `PATH` of `env`';
+      const found = await scene.outputOf(['suite-tool'], { env, promise });
+      keepsEqual(promise, found, `${one}\n`);
     }
     const missing = await scene.run(['suite-tool'], { cwd: first });
     keepsEqual('a command is looked up in the `PATH` of `env` only', answer(missing), {
@@ -75,14 +76,10 @@ export function exitTests(test: SandboxTest): void {
   });
   test('hands over every argument as it is', async (scene) => {
     const words = ['a b', '', '$HOME', '*', '-n', "it's", '"', 'ü\n', '\\', '{"json":[1]}', '%s'];
-    const output = await scene.outputOf([
-      '/bin/sh',
-      '-c',
-      'for a in "$@"; do printf "[%s]" "$a"; done',
-      'sh',
-      ...words,
-    ]);
-    keepsEqual('`argv` reaches the command as it is', output, words.map((word) => `[${word}]`).join(''));
+    const promise = '`argv` reaches the command as it is';
+    const script = 'for a in "$@"; do printf "[%s]" "$a"; done';
+    const output = await scene.outputOf(['/bin/sh', '-c', script, 'sh', ...words], { promise });
+    keepsEqual(promise, output, words.map((word) => `[${word}]`).join(''));
   });
   test('can run the same thing again, and nothing of the first is in its way', async (scene) => {
     for (const line of ['one', 'two', 'three']) {

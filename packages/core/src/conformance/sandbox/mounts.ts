@@ -13,10 +13,9 @@ export function mountTests(test: SandboxTest): void {
   test('gives a command what is in a cache, and keeps what it writes there', async (scene) => {
     const volume = await withFile(await scene.cache());
     const mounts = [{ volume, target: `${scene.directory}/cache` }];
-    const output = await scene.outputOf(`cd ${scene.directory}/cache; cat file; echo new >made; rm file`, {
-      mounts,
-    });
-    keepsEqual('a command sees what is in a cache', output, 'text');
+    const promise = 'a command sees what is in a cache';
+    const script = `cd ${scene.directory}/cache; cat file; echo new >made; rm file`;
+    keepsEqual(promise, await scene.outputOf(script, { mounts, promise }), 'text');
     const names = await mounted(volume, (path) => readdir(path));
     keepsEqual('what a command did to a cache is in it when `run` settles', names, ['made']);
   });
@@ -52,8 +51,8 @@ export function mountTests(test: SandboxTest): void {
     });
     const target = `${scene.directory}/cache`;
     for (const readOnly of [false, true]) {
-      const output = await scene.outputOf(`${target}/program`, { mounts: [{ volume, target, readOnly }] });
-      keepsEqual('programs in a cache can be run', output, 'ran\n');
+      const [promise, mounts] = ['programs in a cache can be run', [{ volume, target, readOnly }]];
+      keepsEqual(promise, await scene.outputOf(`${target}/program`, { mounts, promise }), 'ran\n');
     }
   });
   test('mounts one cache in another, whatever the order of the request', async (scene) => {

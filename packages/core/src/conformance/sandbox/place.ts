@@ -55,6 +55,8 @@ export interface SandboxWorld {
    * command alone, and a variable leads to the secrets.
    */
   readonly secretPlace?: (target: string) => string;
+  /** The host does not see the processes of commands, as with a virtual machine. Default: it does. */
+  readonly hidesProcesses?: boolean;
   /** How long the suite waits for what this machine does in a few seconds, in milliseconds. Default: 30,000. */
   readonly patience?: number;
 }

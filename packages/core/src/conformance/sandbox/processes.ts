@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { runCommand } from '../../backend/command.ts';
 import { keepsEqual } from '../promise.ts';
@@ -9,16 +10,19 @@ export function processTests(test: SandboxTest): void {
   for (const [kind, start] of Object.entries(kinds)) {
     test(`ends ${kind}, when the command ends`, async (scene) => {
       const mark = makeMark();
-      await scene.outputOf(`${start(mark)}; echo started`, { limits: {} });
+      await leaveRunning(scene, { mark, script: `${start(mark)}; ${LOOK}` });
       await expectGone(mark);
     });
   }
   test('ends everything, also where the command failed', async (scene) => {
     const mark = makeMark();
-    await scene.run(`${started(`(sleep ${mark} &)`)}; exit 3`);
+    await leaveRunning(scene, { mark, script: `${started(`(sleep ${mark} &)`)}; ${LOOK}; exit 3` });
     await expectGone(mark);
   });
 }
+
+/** Gives the host the time to look. */
+const LOOK = 'echo started; sleep 0.5 2>/dev/null || sleep 1';
 
 const kinds: Readonly<Record<string, (mark: string) => string>> = {
   'a process in the background': (mark) => started(`sleep ${mark} &`),
@@ -32,6 +36,17 @@ const kinds: Readonly<Record<string, (mark: string) => string>> = {
   'processes that ignore signals': (mark) =>
     started(inSession(`trap "" TERM INT HUP; sleep ${mark}; sleep ${mark}`)),
 };
+
+/** Runs a script to its end, and makes sure that there was something to be ended when it printed. */
+async function leaveRunning(
+  scene: SandboxScene,
+  { mark, script }: { readonly mark: string; readonly script: string },
+): Promise<void> {
+  const seen: string[] = [];
+  const write = async () => void seen.push(...(await commandLinesWith(`sleep ${mark}`)));
+  await scene.run(script, { output: { write } });
+  assert.ok(scene.hidesProcesses || seen.length > 0, 'the command has started nothing that could be ended');
+}
 
 /** In a session of its own where there is `setsid`; forked twice in any case. */
 export function inSession(script: string): string {

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import type { Result } from 'neverthrow';
 import type { LogSink } from '../../backend/log-sink.ts';
 import type { Owner } from '../../backend/names.ts';
@@ -17,6 +16,10 @@ export type SandboxTest = (title: string, body: (scene: SandboxScene) => Promise
 
 export type Argv = readonly [string, ...string[]];
 
+export interface MustSucceed extends Partial<RunRequest> {
+  readonly promise?: string;
+}
+
 export interface Ran {
   readonly result: Result<Exit, SandboxError>;
   /** All that the command printed. */
@@ -32,6 +35,7 @@ export class SandboxScene implements AsyncDisposable {
   readonly elsewhere: string;
   readonly cwdOwner: Owner;
   readonly patience: number;
+  readonly hidesProcesses: boolean;
   readonly accounts: SandboxWorld['accounts'];
   readonly #world: SandboxWorld;
   readonly #mounts = new MountCounter();
@@ -42,6 +46,7 @@ export class SandboxScene implements AsyncDisposable {
     this.sandbox = place.sandbox;
     this.directory = world.directory ?? '/suite';
     this.patience = world.patience ?? 30_000;
+    this.hidesProcesses = world.hidesProcesses ?? false;
     this.elsewhere = world.elsewhere ?? '/etc/suite';
     this.cwdOwner = world.cwdOwner ?? { uid: 0, gid: 0 };
     this.accounts = world.accounts;
@@ -127,11 +132,16 @@ export class SandboxScene implements AsyncDisposable {
     keepsEqual('every volume is unmounted when `run` settles (volumes still mounted)', left, 0);
   }
 
-  /** Runs a command that must exit with 0. */
-  async outputOf(command: string | Argv, more: Partial<RunRequest> = {}): Promise<string> {
-    const ran = await this.run(command, more);
+  /**
+   * Runs a command that must exit with 0.
+   *
+   * @param more.promise - What does not hold where it exits otherwise.
+   */
+  async outputOf(command: string | Argv, more: MustSucceed = {}): Promise<string> {
+    const { promise = "a command can do what it may do in the step's world", ...request } = more;
+    const ran = await this.run(command, request);
     const is0 = ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
-    if (!is0) assert.fail(`${JSON.stringify(command)} did not exit with 0: ${describeRan(ran)}`);
+    keeps(promise, is0, `${JSON.stringify(command)} gave ${describeRan(ran)}`);
     return ran.text;
   }
 

@@ -16,8 +16,9 @@ export function secretTests(test: SandboxTest): void {
       const place = scene.secretPlace(target);
       const script = `cat ${place}; echo; ls -lnL ${place}`;
       const more = { user: { uid, gid }, env: scene.env(home), secrets: [{ target, value }] };
-      const [text, listed = ''] = (await scene.outputOf(script, more)).split('\n');
-      keepsEqual('the user of the command can read a secret', text, SECRET);
+      const promise = 'the user of the command can read a secret';
+      const [text, listed = ''] = (await scene.outputOf(script, { ...more, promise })).split('\n');
+      keepsEqual(promise, text, SECRET);
       keeps('a secret can be read by its user only', /^-r-{8}/.test(listed), listed);
       keepsEqual('a secret belongs to the user of the command', listed.split(/\s+/)[2], `${uid}`);
     }
@@ -90,7 +91,7 @@ export function secretTests(test: SandboxTest): void {
       seen.push(...(await commandLinesWith(SECRET)));
       seen.push(...(await environmentsWith(SECRET)));
     };
-    await scene.outputOf('echo look', { secrets: secretsOf(scene), output: { write } });
+    await scene.outputOf('echo look; sleep 1', { secrets: secretsOf(scene), output: { write } });
     keepsEqual('a secret is on no command line and in no environment', seen, []);
   });
 }

@@ -1,0 +1,154 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RunRequest } from '@snapstep/core/backend';
+import type { Mutant } from '../mutant.ts';
+import { type Run, type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
+
+type Chunk = Uint8Array | string;
+
+const outputs: readonly SandboxBreakage[] = [
+  {
+    name: 'loses-the-last-chunk',
+    promise: 'nothing of the output is lost, however fast a command ends',
+    killedBy: /nothing of the output is lost/,
+    first: ['gives the last words of a command'],
+    run: throughSink(({ output }) => {
+      let held: Chunk | undefined;
+      return async (chunk) => {
+        if (held !== undefined) await output.write(held);
+        held = copy(chunk);
+      };
+    }),
+  },
+  {
+    name: 'errors-after-output',
+    promise: 'standard output and standard error come in the order in which they were written',
+    killedBy: /standard output and standard error come in the order in which they were written/,
+    first: ['gives both streams in the order'],
+    run: (run) => (request) => {
+      const script = '"$0" "$@" 2>/tmp/.errors; code=$?; cat /tmp/.errors; rm /tmp/.errors; exit $code';
+      return run({ ...request, argv: ['/bin/sh', '-c', script, ...request.argv] });
+    },
+  },
+  {
+    name: 'output-is-text',
+    promise: 'output is bytes, not text',
+    killedBy: /output is bytes, not text/,
+    first: ['gives every byte as it is'],
+    run: throughSink(
+      ({ output }) =>
+        (chunk) =>
+          output.write(Buffer.from(chunk as Uint8Array).toString('utf8')),
+    ),
+  },
+  {
+    name: 'collects-the-output',
+    promise: 'output is not collected in memory while the log is slow',
+    killedBy: /output is not collected in memory|a slow log slows the command/,
+    first: ['waits for the log: of 100 MB'],
+    run: (run) => async (request) => {
+      let written = Promise.resolve();
+      const write = async (chunk: Chunk) => {
+        const own = copy(chunk);
+        written = written.then(() => request.output.write(own));
+      };
+      const exit = await run({ ...request, output: { write } });
+      await written;
+      return exit;
+    },
+  },
+  {
+    name: 'does-not-wait-for-the-log',
+    promise: 'all output is in the log when `run` settles',
+    killedBy: /all output is in the log when `run` settles/,
+    first: ['has given everything to the log when it settles'],
+    run: throughSink(
+      ({ output }) =>
+        async (chunk) =>
+          void output.write(copy(chunk)),
+    ),
+  },
+  {
+    name: 'swallows-a-rejecting-log',
+    promise: 'where a write rejects, `run` rejects with the same reason',
+    killedBy: /`run` rejects with the reason of a log that rejects/,
+    first: ['rejects with the reason where its log rejects'],
+    run: throughSink(
+      ({ output }) =>
+        (chunk) =>
+          output.write(chunk).catch(() => {}),
+    ),
+  },
+  {
+    name: 'hangs-on-a-rejecting-log',
+    promise: '`run` settles where a write rejects',
+    killedBy: /`run` rejects with the reason of a log that rejects/,
+    first: ['rejects with the reason where its log rejects'],
+    run: throughSink(
+      ({ output }) =>
+        (chunk) =>
+          output.write(chunk).catch(() => new Promise<void>(() => {})),
+    ),
+  },
+  {
+    name: 'rejects-while-it-runs',
+    promise: '`run` rejects only once the command has been ended',
+    killedBy: /every process it started is gone|is unmounted when `run` settles/,
+    first: ['rejects with the reason where its log rejects at once'],
+    run: (run) => (request) => {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const write = (chunk: Chunk) => request.output.write(chunk).catch(reject);
+      return Promise.race([run({ ...request, output: { write } }), promise]);
+    },
+  },
+];
+
+const inputs: readonly SandboxBreakage[] = [
+  {
+    name: 'standard-input-stays-open',
+    promise: 'without `stdin` a command reads the end at once',
+    killedBy: /without `stdin` a command reads the end at once/,
+    first: ['gives an empty standard input where there is none'],
+    run: (run) => (request) => {
+      const endless = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
+      return run({ ...request, stdin: request.stdin ?? endless });
+    },
+  },
+  {
+    name: 'standard-input-is-not-ended',
+    promise: '`stdin` ends where the stream ends',
+    killedBy: /an empty `stdin` ends at once/,
+    first: ['gives the end of a stream that gives nothing'],
+    run: (run) => (request) => run(withOpenEnd(request)),
+  },
+  {
+    name: 'waits-for-standard-input',
+    promise: '`run` settles where `stdin` never ends',
+    killedBy: /`run` settles/,
+    first: ['is not held up by a stream that never ends'],
+    run: (run) => async (request) => {
+      if (request.stdin === undefined) return run(request);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request.stdin) chunks.push(chunk);
+      return run({ ...request, stdin: new Blob(chunks as Uint8Array<ArrayBuffer>[]).stream() });
+    },
+  },
+];
+
+export const outputMutants: readonly Mutant[] = [...outputs, ...inputs].map(sandboxMutant);
+
+/** Another sink before that of the request. */
+function throughSink(make: (request: RunRequest) => (chunk: Chunk) => Promise<void>): (run: Run) => Run {
+  return (run) => (request) => run({ ...request, output: { write: make(request) } });
+}
+
+function withOpenEnd(request: RunRequest): RunRequest {
+  const { stdin } = request;
+  if (stdin === undefined) return request;
+  const open = new TransformStream<Uint8Array, Uint8Array>();
+  void stdin.pipeTo(open.writable, { preventClose: true }).catch(() => delay(0));
+  return { ...request, stdin: open.readable };
+}
+
+function copy(chunk: Chunk): Chunk {
+  return typeof chunk === 'string' ? chunk : Buffer.from(chunk);
+}
