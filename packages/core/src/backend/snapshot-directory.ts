@@ -1,0 +1,114 @@
+import { readdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import createDebug from 'debug';
+import { err, ok, type Result } from 'neverthrow';
+import { directoryVolume, volumesIn } from './directory-volume.ts';
+import type { StoreError } from './failures.ts';
+import { isStepKey, type StepKey } from './names.ts';
+import type { ActiveSnapshot, Snapshot } from './store.ts';
+import { attempt, attemptExisting } from './store-failure.ts';
+import type { Volumes } from './volume.ts';
+
+const debug: createDebug.Debugger = createDebug('snapstep:snapshots');
+
+/** A snapshot in the making: a directory with one directory for each volume. */
+export interface SnapshotDraft {
+  readonly key: StepKey;
+  /** On the file system of the saved ones, at a path that no other attempt has or had. */
+  readonly path: string;
+  /** Deletes what is at a path. Called for `path` unless it was saved. */
+  readonly discard: (path: string) => Promise<Result<void, StoreError>>;
+  /** Called once by `commit`: what is to be published, which is `path` or stands for it. */
+  readonly finish?: (path: string) => Promise<Result<string, StoreError>>;
+}
+
+/** Saved snapshots: in one directory, each under its key. One rename publishes them, so they are there whole or not. */
+export class SnapshotDirectory {
+  readonly path: string;
+
+  /** @param path - Of the store's own: see `makePrivateDirectory`. Names that are no keys are not looked at. */
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  pathOf(key: StepKey): string {
+    return join(this.path, key);
+  }
+
+  async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
+    const path = this.pathOf(key);
+    const stats = await attemptExisting(stat(path));
+    if (stats.isErr()) return err(stats.error);
+    if (stats.value === undefined) return ok(undefined);
+    return (await volumesIn(path)).map((volumes) => ({ key, volumes }));
+  }
+
+  /** Where a snapshot is that another one starts from; `not-found` with its key if it is gone. */
+  async parent(key: StepKey): Promise<Result<string, StoreError>> {
+    const path = this.pathOf(key);
+    const stats = await attemptExisting(stat(path));
+    if (stats.isErr()) return err(stats.error);
+    if (stats.value !== undefined) return ok(path);
+    return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
+  }
+
+  async list(): Promise<Result<readonly StepKey[], StoreError>> {
+    return (await attempt(readdir(this.path))).map((names) => names.filter(isStepKey));
+  }
+
+  /** What `prepare` gives back of a draft that is filled. After a failure the draft is the caller's to discard. */
+  async activate(draft: SnapshotDraft): Promise<Result<ActiveSnapshot, StoreError>> {
+    const volumes = await volumesIn(draft.path);
+    return volumes.map((found) => new DirectoryActive(draft, { volumes: found, saved: this }));
+  }
+}
+
+class DirectoryActive implements ActiveSnapshot {
+  readonly volumes: Volumes;
+  readonly #draft: SnapshotDraft;
+  readonly #saved: SnapshotDirectory;
+  #hasEnded = false;
+
+  constructor(
+    draft: SnapshotDraft,
+    { volumes, saved }: { readonly volumes: Volumes; readonly saved: SnapshotDirectory },
+  ) {
+    this.#draft = draft;
+    this.#saved = saved;
+    this.volumes = volumes;
+  }
+
+  async commit(): Promise<Result<Snapshot, StoreError>> {
+    const { key } = this.#draft;
+    if (this.#hasEnded) throw new Error(`the active snapshot of ${key} has already ended`);
+    this.#hasEnded = true;
+    const published = await this.#publish();
+    if (published.isErr() || published.value !== this.#draft.path) await this.#drop();
+    if (published.isErr()) return err(published.error);
+    const path = this.#saved.pathOf(key);
+    const volumes = [...this.volumes.keys()].map(
+      (name) => [name, directoryVolume(name, join(path, name))] as const,
+    );
+    return ok({ key, volumes: new Map(volumes) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    await this.#drop();
+  }
+
+  /** @returns The path that was published. */
+  async #publish(): Promise<Result<string, StoreError>> {
+    const { key, path, finish } = this.#draft;
+    const finished = finish ? await finish(path) : ok(path);
+    if (finished.isErr()) return finished;
+    const published = await attempt(rename(finished.value, this.#saved.pathOf(key)));
+    return published.map(() => finished.value);
+  }
+
+  async #drop(): Promise<void> {
+    const dropped = await this.#draft.discard(this.#draft.path);
+    if (dropped.isErr()) debug('left for the next open: %o', dropped.error);
+  }
+}
