@@ -1,13 +1,11 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import {
   type ActiveSnapshot,
   attempt,
-  attemptExisting,
   type CacheVolumes,
   err,
   failed,
-  isStepKey,
+  makeEmptyVolumes,
   type OwnerLock,
   ok,
   type PrepareRequest,
@@ -17,13 +15,9 @@ import {
   type Store,
   type StoreError,
   type Usage,
-  type VolumeName,
-  volumesIn,
 } from '@snapstep/core/backend';
-import { SubvolumeActive } from './active-snapshot.ts';
-import { createSubvolume, fileSystemUsage, snapshot, waitForDeleted } from './btrfs.ts';
-import { SubvolumeCaches } from './cache-volumes.ts';
-import { makeOpen } from './empty-directory.ts';
+import { createSubvolume, fileSystemUsage, setReadOnly, snapshot, waitForDeleted } from './btrfs.ts';
+import { subvolumeCaches } from './cache-volumes.ts';
 import type { Layout } from './layout.ts';
 import { parseUsage } from './usage.ts';
 
@@ -41,34 +35,29 @@ export class BtrfsStore implements Store {
 
   constructor(parts: BtrfsStoreParts) {
     this.#parts = parts;
-    this.caches = new SubvolumeCaches(parts.layout);
+    this.caches = subvolumeCaches(parts.layout);
   }
 
-  async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
-    const subvolume = this.#parts.layout.snapshot(key);
-    const stats = await attemptExisting(stat(subvolume));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) return ok(undefined);
-    return (await volumesIn(subvolume)).map((volumes) => ({ key, volumes }));
+  lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
+    return this.#parts.layout.snapshots.lookup(key);
   }
 
+  /** Saving sets the subvolume read-only, then gives it its key as its name. */
   async prepare({ key, from, signal }: PrepareRequest): Promise<Result<ActiveSnapshot, StoreError>> {
     const { layout } = this.#parts;
-    const subvolume = layout.active(key);
-    const made =
-      'snapshot' in from
-        ? await this.#snapshotParent(from.snapshot, { subvolume, signal })
-        : 'empty' in from
-          ? await makeEmptyVolumes(subvolume, { names: from.empty, signal })
-          : err(failed('this store holds no base images of its own'));
-    const volumes = made.isOk() ? await volumesIn(subvolume) : err(made.error);
-    if (volumes.isOk()) return ok(new SubvolumeActive({ layout, key, subvolume, volumes: volumes.value }));
-    await layout.discard(subvolume);
-    return err(volumes.error);
+    const path = layout.active(key);
+    const discard = (gone: string) => layout.discard(gone);
+    const finish = async (draft: string) => (await setReadOnly(draft)).map(() => draft);
+    const made = await this.#fill(path, { from, signal });
+    const active = made.isOk()
+      ? await layout.snapshots.activate({ key, path, discard, finish })
+      : err(made.error);
+    if (active.isErr()) await discard(path);
+    return active;
   }
 
   async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    return this.#parts.layout.discard(this.#parts.layout.snapshot(key), signal);
+    return this.#parts.layout.discard(this.#parts.layout.snapshots.pathOf(key), signal);
   }
 
   async reclaimed(signal?: AbortSignal): Promise<Result<void, StoreError>> {
@@ -76,62 +65,43 @@ export class BtrfsStore implements Store {
     if (!layout.takePendingSpace()) return ok();
     const timeout = AbortSignal.timeout(reclaimTimeoutMs);
     const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    const waited = await waitForDeleted(layout.result, { signal: either });
+    const waited = await waitForDeleted(layout.snapshots.path, { signal: either });
     if (waited.isOk()) return waited;
     layout.expectSpace();
     if (waited.error.type !== 'cancelled' || signal?.aborted) return waited;
-    const message = `${layout.result}: what was deleted still takes space after ${reclaimTimeoutMs} ms`;
+    const message = `${layout.snapshots.path}: what was deleted still takes space after ${reclaimTimeoutMs} ms`;
     return err({ type: 'busy', message });
   }
 
-  async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    return (await attempt(readdir(this.#parts.layout.result))).map((names) => names.filter(isStepKey));
+  list(): Promise<Result<readonly StepKey[], StoreError>> {
+    return this.#parts.layout.snapshots.list();
   }
 
   async usage(): Promise<Result<Usage, StoreError>> {
     const { layout } = this.#parts;
-    const text = await fileSystemUsage(layout.result);
+    const text = await fileSystemUsage(layout.snapshots.path);
     if (text.isErr()) return err(text.error);
     const axes = parseUsage(text.value);
     if (axes.isErr()) return err(axes.error);
-    const snapshots = await attempt(readdir(layout.result));
-    if (snapshots.isErr()) return err(snapshots.error);
-    const caches = await attempt(readdir(layout.cache));
-    return caches.map((names) => [
-      ...axes.value,
-      { axis: 'objects', used: snapshots.value.length + names.length },
-    ]);
+    const names = Promise.all([readdir(layout.snapshots.path), readdir(layout.cacheDirectory)]);
+    const counts = await attempt(names);
+    return counts.map((found) => [...axes.value, { axis: 'objects', used: found.flat().length }]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.lock[Symbol.asyncDispose]();
   }
 
-  async #snapshotParent(
-    parent: StepKey,
-    options: { readonly subvolume: string; readonly signal: AbortSignal },
+  async #fill(
+    path: string,
+    { from, signal }: Pick<PrepareRequest, 'from' | 'signal'>,
   ): Promise<Result<void, StoreError>> {
-    const source = this.#parts.layout.snapshot(parent);
-    const stats = await attemptExisting(stat(source));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) {
-      return err({ type: 'not-found', key: parent, message: `there is no snapshot ${parent}` });
+    if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
+    if ('empty' in from) {
+      const made = await createSubvolume(path, { signal });
+      return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
     }
-    return snapshot(source, options.subvolume, { signal: options.signal });
+    const parent = await this.#parts.layout.snapshots.parent(from.snapshot);
+    return parent.isErr() ? err(parent.error) : snapshot(parent.value, path, { signal });
   }
-}
-
-async function makeEmptyVolumes(
-  subvolume: string,
-  options: { readonly names: readonly VolumeName[]; readonly signal: AbortSignal },
-): Promise<Result<void, StoreError>> {
-  const made = await createSubvolume(subvolume, { signal: options.signal });
-  if (made.isErr()) return made;
-  for (const name of options.names) {
-    const volume = await attempt(mkdir(join(subvolume, name)));
-    if (volume.isErr()) return volume;
-    const opened = await makeOpen(join(subvolume, name));
-    if (opened.isErr()) return opened;
-  }
-  return ok();
 }

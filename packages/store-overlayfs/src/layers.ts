@@ -37,7 +37,7 @@ export class Layers {
   async removeUnheld(found: ReadonlySet<string>): Promise<Result<void, StoreError>> {
     for (const id of found) {
       if (id === BOTTOM || this.#holders.has(id)) continue;
-      const removed = await this.#layout.discard(join(this.#layout.layers, id));
+      const removed = await this.#layout.workspace.discard(join(this.#layout.layers, id));
       if (removed.isErr()) return removed;
     }
     return ok();
@@ -56,7 +56,7 @@ export class Layers {
     const unheld = ids.filter((id) => this.#letGo(id));
     let outcome: Result<void, StoreError> = ok();
     for (const id of unheld) {
-      const removed = await this.#layout.discard(join(this.#layout.layers, id), signal);
+      const removed = await this.#layout.workspace.discard(join(this.#layout.layers, id), signal);
       if (removed.isErr()) outcome = removed;
     }
     return outcome;

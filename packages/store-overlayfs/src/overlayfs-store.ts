@@ -4,6 +4,7 @@ import {
   type CacheVolumes,
   cancelled,
   detachBelow,
+  diskUsage,
   err,
   failed,
   type OwnerLock,
@@ -21,7 +22,6 @@ import { OverlayActive } from './active-snapshot.ts';
 import { OverlayCaches } from './cache-volumes.ts';
 import type { Records } from './records.ts';
 import { type Place, savedVolumes } from './saved-volume.ts';
-import { diskUsage } from './usage.ts';
 import { makeWritable, type WritableOptions, type WritableVolume } from './writable-volume.ts';
 
 const debug = createDebug('snapstep:store-overlayfs');
@@ -73,7 +73,7 @@ export class OverlayfsStore implements Store {
   }
 
   async reclaimed(signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    return this.#parts.place.layout.finishDiscards(signal);
+    return this.#parts.place.layout.workspace.finishDiscards(signal);
   }
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
@@ -88,7 +88,7 @@ export class OverlayfsStore implements Store {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const detached = await detachBelow(this.#parts.place.layout.session);
+    const detached = await detachBelow(this.#parts.place.layout.workspace.session);
     if (detached.isErr()) debug('left for the next open: %o', detached.error);
     await this.#parts.lock[Symbol.asyncDispose]();
   }

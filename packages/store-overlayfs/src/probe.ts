@@ -10,9 +10,9 @@ import { mountOverlay, unmount } from './mount.ts';
  * is renamed in it, which takes whiteouts and attributes that only root may set.
  */
 export async function probeOverlay(layout: Layout): Promise<Result<void, StoreError>> {
-  const directory = layout.attempt();
+  const directory = layout.workspace.fresh();
   const tried = await tryOverlay(layout, directory);
-  const discarded = await layout.discard(directory);
+  const discarded = await layout.workspace.discard(directory);
   if (tried.isOk()) return discarded;
   const reason = 'message' in tried.error ? tried.error.message : tried.error.type;
   return err(

@@ -69,7 +69,7 @@ export class Records<K extends string> {
   /** Replaces the record of `key`, if there is one. The layers stay the caller's to release. */
   async save(key: K, volumes: VolumeLayers): Promise<Result<void, StoreError>> {
     const { layout } = this.#parts;
-    const draft = layout.attempt();
+    const draft = layout.workspace.fresh();
     const written = await attempt(writeFile(draft, JSON.stringify(Object.fromEntries(volumes))));
     if (written.isErr()) return written;
     const renamed = await attempt(rename(draft, this.#path(key)));

@@ -6,6 +6,7 @@ import {
   failed,
   ok,
   type Result,
+  type SharedMount,
   type StoreError,
   toHostPath,
   type Volume,
@@ -15,8 +16,8 @@ import {
 import createDebug from 'debug';
 import { BOTTOM, INNER, type LayerIds, type Layers } from './layers.ts';
 import type { Layout } from './layout.ts';
+import { overlayMount } from './overlay-mount.ts';
 import type { VolumeLayers } from './records.ts';
-import { SharedMount } from './shared-mount.ts';
 
 const debug = createDebug('snapstep:store-overlayfs');
 
@@ -37,7 +38,7 @@ export function savedVolume(
   return {
     name,
     async mount() {
-      const target = place.layout.attempt();
+      const target = place.layout.workspace.fresh();
       const mount = await makeMount(place, { ids, target });
       if (mount.isErr()) return err(mount.error);
       const mounted = await mount.value.mount();
@@ -59,7 +60,7 @@ async function makeMount(
     return err(made.error);
   }
   const overlay = { cwd: layout.layers, lower: [...ids, BOTTOM], target };
-  return ok(new SharedMount(overlay, toHostPath(join(target, INNER))));
+  return ok(overlayMount(overlay, toHostPath(join(target, INNER))));
 }
 
 async function cleanUp(

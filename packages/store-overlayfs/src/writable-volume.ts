@@ -2,21 +2,22 @@ import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attempt,
+  copyTree,
   err,
   type Mounted,
   type Owner,
   ok,
   type Result,
+  type SharedMount,
   type StoreError,
   toHostPath,
   type Volume,
   type VolumeName,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { copyTree } from './cp.ts';
 import { BOTTOM, INNER, type LayerIds } from './layers.ts';
+import { overlayMount } from './overlay-mount.ts';
 import { type Place, savedVolume } from './saved-volume.ts';
-import { SharedMount } from './shared-mount.ts';
 
 const debug = createDebug('snapstep:store-overlayfs');
 
@@ -56,14 +57,14 @@ export class WritableVolume implements Volume {
     this.name = name;
     this.#place = place;
     this.#lower = lower;
-    this.#directory = layout.attempt();
+    this.#directory = layout.workspace.fresh();
     const target = join(this.#directory, 'merged');
     const writable = {
       upper: layout.fromLayers(this.#upper),
       work: layout.fromLayers(join(this.#directory, 'work')),
     };
     const overlay = { cwd: layout.layers, lower: [...lower, BOTTOM], writable, target };
-    this.#mount = new SharedMount(overlay, toHostPath(join(target, INNER)));
+    this.#mount = overlayMount(overlay, toHostPath(join(target, INNER)));
   }
 
   get #upper(): string {
@@ -119,7 +120,7 @@ export class WritableVolume implements Volume {
   async #cleanUp(): Promise<void> {
     const { layout, layers } = this.#place;
     const released = await layers.release(this.#lower);
-    const discarded = await layout.discard(this.#directory);
+    const discarded = await layout.workspace.discard(this.#directory);
     for (const done of [released, discarded]) {
       if (done.isErr()) debug('left for the next open: %o', done.error);
     }
@@ -136,14 +137,14 @@ async function lowerLayers(
     layers.hold(from);
     return ok(from);
   }
-  const flat = layout.attempt();
+  const flat = layout.workspace.fresh();
   const copied = await flatten(savedVolume({ layout, layers }, { name, ids: from }), {
     to: flat,
     ...(signal ? { signal } : {}),
   });
   const adopted = copied.isOk() ? await layers.adopt(flat) : err(copied.error);
   if (adopted.isOk()) return ok([adopted.value]);
-  await layout.discard(flat);
+  await layout.workspace.discard(flat);
   return err(adopted.error);
 }
 

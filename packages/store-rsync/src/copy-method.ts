@@ -1,8 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attempt, err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import {
+  attempt,
+  copyTree as copyWithCp,
+  err,
+  failed,
+  ok,
+  type Result,
+  type StoreError,
+} from '@snapstep/core/backend';
 import type { CopyTree } from './copy-tree.ts';
-import { cpCan, cpTree } from './cp.ts';
+import { cpCan } from './cp.ts';
 import { checkRsync, rsyncTree } from './rsync.ts';
 
 /**
@@ -14,8 +22,8 @@ import { checkRsync, rsyncTree } from './rsync.ts';
 export type CopyMethod = 'reflink' | 'rsync' | 'copy';
 
 export const copyTree: Readonly<Record<CopyMethod, CopyTree>> = {
-  reflink: cpTree('auto'),
-  copy: cpTree('never'),
+  reflink: (from, to, options) => copyWithCp(from, to, { ...options, reflink: 'auto' }),
+  copy: (from, to, options) => copyWithCp(from, to, { ...options, reflink: 'never' }),
   rsync: rsyncTree,
 };
 

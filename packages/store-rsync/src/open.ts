@@ -4,18 +4,19 @@ import {
   attempt,
   err,
   type HostPath,
+  makePrivateDirectory,
   type OwnerLock,
   ok,
   openStoreDirectory,
   type Result,
+  SnapshotDirectory,
   type Store,
   type StoreError,
-  toHostPath,
+  Workspace,
 } from '@snapstep/core/backend';
 import { type CopyMethod, chooseCopyMethod, copyTree } from './copy-method.ts';
-import { Layout } from './layout.ts';
 import { checkRsync } from './rsync.ts';
-import { RsyncStore } from './rsync-store.ts';
+import { RsyncStore, type RsyncStoreParts } from './rsync-store.ts';
 
 export interface RsyncStoreOptions {
   /** A directory of the store's own. All of it must be one file system. */
@@ -60,22 +61,40 @@ export async function openRsyncStore(options: RsyncStoreOptions): Promise<Result
 async function start(options: RsyncStoreOptions, lock: OwnerLock): Promise<Result<Store, StoreError>> {
   const path = await attempt(realpath(options.path));
   if (path.isErr()) return err(path.error);
-  const layout = new Layout(toHostPath(path.value));
-  const started = await layout.start();
-  if (started.isErr()) return err(started.error);
-  const method = await probe(options, layout);
+  const places = await makePlaces(path.value);
+  if (places.isErr()) return err(places.error);
+  const method = await probe(options, places.value.workspace);
   if (method.isErr()) return err(method.error);
   const linking = options.linkIdentical ? await checkRsync() : ok();
   if (linking.isErr()) return err(linking.error);
   const copy = copyTree[method.value];
-  return ok(new RsyncStore({ layout, lock, copy, linkIdentical: options.linkIdentical ?? false }));
+  return ok(new RsyncStore({ ...places.value, lock, copy, linkIdentical: options.linkIdentical ?? false }));
 }
 
-async function probe(options: RsyncStoreOptions, layout: Layout): Promise<Result<CopyMethod, StoreError>> {
-  const directory = join(layout.session, 'probe');
+/** All of it is one file system, so that a rename publishes. */
+async function makePlaces(
+  path: string,
+): Promise<Result<Pick<RsyncStoreParts, 'snapshots' | 'cacheDirectory' | 'workspace'>, StoreError>> {
+  const places = {
+    snapshots: new SnapshotDirectory(join(path, 'result')),
+    cacheDirectory: join(path, 'cache'),
+    workspace: new Workspace({ path: join(path, 'temporary') }),
+  };
+  for (const directory of [places.snapshots.path, places.cacheDirectory]) {
+    const made = await makePrivateDirectory(directory);
+    if (made.isErr()) return err(made.error);
+  }
+  return (await places.workspace.open()).map(() => places);
+}
+
+async function probe(
+  options: RsyncStoreOptions,
+  workspace: Workspace,
+): Promise<Result<CopyMethod, StoreError>> {
+  const directory = workspace.fresh();
   const made = await attempt(mkdir(directory));
   if (made.isErr()) return err(made.error);
   const method = await chooseCopyMethod(options.method ?? 'auto', directory);
-  const removed = await layout.discard(directory);
+  const removed = await workspace.discard(directory);
   return removed.isErr() ? err(removed.error) : method;
 }

@@ -1,34 +1,33 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir } from 'node:fs/promises';
 import {
   type ActiveSnapshot,
   attempt,
-  attemptExisting,
   type CacheVolumes,
+  DirectoryCaches,
+  diskUsage,
   err,
   failed,
-  isStepKey,
+  makeEmptyVolumes,
   type OwnerLock,
   ok,
   type PrepareRequest,
   type Result,
   type Snapshot,
+  type SnapshotDirectory,
   type StepKey,
   type Store,
   type StoreError,
   type Usage,
-  type VolumeName,
-  volumesIn,
+  type Workspace,
 } from '@snapstep/core/backend';
-import { DirectoryActive } from './active-snapshot.ts';
-import { DirectoryCaches } from './cache-volumes.ts';
 import type { CopyTree } from './copy-tree.ts';
-import { makeEmptyDirectory } from './empty-directory.ts';
-import type { Layout } from './layout.ts';
-import { diskUsage } from './usage.ts';
+import { linkedCopy } from './link-identical.ts';
+import { syncFileSystem } from './sync.ts';
 
 export interface RsyncStoreParts {
-  readonly layout: Layout;
+  readonly snapshots: SnapshotDirectory;
+  readonly cacheDirectory: string;
+  readonly workspace: Workspace;
   readonly lock: OwnerLock;
   readonly copy: CopyTree;
   readonly linkIdentical: boolean;
@@ -39,82 +38,85 @@ export class RsyncStore implements Store {
   readonly name = 'rsync';
   readonly caches: CacheVolumes;
   readonly #parts: RsyncStoreParts;
+  #hasRemoved = false;
 
   constructor(parts: RsyncStoreParts) {
+    const { cacheDirectory: directory, workspace } = parts;
+    const copy = (from: string, to: string) => parts.copy(from, to, {});
     this.#parts = parts;
-    this.caches = new DirectoryCaches(parts);
+    this.caches = new DirectoryCaches({ directory, workspace, copy });
   }
 
-  async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
-    const directory = this.#parts.layout.snapshot(key);
-    const stats = await attemptExisting(stat(directory));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) return ok(undefined);
-    return (await volumesIn(directory)).map((volumes) => ({ key, volumes }));
+  lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
+    return this.#parts.snapshots.lookup(key);
   }
 
   async prepare({ key, from, signal }: PrepareRequest): Promise<Result<ActiveSnapshot, StoreError>> {
-    const { layout, linkIdentical } = this.#parts;
-    const directory = layout.attempt(key);
-    const parent = 'snapshot' in from ? from.snapshot : undefined;
-    const filled =
-      'snapshot' in from
-        ? await this.#copyParent(from.snapshot, { directory, signal })
-        : 'empty' in from
-          ? await makeEmptyVolumes(directory, from.empty)
-          : err(failed('this store holds no base images of its own'));
-    const volumes = filled.isOk() ? await volumesIn(directory) : err(filled.error);
-    if (volumes.isOk()) {
-      const linkTo = linkIdentical ? parent : undefined;
-      return ok(new DirectoryActive({ layout, key, directory, volumes: volumes.value, linkTo }));
-    }
-    await layout.discard(directory);
-    return err(volumes.error);
+    const { snapshots, workspace } = this.#parts;
+    const path = workspace.fresh();
+    const discard = (gone: string) => workspace.discard(gone);
+    const filled = await this.#fill(path, { from, signal });
+    const finish = (draft: string) => this.#linked(draft, from);
+    const active = filled.isOk()
+      ? await snapshots.activate({ key, path, discard, finish })
+      : err(filled.error);
+    if (active.isErr()) await discard(path);
+    return active;
   }
 
   async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    return this.#parts.layout.discard(this.#parts.layout.snapshot(key), signal);
+    this.#hasRemoved = true;
+    return this.#parts.workspace.discard(this.#parts.snapshots.pathOf(key), signal);
   }
 
   async reclaimed(signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    return this.#parts.layout.finishDiscards(signal);
+    const { snapshots, workspace } = this.#parts;
+    const finished = await workspace.finishDiscards(signal);
+    if (finished.isErr() || !this.#hasRemoved) return finished;
+    // Btrfs gives back the space of deleted files with its next transaction, up to half a minute later (B4).
+    this.#hasRemoved = false;
+    const synced = await syncFileSystem(snapshots.path, signal ? { signal } : {});
+    if (synced.isErr()) this.#hasRemoved = true;
+    return synced;
   }
 
-  async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    return (await attempt(readdir(this.#parts.layout.result))).map((names) => names.filter(isStepKey));
+  list(): Promise<Result<readonly StepKey[], StoreError>> {
+    return this.#parts.snapshots.list();
   }
 
   async usage(): Promise<Result<Usage, StoreError>> {
-    return diskUsage(this.#parts.layout);
+    const { snapshots, cacheDirectory } = this.#parts;
+    const disk = await diskUsage(snapshots.path);
+    if (disk.isErr()) return err(disk.error);
+    const counts = await attempt(Promise.all([readdir(snapshots.path), readdir(cacheDirectory)]));
+    return counts.map((names) => [...disk.value, { axis: 'objects', used: names.flat().length }]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.lock[Symbol.asyncDispose]();
   }
 
-  async #copyParent(
-    parent: StepKey,
-    options: { readonly directory: string; readonly signal: AbortSignal },
+  async #fill(
+    path: string,
+    { from, signal }: Pick<PrepareRequest, 'from' | 'signal'>,
   ): Promise<Result<void, StoreError>> {
-    const { layout, copy } = this.#parts;
-    const stats = await attemptExisting(stat(layout.snapshot(parent)));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) {
-      return err({ type: 'not-found', key: parent, message: `there is no snapshot ${parent}` });
+    if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
+    if ('empty' in from) {
+      const made = await attempt(mkdir(path));
+      return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
     }
-    return copy(layout.snapshot(parent), options.directory, { signal: options.signal });
+    const parent = await this.#parts.snapshots.parent(from.snapshot);
+    return parent.isErr() ? err(parent.error) : this.#parts.copy(parent.value, path, { signal });
   }
-}
 
-async function makeEmptyVolumes(
-  directory: string,
-  names: readonly VolumeName[],
-): Promise<Result<void, StoreError>> {
-  const made = await attempt(mkdir(directory));
-  if (made.isErr()) return err(made.error);
-  for (const name of names) {
-    const volume = await makeEmptyDirectory(join(directory, name));
-    if (volume.isErr()) return volume;
+  /** Where the store shares identical files with the parent, a copy that does so. */
+  async #linked(draft: string, from: PrepareRequest['from']): Promise<Result<string, StoreError>> {
+    const { snapshots, workspace, linkIdentical } = this.#parts;
+    if (!linkIdentical || !('snapshot' in from)) return ok(draft);
+    const linked = workspace.fresh();
+    const isSame = await linkedCopy({ from: draft, to: linked, like: snapshots.pathOf(from.snapshot) });
+    if (isSame.isOk() && isSame.value) return ok(linked);
+    await workspace.discard(linked);
+    return isSame.map(() => draft);
   }
-  return ok();
 }

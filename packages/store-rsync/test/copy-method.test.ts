@@ -5,9 +5,8 @@ import { btrfsVolume, expectErr, expectOk, needs, tempDir } from '@snapstep/test
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chooseCopyMethod, copyTree } from '../src/copy-method.ts';
 import { isRecentRsync } from '../src/rsync.ts';
-import { hasXfs, xfsVolume } from './support/xfs-volume.ts';
+import { xfsVolume } from './support/xfs-volume.ts';
 
-const xfs = await hasXfs();
 const programs = new Map<string, string>();
 for (const name of ['cp', 'rsync']) {
   programs.set(name, expectOk(await runCommand('which', [name])).trim());
@@ -39,7 +38,7 @@ describe('chooseCopyMethod', () => {
       expect(expectOk(await chooseCopyMethod('auto', await mkdtemp(join(disk.path, 'x'))))).toBe('reflink');
     });
   });
-  describe.skipIf(!xfs)('on XFS (needs root and mkfs.xfs)', () => {
+  needs('root', 'xfs')('on XFS', () => {
     it('takes reflinks', async () => {
       await using disk = await xfsVolume();
       expect(expectOk(await chooseCopyMethod('auto', await mkdtemp(join(disk.path, 'x'))))).toBe('reflink');

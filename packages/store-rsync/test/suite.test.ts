@@ -5,7 +5,7 @@ import { btrfsVolume, needs, tempDir } from '@snapstep/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { RsyncStoreOptions } from '../src/index.ts';
 import { place } from './support/place.ts';
-import { hasXfs, xfsVolume } from './support/xfs-volume.ts';
+import { xfsVolume } from './support/xfs-volume.ts';
 
 type Disk = { readonly path: string } & AsyncDisposable;
 
@@ -39,6 +39,4 @@ needs('rsync')('the store on the disk of the temporary directory, sharing identi
 needs('root', 'btrfs')('the store on Btrfs, with reflinks', () =>
   suiteOn(() => btrfsVolume({ sizeMiB: 1024 }), { method: 'reflink' }, slow),
 );
-describe.skipIf(!(await hasXfs()))('the store on XFS, with reflinks (needs root and mkfs.xfs)', () =>
-  suiteOn(xfsVolume, { method: 'reflink' }),
-);
+needs('root', 'xfs')('the store on XFS, with reflinks', () => suiteOn(xfsVolume, { method: 'reflink' }));

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 export type Need =
   | 'root'
   | 'btrfs'
+  | 'xfs'
   | 'runc'
   | 'crun'
   | 'rsync'
@@ -24,6 +25,7 @@ function has(need: Need): boolean {
   if (need === 'btrfs') {
     return isOnPath('mkfs.btrfs') && readFileSync('/proc/filesystems', 'utf8').includes('\tbtrfs\n');
   }
+  if (need === 'xfs') return isOnPath('mkfs.xfs');
   // zfs-fuse, which has the same programs, has no such device.
   if (need === 'openzfs') return existsSync('/dev/zfs') && isOnPath('zpool');
   return isOnPath(need);

@@ -24,8 +24,3 @@ export async function xfsVolume(): Promise<{ readonly path: string } & AsyncDisp
   }
   return { path, [Symbol.asyncDispose]: dispose };
 }
-
-/** Whether {@link xfsVolume} can be called: by root, where xfsprogs are installed. */
-export async function hasXfs(): Promise<boolean> {
-  return process.getuid?.() === 0 && (await runCommand('mkfs.xfs', ['-V'])).isOk();
-}
