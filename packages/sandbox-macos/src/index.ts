@@ -1,1 +1,2 @@
-export { type LoginCommand, suArguments } from './login-command.ts';
+export type { MacosUser } from './macos-user.ts';
+export { type MacosSandboxOptions, openMacosSandbox } from './open.ts';

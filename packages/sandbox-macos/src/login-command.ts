@@ -3,24 +3,36 @@ export interface LoginCommand {
   readonly user: string;
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
+  /** Set after the profiles, so that it wins over them. */
   readonly env: Readonly<Record<string, string>>;
-  /** Sourced before the command where it exists, such as `/Users/mac1000/.snapstep_profile.sh`. */
-  readonly profile?: string;
+  /** The `PATH` before the profiles, which may add to it. */
+  readonly path?: string;
+  /** Gets the exit code of the command as a line. Without that line the session was ended from outside. */
+  readonly report?: string;
+  /** What runs the shell of the session, such as `sandbox-exec` and its arguments. */
+  readonly wrapper?: readonly string[];
 }
 
-/** Works in every POSIX shell. Arguments: profile, directory, number of variables, variables, command. */
+/** Sourced before each command where they exist, in this order. */
+const PROFILES = ['.obuilder_profile.sh', '.snapstep_profile.sh'];
+
+/**
+ * Works in every POSIX shell. Arguments: report, directory, PATH, what `env` gets.
+ *
+ * The report is there because su(1) exits with 0 when its shell was killed.
+ */
 const SCRIPT = `
-profile=$1 directory=$2 count=$3
+exec 2>&1
+__report=$1 __directory=$2
+if [ -n "$3" ]; then PATH=$3; export PATH; fi
 shift 3
-if [ -n "$profile" ] && [ -r "$profile" ]; then . "$profile"; fi
-cd -- "$directory" || exit 125
-while [ "$count" -gt 0 ]; do
-  name=$1 value=$2
-  shift 2
-  count=$((count - 1))
-  export "$name=$value"
+for __profile in ${PROFILES.map((name) => `"$HOME/${name}"`).join(' ')}; do
+  if [ -r "$__profile" ]; then . "$__profile"; fi
 done
-exec "$@"`;
+if cd -- "$__directory"; then unset OLDPWD; /usr/bin/env -- "$@"; else (exit 125); fi
+__status=$?
+if [ -n "$__report" ]; then echo "$__status" >"$__report"; fi
+exit "$__status"`;
 
 /**
  * The arguments of `su` that run a command as a local user in a login session, with a directory and variables.
@@ -28,15 +40,24 @@ exec "$@"`;
  * `su -l USER -c COMMAND` gives its command to the user's shell as text. So the text is always the same kind of
  * thing: a constant script, and each argument of it in single quotes.
  *
- * @throws TypeError if the name of a variable could not be one in a shell, or anything holds a NUL.
+ * Standard error goes to standard output, so that their order is kept.
+ *
+ * @throws TypeError if the name of a variable could not be one, or anything holds a NUL.
  */
-export function suArguments({ user, argv, cwd, env, profile = '' }: LoginCommand): string[] {
-  const variables = Object.entries(env);
-  const bad = variables.find(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
-  if (bad) throw new TypeError(`"${bad[0]}" cannot be the name of a variable`);
-  const args = [profile, cwd, String(variables.length), ...variables.flat(), ...argv];
+export function suArguments(command: LoginCommand): string[] {
+  const { user, argv, cwd, env, path = '', report = '', wrapper = [] } = command;
+  const bad = Object.keys(env).find((name) => name === '' || name.includes('='));
+  if (bad !== undefined) throw new TypeError(`"${bad}" cannot be the name of a variable`);
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const args = [report, cwd, path, ...variables, ...notAVariable(argv)];
   if (args.some((arg) => arg.includes('\0'))) throw new TypeError('an argument holds a NUL');
-  return ['-l', user, '-c', ['/bin/sh', '-c', SCRIPT, 'snapstep', ...args].map(quote).join(' ')];
+  const words = [...wrapper, '/bin/sh', '-c', SCRIPT, 'snapstep', ...args];
+  return ['-l', user, '-c', words.map(quote).join(' ')];
+}
+
+/** A command with "=" in its name would be one more variable to `env`. */
+function notAVariable(argv: readonly string[]): readonly string[] {
+  return argv[0]?.includes('=') ? ['/bin/sh', '-c', 'exec "$@"', 'sh', ...argv] : argv;
 }
 
 /** One word of a shell, whatever is in it. */

@@ -1,0 +1,47 @@
+import type { Cancelled, Failed, Result } from '@snapstep/core/backend';
+import createDebug from 'debug';
+import { removeCrontab } from './crontab.ts';
+import { removeIpc } from './ipcs.ts';
+import { bootOutUser } from './launchctl.ts';
+import type { MacosUser } from './macos-user.ts';
+import { endProcesses } from './pkill.ts';
+import { removeFiles } from './residue.ts';
+
+const debug = createDebug('snapstep:sandbox');
+
+/**
+ * Ends everything that runs as the user, or would start to: launchd's jobs and cron's come first, since they would be
+ * started again.
+ *
+ * @returns Why nothing more may be run as this user; undefined if all is gone.
+ */
+export async function endUser({ name, uid }: MacosUser): Promise<string | undefined> {
+  const [, crontab] = await Promise.all([bootOutUser(uid), removeCrontab(name)]);
+  report(name, crontab);
+  const left = await endProcesses(uid);
+  if (left.isErr()) return `cannot end the processes of ${name}: ${describe(left.error)}`;
+  return left.value.length === 0 ? undefined : `processes ${left.value.join(', ')} of ${name} do not end`;
+}
+
+/** Removes what the user has left outside of his volumes. What stays is told as a warning of the process. */
+export async function removeResidue(
+  user: MacosUser & { readonly ownDirs: readonly string[] },
+  places: readonly string[],
+): Promise<void> {
+  const [ipc, files] = await Promise.all([removeIpc(user.name), removeFiles(user, places)]);
+  report(user.name, ipc);
+  if (files.length > 0) warn(user.name, files.join(', '));
+}
+
+function report(user: string, done: Result<unknown, Failed | Cancelled>): void {
+  if (done.isErr()) warn(user, describe(done.error));
+}
+
+function warn(user: string, what: string): void {
+  debug('left of %s: %s', user, what);
+  process.emitWarning(`something of the user ${user} was left behind: ${what}`);
+}
+
+function describe(error: Failed | Cancelled): string {
+  return error.type === 'cancelled' ? String(error.reason) : error.message;
+}

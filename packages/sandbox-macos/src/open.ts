@@ -1,0 +1,195 @@
+import { chmod, mkdir, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  err,
+  failed,
+  type HostPath,
+  lockDirectory,
+  ok,
+  type Result,
+  type Sandbox,
+  type SandboxError,
+} from '@snapstep/core/backend';
+import { endUser, removeResidue } from './clean-up.ts';
+import { findProgram } from './find-program.ts';
+import { ensureUser } from './local-user.ts';
+import { MacosSandbox } from './macos-sandbox.ts';
+import { homeOf, type MacosUser, PoolUser, Shared } from './macos-user.ts';
+import { SHARED_PLACES } from './residue.ts';
+import { RunRecords } from './run-records.ts';
+import type { Workshop } from './run-step.ts';
+import { probe, profileOf } from './sandbox-exec.ts';
+import { isBelow } from './step-path.ts';
+import { ownDirectories } from './su.ts';
+
+export interface MacosSandboxOptions {
+  /**
+   * Whom steps run as, one step at a time each. A user that does not exist is made. What a step runs as is decided by
+   * whom the home volume belongs to, since paths of the home directory are part of what is installed in it.
+   */
+  readonly users: readonly MacosUser[];
+  /**
+   * Where Homebrew is: `/opt/homebrew`, or `/usr/local` on Intel. With it images have a volume `brew`, and of the steps
+   * with that volume one runs at a time, whatever their users. Without it images have a volume `home` alone.
+   */
+  readonly homebrewPrefix?: HostPath;
+  /**
+   * For what running steps need. One process at a time owns it. It is made if it does not exist. Every user must be
+   * able to pass through the directories above it.
+   */
+  readonly stateDir: HostPath;
+  /**
+   * What becomes of a step without a network where `sandbox-exec` does not work: it is refused (the default), or it has
+   * the network of the Mac.
+   */
+  readonly networkNone?: 'refused' | 'unrestricted';
+  /** A profile of sandbox-exec(1) for every step, such as `(version 1)(allow default)(deny file-write* (subpath "/Applications"))`. */
+  readonly sandboxProfile?: string;
+  /** Where else users may leave files, which are removed after each step. Beside the shared places of every Mac. */
+  readonly sharedPlaces?: readonly HostPath[];
+}
+
+/**
+ * Opens a sandbox that runs every command as a local user of the Mac, with the volumes mounted in place.
+ *
+ * It is not a jail: beside home and Homebrew a command sees the Mac as any local user does, and `host` is its network
+ * unless `sandbox-exec` takes it away. Everything that runs as the user is ended with the command, and what he left in
+ * shared places is removed.
+ *
+ * Needs root. What a dead owner of `stateDir` has left running is ended first; open it before the store, which unmounts
+ * its volumes when it is opened.
+ *
+ * What an exit means here: a command that a signal ended exits with 128 and its number, as in a shell. `signalled` is
+ * answered where the whole session was killed from outside.
+ */
+export async function openMacosSandbox(
+  options: MacosSandboxOptions,
+): Promise<Result<Sandbox<'placement'>, SandboxError>> {
+  const wrong = whyNot(options);
+  if (wrong !== undefined) return err(failed(wrong));
+  await mkdir(options.stateDir, { recursive: true });
+  const stateDir = (await realpath(options.stateDir)) as HostPath;
+  const lock = lockDirectory(stateDir);
+  if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
+  const release = async () => lock.value[Symbol.asyncDispose]();
+  const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
+  if (workshop.isOk()) return ok(new MacosSandbox(workshop.value, release));
+  await release();
+  return err(workshop.error);
+}
+
+function whyNot({ users }: MacosSandboxOptions): string | undefined {
+  if (process.getuid?.() !== 0) return 'running steps as other users needs root: run as root';
+  if (users.length === 0) return 'the sandbox needs a user to run steps as';
+  const bad = users.find(({ name }) => !/^[A-Za-z_][\w.-]{0,30}$/.test(name));
+  if (bad) return `"${bad.name}" is not a name of a user`;
+  const low = users.find(({ uid }) => !Number.isInteger(uid) || uid < 400);
+  if (low) return `the number ${low.uid} of ${low.name} may be one of macOS itself: take one from 501 on`;
+  const keys = users.flatMap(({ name, uid }) => [name, uid]);
+  return new Set(keys).size === keys.length ? undefined : 'two users have one name or one number';
+}
+
+async function setUp(
+  stateDir: HostPath,
+  options: MacosSandboxOptions,
+): Promise<Result<Workshop, SandboxError>> {
+  const { homebrewPrefix: prefix, networkNone = 'refused', sandboxProfile } = options;
+  const sound = await checkPlaces(stateDir, options);
+  if (sound.isErr()) return err(sound.error);
+  const sharedPlaces = [...SHARED_PLACES, ...(options.sharedPlaces ?? [])];
+  const runs = await makeDirectory(stateDir, { name: 'runs', mode: 0o700 });
+  const records = new RunRecords(runs);
+  const cleared = await clear(records, sharedPlaces);
+  if (cleared.isErr()) return err(cleared.error);
+  await rm(join(stateDir, 'steps'), { recursive: true, force: true });
+  const stepsDir = await makeDirectory(stateDir, { name: 'steps', mode: 0o711 });
+  const users = await openUsers(options.users);
+  if (users.isErr()) return err(users.error);
+  const sandboxExec = await workingSandboxExec(sandboxProfile);
+  if (sandboxProfile !== undefined && sandboxExec === undefined) {
+    return err(failed('sandbox-exec does not work here with the given sandboxProfile'));
+  }
+  return ok({
+    ...{ users: users.value, records, stepsDir, sharedPlaces, sandboxExec, sandboxProfile },
+    prefix: prefix === undefined ? undefined : Object.assign(new Shared(), { path: prefix }),
+    isUnrestricted: networkNone === 'unrestricted',
+    defaultPath: defaultPath(prefix),
+  });
+}
+
+/** A user must reach his private place, and mounting may hide nothing that we need. */
+async function checkPlaces(
+  stateDir: HostPath,
+  { users, homebrewPrefix }: MacosSandboxOptions,
+): Promise<Result<void, SandboxError>> {
+  await chmod(stateDir, 0o711);
+  for (let path: string = stateDir; path !== '/'; path = dirname(path)) {
+    if (((await stat(path)).mode & 0o001) === 0) {
+      return err(failed(`the users of steps cannot pass through ${path}, which is above or is stateDir`));
+    }
+  }
+  const covered = [...users.map(({ name }) => homeOf(name)), ...(homebrewPrefix ? [homebrewPrefix] : [])];
+  const needed = [stateDir, await realpath(process.execPath)];
+  for (const name of ['zfs', 'zpool', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl']) {
+    const found = await findProgram(name);
+    if (found) needed.push(found.path as HostPath, found.real);
+  }
+  const hidden = needed.find((path) => covered.some((place) => path === place || isBelow(path, place)));
+  if (hidden === undefined) return ok();
+  return err(failed(`${hidden} would be hidden while a volume is mounted over it: move it elsewhere`));
+}
+
+async function makeDirectory(
+  parent: string,
+  { name, mode }: { readonly name: string; readonly mode: number },
+): Promise<string> {
+  const path = join(parent, name);
+  await mkdir(path, { recursive: true });
+  await chmod(path, mode);
+  return path;
+}
+
+/** Ends what a dead owner has left running, also as users that are not in the pool any more. */
+async function clear(
+  records: RunRecords,
+  sharedPlaces: readonly string[],
+): Promise<Result<void, SandboxError>> {
+  for (const record of records.left()) {
+    const stuck = await endUser(record);
+    if (stuck !== undefined) {
+      return err({ type: 'stuck', message: `left by an earlier process: ${stuck}`, needsReboot: true });
+    }
+    await removeResidue(record, sharedPlaces);
+    records.end(record);
+  }
+  return ok();
+}
+
+async function openUsers(users: readonly MacosUser[]): Promise<Result<readonly PoolUser[], SandboxError>> {
+  const pool: PoolUser[] = [];
+  for (const user of users) {
+    const ensured = await ensureUser(user);
+    if (ensured.isErr()) return err(ensured.error);
+    // A login session begins in it.
+    await mkdir(homeOf(user.name), { recursive: true });
+    const directories = await ownDirectories(user.name);
+    if (directories.isErr()) return err(directories.error);
+    pool.push(new PoolUser(user, directories.value));
+  }
+  return ok(pool);
+}
+
+async function workingSandboxExec(base: string | undefined): Promise<string | undefined> {
+  const program = await findProgram('sandbox-exec');
+  const profile = profileOf({ network: 'none', base });
+  if (program === undefined || profile === undefined) return undefined;
+  return (await probe(program.path, profile)).isOk() ? program.path : undefined;
+}
+
+function defaultPath(prefix: string | undefined): string {
+  const own = prefix === undefined ? [] : [`${prefix}/bin`, `${prefix}/sbin`];
+  return [...new Set([...own, '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'])].join(':');
+}

@@ -1,0 +1,131 @@
+import { lstat, mkdir } from 'node:fs/promises';
+import { dirname, posix } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type CacheMount,
+  err,
+  type Failed,
+  failed,
+  type Mounted,
+  type Owner,
+  ok,
+  type Result,
+  resolveInside,
+  type SandboxError,
+  type StoreError,
+  type StoreFeatures,
+  toHostPath,
+  type Volume,
+} from '@snapstep/core/backend';
+import { isBelow, resolveStepPath } from './step-path.ts';
+import { Stub } from './stubs.ts';
+
+/** How long the store may take to unmount one volume, by force if it must. */
+const UNMOUNT_MS = 60_000;
+
+interface Placed {
+  readonly path: string;
+  readonly stub: Stub;
+  readonly mounted: Mounted;
+}
+
+/** The volumes and caches of one step, mounted in their places. */
+export class PlacedVolumes {
+  readonly #placement: StoreFeatures['placement'];
+  readonly #owner: Owner;
+  readonly #placed: Placed[] = [];
+
+  constructor(placement: StoreFeatures['placement'], owner: Owner) {
+    this.#placement = placement;
+    this.#owner = owner;
+  }
+
+  /** Where something is mounted, in the order in which it was. */
+  get paths(): readonly string[] {
+    return this.#placed.map(({ path }) => path);
+  }
+
+  /** Mounts a volume of the step at a place of the Mac. */
+  async placeRoot(volume: Volume, path: string): Promise<Result<void, SandboxError>> {
+    await mkdir(path, { recursive: true });
+    const inside = await resolveInside('/', path, { followLast: true });
+    if (inside.isErr()) return err(inside.error);
+    if (inside.value.existing !== path) return err(failed(`${path} is a link to ${inside.value.existing}`));
+    const [here, above] = await Promise.all([lstat(path), lstat(dirname(path))]);
+    if (here.dev !== above.dev) return err(failed(`something is mounted at ${path} already`));
+    return this.#place({ volume, path }, await Stub.make(inside.value, this.#owner));
+  }
+
+  /** Mounts caches, which may lie in each other, below what was placed. */
+  async placeCaches(caches: readonly CacheMount[]): Promise<Result<void, SandboxError>> {
+    const sorted = caches
+      .map((cache) => ({ ...cache, target: posix.normalize(cache.target) }))
+      .sort((a, b) => (a.target < b.target ? -1 : 1));
+    const roots = this.paths;
+    for (const { volume, target, readOnly = false } of sorted) {
+      const found = await resolveStepPath(target, { roots, use: 'mount point' });
+      if (found.isErr()) return err(found.error);
+      const { path } = found.value;
+      const hidden = this.#placed.find((other) => other.path === path || isBelow(other.path, path));
+      if (hidden) return err(failed(`a cache at ${target} would hide what is mounted at ${hidden.path}`));
+      if (!(await lstat(found.value.existing)).isDirectory()) return err(failed(`${target} is a file`));
+      const placed = await this.#place({ volume, path, readOnly }, await Stub.make(found.value, this.#owner));
+      if (placed.isErr()) return err(placed.error);
+    }
+    return ok();
+  }
+
+  /**
+   * Unmounts everything, the last first, and takes away what was made to mount on.
+   *
+   * @returns Where something stays mounted.
+   */
+  async remove(): Promise<readonly string[]> {
+    for (;;) {
+      const placed = this.#placed.at(-1);
+      if (placed === undefined) return [];
+      await bounded(placed.mounted[Symbol.asyncDispose]());
+      // A volume whose unmounting hangs may keep whoever looks at it as well.
+      const isCovered = (await bounded(placed.stub.isCovered())) ?? true;
+      if (isCovered) return this.paths;
+      this.#placed.pop();
+      await placed.stub.remove();
+    }
+  }
+
+  async #place(
+    {
+      volume,
+      path,
+      readOnly = false,
+    }: { readonly volume: Volume; readonly path: string; readonly readOnly?: boolean },
+    stub: Stub,
+  ): Promise<Result<void, SandboxError>> {
+    const mounted = await this.#placement.mountAt(volume, toHostPath(path), { readOnly });
+    if (mounted.isErr()) {
+      await stub.remove();
+      return err(cannotMount(path, mounted.error));
+    }
+    this.#placed.push({ path, stub, mounted: mounted.value });
+    return ok();
+  }
+}
+
+/** What a promise gives within the bound. */
+async function bounded<T>(promise: PromiseLike<T>): Promise<T | undefined> {
+  const timer = new AbortController();
+  const end = delay(UNMOUNT_MS, undefined, { signal: timer.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([promise, end]);
+  } finally {
+    timer.abort();
+  }
+}
+
+function cannotMount(
+  path: string,
+  error: StoreError,
+): Failed | Extract<StoreError, { type: 'stuck' | 'cancelled' }> {
+  if (error.type === 'stuck' || error.type === 'cancelled') return error;
+  return failed(`cannot mount a volume at ${path}: ${error.message}`, error);
+}

@@ -1,0 +1,16 @@
+/** The promises of a sandbox, kept where a Mac's tools are. Started by suite.test.ts. */
+import { describe, it } from 'node:test';
+import { sandboxSuite } from '@snapstep/core/conformance';
+import { openPlace, world } from './suite-place.ts';
+
+sandboxSuite(
+  { describe, it },
+  {
+    ...world,
+    open: openPlace,
+    connect: (host, port) => `exec 3<>/dev/tcp/${host}/${port} && cat <&3`,
+    shell: ['/bin/bash', '-c'],
+    // A login session has them, and a build on a Mac needs some of them.
+    addsToEnvironment: ['SHELL', 'USER', 'LOGNAME', 'TERM', 'TMPDIR', 'PWD', 'SHLVL', '_'],
+  },
+);
