@@ -18,6 +18,7 @@ const path = require('path');
 const JOBS = {
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
+  'test:conformance': 'scripts/test-conformance.ts',
   'test:macos': 'scripts/test-macos.ts',
   'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',
