@@ -5,6 +5,7 @@
  *
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
+ *   node scripts/setup.cjs test:conformance  the conformance suites over every backend, a line for each
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
  *   node scripts/setup.cjs test:mutants  backends that break a promise must fail the conformance suites
  *

@@ -1,145 +1,92 @@
-import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  type ActiveSnapshot,
   attempt,
-  type CacheId,
-  type CacheVolumes,
-  directoryVolume,
+  copyTree,
+  DirectoryCaches,
+  diskUsage,
   err,
-  escapeName,
   failed,
   type HostPath,
-  isStepKey,
+  makeEmptyVolumes,
+  makePrivateDirectory,
   type OwnerLock,
   ok,
   openStoreDirectory,
   type PrepareRequest,
   type Result,
-  type StepKey,
+  SnapshotDirectory,
   type Store,
   type StoreError,
-  toCacheId,
-  toVolumeName,
-  unescapeName,
-  volumesIn,
+  Workspace,
 } from '@snapstep/core/backend';
-import { type Draft, Drafts } from './drafts.ts';
-import { exists, removeTree } from './trees.ts';
 
 /** Opens a store that keeps every snapshot as a directory of its own, copied whole. */
 export async function openDirectoryStore(path: HostPath): Promise<Result<Store, StoreError>> {
   const lock = await openStoreDirectory({ path, kind: 'example', create: true });
   if (lock.isErr()) return err(lock.error);
-  const ready = await start(path);
-  if (ready.isOk()) return ok(directoryStore(path, lock.value));
+  const places = {
+    snapshots: new SnapshotDirectory(join(path, 'snapshots')),
+    caches: join(path, 'caches'),
+    workspace: new Workspace({ path: join(path, 'work') }),
+  };
+  const ready = await start(places);
+  if (ready.isOk()) return ok(directoryStore(places, lock.value));
   await lock.value[Symbol.asyncDispose]();
   return err(ready.error);
 }
 
-/** Wipes what was active when the last process died: everything unfinished is in one directory. */
-async function start(path: HostPath): Promise<Result<void, StoreError>> {
-  const wiped = await removeTree(join(path, 'drafts'));
-  if (wiped.isErr()) return wiped;
-  for (const name of ['snapshots', 'caches', 'drafts']) {
-    const made = await attempt(mkdir(join(path, name), { recursive: true, mode: 0o700 }));
-    if (made.isErr()) return err(made.error);
-  }
-  return ok();
+/** All on one file system: a rename publishes. */
+interface Places {
+  readonly snapshots: SnapshotDirectory;
+  readonly caches: string;
+  /** What is not saved yet. Opening it throws away what was active when the last process died. */
+  readonly workspace: Workspace;
 }
 
-function directoryStore(path: HostPath, lock: OwnerLock): Store {
-  const drafts = new Drafts(join(path, 'drafts'));
-  const pathOf = (key: StepKey): string => join(path, 'snapshots', key);
+async function start({ snapshots, caches, workspace }: Places): Promise<Result<void, StoreError>> {
+  for (const directory of [snapshots.path, caches]) {
+    const made = await makePrivateDirectory(directory);
+    if (made.isErr()) return made;
+  }
+  return workspace.open();
+}
+
+function directoryStore(places: Places, lock: OwnerLock): Store {
+  const { snapshots, workspace } = places;
   return {
     name: 'directory',
-    caches: directoryCaches(join(path, 'caches'), drafts),
+    caches: new DirectoryCaches({ directory: places.caches, workspace, copy: copyTree }),
 
-    async lookup(key) {
-      const found = await exists(pathOf(key));
-      if (found.isErr()) return err(found.error);
-      return found.value
-        ? (await volumesIn(pathOf(key))).map((volumes) => ({ key, volumes }))
-        : ok(undefined);
-    },
+    lookup: (key) => snapshots.lookup(key),
 
     async prepare({ key, from, signal }) {
-      const draft = await startFrom({ from, signal }, { drafts, pathOf });
-      return draft.isOk() ? activeSnapshot(draft.value, { key, target: pathOf(key) }) : err(draft.error);
+      const path = workspace.fresh();
+      const discard = (gone: string) => workspace.discard(gone);
+      const filled = await fill(path, { from, signal, snapshots });
+      const active = filled.isOk() ? await snapshots.activate({ key, path, discard }) : err(filled.error);
+      if (active.isErr()) await discard(path);
+      return active;
     },
 
-    remove: (key) => drafts.discard(pathOf(key)),
-    reclaimed: async () => ok(),
-
-    async list() {
-      return (await attempt(readdir(join(path, 'snapshots')))).map((names) => names.filter(isStepKey));
-    },
-
-    async usage() {
-      return (await attempt(statfs(path))).map(({ bsize, blocks, bfree, bavail }) => {
-        const used = (blocks - bfree) * bsize;
-        return [{ axis: 'bytes', used, total: used + bavail * bsize }];
-      });
-    },
-
+    remove: (key, signal) => workspace.discard(snapshots.pathOf(key), signal),
+    reclaimed: (signal) => workspace.finishDiscards(signal),
+    list: () => snapshots.list(),
+    usage: () => diskUsage(snapshots.path),
     [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
   };
 }
 
-async function startFrom(
-  { from, signal }: Pick<PrepareRequest, 'from' | 'signal'>,
-  { drafts, pathOf }: { readonly drafts: Drafts; readonly pathOf: (key: StepKey) => string },
-): Promise<Result<Draft, StoreError>> {
+/** Makes a directory that a step can start in. */
+async function fill(
+  path: string,
+  { from, signal, snapshots }: Pick<PrepareRequest, 'from' | 'signal'> & Pick<Places, 'snapshots'>,
+): Promise<Result<void, StoreError>> {
   if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
-  if ('empty' in from) return drafts.empty(from.empty);
-  const key = from.snapshot;
-  const found = await exists(pathOf(key));
-  if (found.isErr()) return err(found.error);
-  if (!found.value) return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
-  return drafts.copy(pathOf(key), signal);
-}
-
-async function activeSnapshot(
-  draft: Draft,
-  { key, target }: { readonly key: StepKey; readonly target: string },
-): Promise<Result<ActiveSnapshot, StoreError>> {
-  return (await volumesIn(draft.path)).map((volumes) => ({
-    volumes,
-    async commit() {
-      const published = await draft.publish(target);
-      if (published.isErr()) return err(published.error);
-      return (await volumesIn(target)).map((saved) => ({ key, volumes: saved }));
-    },
-    [Symbol.asyncDispose]: () => draft[Symbol.asyncDispose](),
-  }));
-}
-
-function directoryCaches(directory: string, drafts: Drafts): CacheVolumes {
-  const pathOf = (id: CacheId): string => join(directory, escapeName(id));
-  const cache = toVolumeName('cache');
-  return {
-    async checkOut(id, owner) {
-      const found = await exists(pathOf(id));
-      if (found.isErr()) return err(found.error);
-      const draft = await (found.value ? drafts.copy(pathOf(id)) : drafts.empty([cache], owner));
-      return draft.map((made) => ({
-        volume: directoryVolume(cache, join(made.path, cache)),
-        changed: async () => ok(true),
-        publish: () => made.publish(pathOf(id)),
-        [Symbol.asyncDispose]: () => made[Symbol.asyncDispose](),
-      }));
-    },
-
-    remove: (id) => drafts.discard(pathOf(id)),
-
-    async list() {
-      const names = await attempt(readdir(directory));
-      return names.map((found) =>
-        found
-          .map(unescapeName)
-          .filter((id) => id !== undefined)
-          .map(toCacheId),
-      );
-    },
-  };
+  if ('empty' in from) {
+    const made = await attempt(mkdir(path));
+    return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
+  }
+  const parent = await snapshots.parent(from.snapshot);
+  return parent.isErr() ? err(parent.error) : copyTree(parent.value, path, { signal });
 }
