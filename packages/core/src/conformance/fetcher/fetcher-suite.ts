@@ -1,4 +1,5 @@
-import { group, type Register, type TestFunctions } from '../test-functions.ts';
+import { Choice } from '../choice.ts';
+import { group, type TestFunctions } from '../test-functions.ts';
 import { pinTests } from './pins.ts';
 import type { FetcherPlace } from './place.ts';
 import { FetcherScene, type FetcherTest } from './scene.ts';
@@ -16,8 +17,11 @@ const topics: Readonly<Record<FetcherTopic, (test: FetcherTest) => void>> = {
 export interface FetcherSuiteOptions {
   /** Opens a fetcher in a place of its own that nothing else has ever used. Called once for each test. */
   readonly open: () => Promise<FetcherPlace>;
-  /** Topics that the kind of image cannot have. Say why where you leave one out. */
-  readonly except?: readonly FetcherTopic[];
+  /**
+   * Topics, and titles of single tests, that the kind of image cannot have. Say why where you leave one out. What is no
+   * topic and no title is an error.
+   */
+  readonly except?: readonly (FetcherTopic | (string & {}))[];
 }
 
 /**
@@ -29,19 +33,25 @@ export interface FetcherSuiteOptions {
  * @example
  * import { describe, it } from 'node:test';
  * fetcherSuite({ describe, it }, { open: openMyFetcherWithImages });
+ * @throws Error if `except` has something that is no topic and no title.
  */
 export function fetcherSuite(functions: TestFunctions, options: FetcherSuiteOptions): void {
+  const choice = new Choice('fetcherSuite', options.except);
   for (const [topic, register] of Object.entries(topics)) {
-    if (options.except?.includes(topic as FetcherTopic)) continue;
-    group(functions, `fetcher: ${topic}`, (add) => register(fetcherTest(add, options)));
+    const tests = choice.of<FetcherScene>(topic, register);
+    if (tests.length === 0) continue;
+    group(functions, `fetcher: ${topic}`, (add) => {
+      for (const { title, body } of tests) add(title, () => runTest(body, options));
+    });
   }
+  choice.expectAllKnown();
 }
 
-function fetcherTest(add: Register, options: FetcherSuiteOptions): FetcherTest {
-  return (title, body) =>
-    add(title, async () => {
-      await using scene = new FetcherScene(await options.open());
-      await body(scene);
-      await scene.expectNothingLeft();
-    });
+async function runTest(
+  body: (scene: FetcherScene) => Promise<void>,
+  options: FetcherSuiteOptions,
+): Promise<void> {
+  await using scene = new FetcherScene(await options.open());
+  await body(scene);
+  await scene.expectNothingLeft();
 }

@@ -53,7 +53,7 @@ export function abortTests(test: SandboxTest): void {
     expectCancelled(await running, 'enough');
     await expectGone(mark);
   });
-  test('leaves nothing when it is aborted at any moment', async (scene) => {
+  test('leaves nothing when it is aborted at any moment (L5, L6)', async (scene) => {
     const [volume, before] = [await scene.cache(), await scene.tree()];
     const mounts = [{ volume, target: `${scene.directory}/cache` }];
     const secrets = [{ target: `${scene.directory}/secret`, value: Buffer.from('sw0rdfish') }];

@@ -39,7 +39,7 @@ export function accountTests(test: SandboxTest): void {
     }
   });
   test('says where a file must be put that a command shall find', async (scene) => {
-    for (const [index, place] of [scene.directory, scene.elsewhere, scene.user.home].entries()) {
+    for (const [index, place] of [scene.directory, scene.elsewhere, `${scene.user.home}/suite`].entries()) {
       const path = `${place}-located-${index}`;
       await scene.look(path, async (at) => {
         await mkdir(dirname(at), { recursive: true });

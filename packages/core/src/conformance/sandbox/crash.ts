@@ -14,7 +14,7 @@ const MARK = 'SNAPSTEP_SUITE_MARK';
 
 /** The death of the process that holds the sandbox. */
 export function crashTests(test: SandboxTest): void {
-  test('leaves nothing of a dead owner once it is opened again (if the place can restart)', async (scene) => {
+  test('leaves nothing of a dead owner once it is opened again (if the place can restart; R1, X2)', async (scene) => {
     const { restart } = scene.place;
     if (restart === undefined) return;
     await scene.sandbox[Symbol.asyncDispose]();

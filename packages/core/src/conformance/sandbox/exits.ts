@@ -3,7 +3,7 @@ import { codeOf, describeRan, type Ran, type SandboxTest } from './scene.ts';
 
 /** How a command ended, and what it was given to begin with. */
 export function exitTests(test: SandboxTest): void {
-  test('answers with the exit code, whatever it is', async (scene) => {
+  test('answers with the exit code, whatever it is (L8)', async (scene) => {
     for (const code of [0, 1, 2, 125, 126, 127, 128, 137, 255]) {
       const ran = await scene.run(`exit ${code}`);
       keepsEqual('a non-zero exit is an answer: `exited` with its code', answer(ran), {

@@ -21,7 +21,7 @@ export function inputTests(test: SandboxTest): void {
     const stdin = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
     keepsEqual('an empty `stdin` ends at once', await endOf(scene, { stdin }), 'end\n');
   });
-  test('is not held up by a command that leaves its standard input unread', async (scene) => {
+  test('is not held up by a command that leaves its standard input unread (L7)', async (scene) => {
     for (const script of [
       'exec 0<&-; echo done',
       'dd bs=10 count=1 >/dev/null 2>&1; echo done',

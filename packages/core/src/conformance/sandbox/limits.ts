@@ -10,7 +10,7 @@ const SPIN = 'echo go; i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; times;
 
 /** Each limit that the sandbox names in `enforces` holds, and the answer names it. */
 export function limitTests(test: SandboxTest): void {
-  declared(test, 'memoryBytes', 'ends a command that takes more memory than it may', async (scene) => {
+  declared(test, 'memoryBytes', 'ends a command that takes more memory than it may (R13)', async (scene) => {
     const ran = await scene.run(EAT, { limits: { memoryBytes: 48 * MIB } });
     expectExceeded(ran, 'memoryBytes');
     const small = await scene.outputOf('echo small', { limits: { memoryBytes: 48 * MIB } });
@@ -20,7 +20,7 @@ export function limitTests(test: SandboxTest): void {
     const ran = await scene.run(`sh -c '${EAT}'; exit 1`, { limits: { memoryBytes: 48 * MIB } });
     expectExceeded(ran, 'memoryBytes');
   });
-  declared(test, 'memoryBytes', 'does not blame the limit on memory for another end', async (scene) => {
+  declared(test, 'memoryBytes', 'does not blame the limit on memory for another end (R13)', async (scene) => {
     const ran = await scene.run('sh -c "kill -9 \\$\\$"; exit 9', { limits: { memoryBytes: 48 * MIB } });
     expectExited(ran, 9);
   });

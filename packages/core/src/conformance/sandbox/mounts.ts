@@ -10,7 +10,7 @@ import { describeRan, type SandboxTest } from './scene.ts';
 
 /** Cache volumes in the step's world. */
 export function mountTests(test: SandboxTest): void {
-  test('gives a command what is in a cache, and keeps what it writes there', async (scene) => {
+  test('gives a command what is in a cache, and keeps what it writes there (M12)', async (scene) => {
     const volume = await withFile(await scene.cache());
     const mounts = [{ volume, target: `${scene.directory}/cache` }];
     const promise = 'a command sees what is in a cache';
@@ -19,7 +19,7 @@ export function mountTests(test: SandboxTest): void {
     const names = await mounted(volume, (path) => readdir(path));
     keepsEqual('what a command did to a cache is in it when `run` settles', names, ['made']);
   });
-  test('does not let a command change a cache that is mounted read-only', async (scene) => {
+  test('does not let a command change a cache that is mounted read-only (M13)', async (scene) => {
     const volume = await withFile(await scene.cache());
     const before = await mounted(volume, describeTree);
     const target = `${scene.directory}/cache`;
@@ -43,7 +43,7 @@ export function mountTests(test: SandboxTest): void {
     }
     keepsEqual('a read-only cache does not change', await mounted(volume, describeTree), before);
   });
-  test('runs programs that lie in a cache', async (scene) => {
+  test('runs programs that lie in a cache (R10)', async (scene) => {
     const volume = await scene.cache();
     await mounted(volume, async (path) => {
       await writeFile(join(path, 'program'), '#!/bin/sh\necho ran\n');
@@ -81,7 +81,7 @@ export function mountTests(test: SandboxTest): void {
     );
     keepsEqual('what a cache hides is unharmed', await scene.tree(), before);
   });
-  test('never leaves the volumes by a link in a target', async (scene) => {
+  test('never leaves the volumes by a link in a target (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
     try {
       await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
@@ -92,7 +92,7 @@ export function mountTests(test: SandboxTest): void {
       await rm(outside, { recursive: true });
     }
   });
-  test('fails with the reason where a volume cannot be mounted, and unmounts the others', async (scene) => {
+  test('fails with the reason where a volume cannot be mounted, and unmounts the others (Z13)', async (scene) => {
     const ran = await scene.run('echo started', { volumes: broken(await scene.volumes()) });
     keeps(
       'a volume that cannot be mounted is a failure',

@@ -20,7 +20,7 @@ export function neighbourTests(test: SandboxTest): void {
     for (const pid of pids) await scene.run(`kill -9 ${pid} 2>/dev/null; true`);
     keepsEqual('commands that run at once cannot signal each other', await pidsWith(mark), pids);
   });
-  beside(test, 'does not see the secrets of a command beside it', async (scene, { secret }) => {
+  beside(test, 'does not see the secrets of a command beside it (S3)', async (scene, { secret }) => {
     const { target } = secret;
     const script = `ls ${scene.secretPlace(target)} /proc/[0-9]*/root${target} 2>/dev/null; true`;
     keepsEqual('a secret is there for one command only', await scene.outputOf(script), '');
@@ -33,7 +33,7 @@ export function neighbourTests(test: SandboxTest): void {
     const seen = listed.split('\n').filter((line) => line.trim().startsWith(`${segment.key} `));
     keepsEqual("a command sees no shared memory of the host's", seen, []);
   });
-  test('gives one cache to two commands at once', async (scene) => {
+  test('gives one cache to two commands at once (R11)', async (scene) => {
     if (scene.sandbox.concurrency < 2) return;
     const target = `${scene.directory}/deep/cache`;
     const mounts = [{ volume: await scene.cache(), target }];

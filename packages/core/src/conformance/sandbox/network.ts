@@ -37,7 +37,7 @@ export function networkTests(test: SandboxTest, tools: NetworkTools): void {
   });
   const { loopback } = tools;
   if (loopback === undefined) return;
-  test('reaches itself on 127.0.0.1 without a network', async (scene) => {
+  test('reaches itself on 127.0.0.1 without a network (R17)', async (scene) => {
     keepsEqual('loopback works without a network', await outputOf(scene, loopback, 'none'), 'hello\n');
   });
 }

@@ -1,4 +1,5 @@
-import { group, type Register, type TestFunctions } from '../test-functions.ts';
+import { Choice } from '../choice.ts';
+import { group, type TestFunctions } from '../test-functions.ts';
 import { abortTests } from './aborts.ts';
 import { accountTests } from './accounts.ts';
 import { crashTests } from './crash.ts';
@@ -10,6 +11,7 @@ import { mountTests } from './mounts.ts';
 import { neighbourTests } from './neighbours.ts';
 import { type NetworkTools, networkTests } from './network.ts';
 import { outputTests } from './output.ts';
+import { pastBugTests } from './past-bugs.ts';
 import type { SandboxPlace, SandboxWorld } from './place.ts';
 import { processTests } from './processes.ts';
 import { SandboxScene, type SandboxTest } from './scene.ts';
@@ -32,7 +34,8 @@ export type SandboxTopic =
   | 'volumes'
   | 'neighbours'
   | 'load'
-  | 'crash';
+  | 'crash'
+  | 'past bugs';
 
 const topics: Readonly<Record<SandboxTopic, (test: SandboxTest, options: SandboxSuiteOptions) => void>> = {
   exits: exitTests,
@@ -50,13 +53,17 @@ const topics: Readonly<Record<SandboxTopic, (test: SandboxTest, options: Sandbox
   neighbours: neighbourTests,
   load: loadTests,
   crash: crashTests,
+  'past bugs': pastBugTests,
 };
 
 export interface SandboxSuiteOptions extends SandboxWorld, NetworkTools, EnvironmentOptions {
   /** Opens a sandbox in a place of its own that nothing else has ever used. Called once for each test. */
   readonly open: () => Promise<SandboxPlace>;
-  /** Topics that the place, not the sandbox, cannot do. Say why where you leave one out. */
-  readonly except?: readonly SandboxTopic[];
+  /**
+   * Topics, and titles of single tests, that the place or this kind of sandbox cannot do. Say why where you leave one
+   * out. What is no topic and no title is an error.
+   */
+  readonly except?: readonly (SandboxTopic | (string & {}))[];
 }
 
 /**
@@ -69,19 +76,25 @@ export interface SandboxSuiteOptions extends SandboxWorld, NetworkTools, Environ
  * import { describe, it } from 'node:test';
  * const root = { name: 'root', uid: 0, gid: 0, home: '/root' };
  * sandboxSuite({ describe, it }, { open: openMySandboxInAFreshPlace, accounts: [root] });
+ * @throws Error if `except` has something that is no topic and no title.
  */
 export function sandboxSuite(functions: TestFunctions, options: SandboxSuiteOptions): void {
+  const choice = new Choice('sandboxSuite', options.except);
   for (const [topic, register] of Object.entries(topics)) {
-    if (options.except?.includes(topic as SandboxTopic)) continue;
-    group(functions, `sandbox: ${topic}`, (add) => register(sandboxTest(add, options), options));
+    const tests = choice.of<SandboxScene>(topic, (test) => register(test, options));
+    if (tests.length === 0) continue;
+    group(functions, `sandbox: ${topic}`, (add) => {
+      for (const { title, body } of tests) add(title, () => runTest(body, options));
+    });
   }
+  choice.expectAllKnown();
 }
 
-function sandboxTest(add: Register, options: SandboxSuiteOptions): SandboxTest {
-  return (title, body) =>
-    add(title, async () => {
-      await using scene = new SandboxScene(await options.open(), options);
-      await body(scene);
-      await scene.expectNothingLeft();
-    });
+async function runTest(
+  body: (scene: SandboxScene) => Promise<void>,
+  options: SandboxSuiteOptions,
+): Promise<void> {
+  await using scene = new SandboxScene(await options.open(), options);
+  await body(scene);
+  await scene.expectNothingLeft();
 }

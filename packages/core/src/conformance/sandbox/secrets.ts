@@ -10,7 +10,7 @@ const value: Uint8Array = Buffer.from(SECRET);
 
 /** A secret is there for one command and its user, and nowhere else. */
 export function secretTests(test: SandboxTest): void {
-  test('gives a secret to the user of the command, to nobody else, and not for writing', async (scene) => {
+  test('gives a secret to the user of the command, to nobody else, and not for writing (S4)', async (scene) => {
     for (const { uid, gid, home } of scene.accounts) {
       const target = `${scene.directory}/deep/secret`;
       const place = scene.secretPlace(target);
@@ -48,7 +48,7 @@ export function secretTests(test: SandboxTest): void {
       ['100000', '0', SECRET],
     );
   });
-  test('takes a secret away with the command, however it ends', async (scene) => {
+  test('takes a secret away with the command, however it ends (S1)', async (scene) => {
     const before = await scene.tree();
     const secrets = secretsOf(scene);
     await scene.outputOf('true', { secrets });

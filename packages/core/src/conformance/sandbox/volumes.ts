@@ -45,7 +45,8 @@ export function volumeTests(test: SandboxTest): void {
       await scene.outputOf(`cat ${scene.directory}/link`),
       'one\n',
     );
-    const added = (await scene.tree()).filter((line) => line.includes(scene.directory.slice(1)));
+    const name = scene.sandbox.locate(scene.directory)?.path.slice(1) ?? scene.directory;
+    const added = (await scene.tree()).filter((line) => line.includes(`"${name}`));
     keepsEqual('what the command did, and nothing else, is in the volumes (files added)', added.length, 3);
   });
 }

@@ -12,7 +12,7 @@ export interface EnvironmentOptions {
 
 /** What a command finds: its environment, its user, its directory. */
 export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: EnvironmentOptions): void {
-  test('gives exactly the environment that it was given', async (scene) => {
+  test('gives exactly the environment that it was given (R14)', async (scene) => {
     const odd = {
       EMPTY: '',
       BLANKS: '  a  b ',
@@ -55,7 +55,7 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
       keepsEqual('files belong to the user that made them', [stats.uid, stats.gid], [uid, gid]);
     }
   });
-  test('makes the working directory, owned by root or the only user, where it does not exist', async (scene) => {
+  test('makes the working directory, owned by root or the only user, where it does not exist (M14)', async (scene) => {
     const cwd = `${scene.directory}/made/for it`;
     const { uid, gid } = scene.accounts.at(-1) ?? scene.user;
     keepsEqual(
@@ -71,7 +71,7 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
     });
     keepsEqual('`cwd` may exist', await scene.outputOf('pwd', { cwd }), `${cwd}\n`);
   });
-  test('never leaves the volumes by a link in the working directory', async (scene) => {
+  test('never leaves the volumes by a link in the working directory (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
     try {
       await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
