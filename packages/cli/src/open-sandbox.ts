@@ -1,18 +1,15 @@
 import {
   err,
   type HostPath,
-  type Outcome,
   ok,
   type Result,
   type Sandbox,
-  type SandboxError,
   type StoreFeature,
   toHostPath,
 } from '@snapstep/core';
 import { storeFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
-import type { MacosUser } from './macos-user.ts';
 import type { ImageOptions } from './options.ts';
 import { defaultSandbox } from './sandbox-name.ts';
 
@@ -42,19 +39,10 @@ async function openRunc(stateDir: HostPath, options: ImageOptions): Promise<Resu
   return sandbox.mapErr(storeFailure);
 }
 
-/** What the package for Macs has to offer. */
-interface MacosModule {
-  readonly openMacosSandbox: (options: {
-    readonly users: readonly MacosUser[];
-    readonly homebrewPrefix?: HostPath;
-    readonly stateDir: HostPath;
-  }) => Outcome<Sandbox<'placement'>, SandboxError>;
-}
-
 async function openMacos(stateDir: HostPath, options: ImageOptions): Promise<Result<AnySandbox, Failure>> {
   const wrong = whyNotMacos(options);
   if (wrong !== undefined) return err(usageFailure(wrong));
-  const { openMacosSandbox } = (await import('@snapstep/sandbox-macos')) as unknown as MacosModule;
+  const { openMacosSandbox } = await import('@snapstep/sandbox-macos');
   const sandbox = await openMacosSandbox({
     stateDir,
     users: options.macosUser ?? [],

@@ -37,7 +37,10 @@ export const zfsVersion: Check = {
         return problem(found, 'install both from one source, then reboot');
       }
       const bad = BAD.find(({ from, to }) => isAtLeast(module, from) && !isAtLeast(module, to));
-      if (bad) return warning(`OpenZFS ${module}: ${bad.why}`, `update OpenZFS to ${bad.to} or later`);
+      if (bad) {
+        const found = `OpenZFS ${module}: ${bad.why}; your distribution may have mended it in its package`;
+        return warning(found, `update OpenZFS to ${bad.to} or later`);
+      }
       if (isAtLeast(module, '2.1')) return fine(`OpenZFS ${module}`);
       return problem(`OpenZFS ${module} is older than 2.1`, installZfs(scene));
     }),
