@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
+import { describe, expect, it } from 'vitest';
+import {
+  detachBelow,
+  err,
+  failed,
+  makePrivateDirectory,
+  removeTree,
+  Workspace,
+  type WorkspaceOptions,
+} from '../../src/backend/index.ts';
+
+describe('a workspace', () => {
+  it('gives paths in its session, each only once', async () => {
+    await using place = await openPlace();
+    const paths = Array.from({ length: 100 }, () => place.workspace.fresh());
+    expect(new Set(paths).size).toBe(100);
+    expect(paths.every((path) => path.startsWith(`${place.workspace.session}/`))).toBe(true);
+    expect(await readdir(place.workspace.session)).toEqual([]);
+  });
+  it('throws away what earlier sessions left, under a name that was never there', async () => {
+    await using place = await openPlace();
+    await writeFile(place.workspace.fresh(), 'left');
+    const next = new Workspace({ path: place.path });
+    expectOk(await next.open());
+    expect(next.session).not.toBe(place.workspace.session);
+    expect(await readdir(place.path, { recursive: true })).toEqual([
+      next.session.slice(place.path.length + 1),
+    ]);
+  });
+  it('lets nobody else in', async () => {
+    await using place = await openPlace();
+    expect((await stat(place.path)).mode & 0o777).toBe(0o700);
+  });
+  it('discards what is there, and what is not', async () => {
+    await using place = await openPlace();
+    const doomed = join(place.path, 'doomed');
+    await mkdir(join(doomed, 'deep/er'), { recursive: true });
+    expectOk(await place.workspace.discard(doomed));
+    expectOk(await place.workspace.discard(doomed));
+    expect(await readdir(place.workspace.session)).toEqual([]);
+    await expect(stat(doomed)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+  it('hides first: what could not be deleted is out of sight, and deleted later', async () => {
+    let isDiskFailing = true;
+    const remove: NonNullable<WorkspaceOptions['remove']> = async (path, options) =>
+      isDiskFailing ? err(failed('the disk failed')) : removeTree(path, options);
+    await using place = await openPlace(remove);
+    const doomed = join(place.path, 'doomed');
+    await mkdir(doomed);
+    expect(expectErr(await place.workspace.discard(doomed))).toMatchObject({ message: 'the disk failed' });
+    await expect(stat(doomed)).rejects.toMatchObject({ code: 'ENOENT' });
+    expectErr(await place.workspace.finishDiscards());
+    isDiskFailing = false;
+    expectOk(await place.workspace.finishDiscards());
+    expect(await readdir(place.workspace.session)).toEqual([]);
+  });
+  it('opens where files of an earlier session cannot be deleted', async () => {
+    await using place = await openPlace();
+    await writeFile(place.workspace.fresh(), 'left');
+    const remove = async () => err(failed('the disk failed'));
+    expectOk(await new Workspace({ path: place.path, remove }).open());
+  });
+});
+
+needs('root')('what is mounted', () => {
+  it('in an earlier session is unmounted, and what it showed stays', async () => {
+    await using place = await openPlace();
+    const { other, target } = await bind(place);
+    const next = new Workspace({ path: place.path });
+    expectOk(await next.open());
+    await expect(stat(target)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await readdir(other)).toEqual(['precious']);
+  });
+  it('is never deleted through: the tree stays whole', async () => {
+    await using place = await openPlace();
+    const { other, target } = await bind(place);
+    await writeFile(join(place.workspace.session, 'beside'), '');
+    const removed = await removeTree(place.workspace.session);
+    expect(expectErr(removed)).toEqual({
+      type: 'busy',
+      message: expect.stringContaining(`${target} is mounted`),
+    });
+    expect(await readdir(place.workspace.session)).toContain('beside');
+    expect(await readdir(other)).toEqual(['precious']);
+  });
+});
+
+describe('makePrivateDirectory', () => {
+  it('closes a directory that was there and open', async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, 'open');
+    await mkdir(path, { mode: 0o755 });
+    expectOk(await makePrivateDirectory(path));
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+});
+
+async function openPlace(remove?: WorkspaceOptions['remove']) {
+  const dir = await tempDir();
+  const path = join(dir.path, 'work');
+  const workspace = new Workspace({ path, ...(remove && { remove }) });
+  expectOk(await workspace.open());
+  return {
+    path,
+    workspace,
+    root: dir.path,
+    async [Symbol.asyncDispose]() {
+      expectOk(await detachBelow(path));
+      expectOk(await removeTree(path));
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A directory with a file of somebody else's, mounted in the session. */
+async function bind(place: Awaited<ReturnType<typeof openPlace>>) {
+  const other = join(place.root, 'other');
+  const target = place.workspace.fresh();
+  await mkdir(other);
+  await mkdir(target);
+  await writeFile(join(other, 'precious'), '');
+  execFileSync('mount', ['--bind', other, target]);
+  return { other, target };
+}
