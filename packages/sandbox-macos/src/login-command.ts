@@ -23,12 +23,13 @@ const PROFILES = ['.obuilder_profile.sh', '.snapstep_profile.sh'];
  */
 const SCRIPT = `
 exec 2>&1
-__report=$1 __directory=$2
-if [ -n "$3" ]; then PATH=$3; export PATH; fi
+__report=$1 __directory=$2 __path=$3
+if [ -n "$__path" ]; then PATH=$__path; export PATH; fi
 shift 3
 for __profile in ${PROFILES.map((name) => `"$HOME/${name}"`).join(' ')}; do
   if [ -r "$__profile" ]; then . "$__profile"; fi
 done
+if [ -z "$__path" ]; then unset PATH; fi
 if cd -- "$__directory"; then unset OLDPWD; /usr/bin/env -- "$@"; else (exit 125); fi
 __status=$?
 if [ -n "$__report" ]; then echo "$__status" >"$__report"; fi

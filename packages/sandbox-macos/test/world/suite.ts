@@ -8,9 +8,11 @@ sandboxSuite(
   {
     ...world,
     open: openPlace,
-    connect: (host, port) => `exec 3<>/dev/tcp/${host}/${port} && cat <&3`,
+    // The suite's neighbours are one user's, who waits for his turn here; neighbours.ts has two users.
+    except: ['neighbours'],
+    connect: (host, port) => `{ exec 3<>/dev/tcp/${host}/${port} && cat <&3; }`,
     shell: ['/bin/bash', '-c'],
     // A login session has them, and a build on a Mac needs some of them.
-    addsToEnvironment: ['SHELL', 'USER', 'LOGNAME', 'TERM', 'TMPDIR', 'PWD', 'SHLVL', '_'],
+    addsToEnvironment: ['HOME', 'SHELL', 'USER', 'LOGNAME', 'TERM', 'TMPDIR', 'PWD', 'SHLVL', '_'],
   },
 );
