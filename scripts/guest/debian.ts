@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { BuildLog } from './build-log.ts';
 
 /** The release that the guest is made of: it has the OpenZFS that the tests are written for. */
-export const RELEASE = 'bookworm';
+const RELEASE = 'bookworm';
 
 /** The archive that this machine's apt uses, with the settings of this machine's apt, and a list of packages of our own. */
 export interface Debian {

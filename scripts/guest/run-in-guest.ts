@@ -16,7 +16,7 @@ export interface GuestJob {
   /** Gets what `run.sh` leaves in /job/out. */
   readonly outDir?: string | undefined;
   /** By default it goes to our standard output. */
-  readonly onOutput?: (chunk: Uint8Array) => void;
+  readonly onOutput?: ((chunk: Uint8Array) => void) | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -32,6 +32,7 @@ export interface CountedSuite {
   readonly title: string;
   readonly args: readonly string[];
   readonly temp?: string;
+  readonly onOutput?: (chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
 

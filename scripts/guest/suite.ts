@@ -13,6 +13,8 @@ export interface SuiteOptions {
   readonly args: readonly string[];
   /** Where it makes its temporary files. */
   readonly temp?: string;
+  /** By default it goes to our standard output. */
+  readonly onOutput?: (chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +69,7 @@ async function runHere(temp: string, { args, signal }: SuiteOptions): Promise<Su
   return { report: await readReport(report, repository), exitCode: exitCode ?? 1 };
 }
 
-async function runThere(temp: string, { args, signal }: SuiteOptions): Promise<SuiteRun> {
+async function runThere(temp: string, { args, onOutput, signal }: SuiteOptions): Promise<SuiteRun> {
   const project = await projectDisk(signal);
   const script = join(temp, 'run.sh');
   await writeFile(script, guestScript(args));
@@ -76,7 +78,7 @@ async function runThere(temp: string, { args, signal }: SuiteOptions): Promise<S
   await execa('tar', ['-C', temp, '-cf', job, 'run.sh']);
   await addSources(job);
   const outDir = join(temp, 'out');
-  const exitCode = await runInGuest({ job, project, outDir, temp, timeoutMs: TIMEOUT_MS, signal });
+  const exitCode = await runInGuest({ job, project, outDir, temp, timeoutMs: TIMEOUT_MS, onOutput, signal });
   return { report: await readReport(join(outDir, 'report.json'), '/snapstep'), exitCode };
 }
 
