@@ -16,17 +16,3 @@ export async function whileBusy<T>(
   }
   return attempt();
 }
-
-/** Calls work for each item, a few at a time, and gives the answers in the order of the items. */
-export async function forEachOf<T, R>(
-  items: Iterable<T>,
-  { atMost, work }: { readonly atMost: number; readonly work: (item: T) => Promise<R> },
-): Promise<R[]> {
-  const answers: R[] = [];
-  const todo = [...items].entries();
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of todo) answers[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: atMost }, worker));
-  return answers;
-}

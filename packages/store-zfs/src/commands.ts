@@ -9,6 +9,10 @@ import {
   type StoreError,
   type Stuck,
 } from '@snapstep/core/backend';
+import { Slots } from './slots.ts';
+
+/** ZFS changes one thing after the other anyway: more at once would only be more processes. */
+const AT_ONCE = 8;
 
 export interface CommandLimits {
   /** How long a command may take before it counts as stuck. */
@@ -23,12 +27,18 @@ export interface CommandLimits {
  */
 export class Commands {
   readonly #limits: CommandLimits;
+  readonly #slots = new Slots(AT_ONCE);
   readonly #running = new Set<Promise<unknown>>();
   #stuck: Stuck | undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(limits: CommandLimits) {
     this.#limits = limits;
+  }
+
+  /** Aborted when the store is being closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** @returns The standard output. */
@@ -36,31 +46,32 @@ export class Commands {
     command: readonly [file: string, ...args: string[]],
     options: CommandOptions & Partial<CommandLimits> = {},
   ): Promise<Result<string, StoreError>> {
-    const { stuckAfterMs = this.#limits.stuckAfterMs, ...rest } = options;
+    return this.#slots.run(() => this.#run(command, options));
+  }
+
+  async #run(
+    [file, ...args]: readonly [file: string, ...args: string[]],
+    { stuckAfterMs = this.#limits.stuckAfterMs, ...options }: CommandOptions & Partial<CommandLimits>,
+  ): Promise<Result<string, StoreError>> {
     if (this.#stuck) return err(this.#stuck);
-    if (this.#isClosed) return err(failed('the store is closed'));
-    const [file, ...args] = command;
-    const ended = this.#track(runCommand(file, args, rest));
-    const result = await this.#inTime(ended, { command, stuckAfterMs });
+    if (this.closing.aborted) return err(failed('the store is closed'));
+    const ended = this.track(runCommand(file, args, options));
+    const result = await this.#inTime(ended, { command: [file, ...args], stuckAfterMs });
     if (result.isErr()) return err('exitCode' in result.error ? commandFailure(result.error) : result.error);
     return ok(result.value);
   }
 
-  /** For a command that is not run by {@link run}, such as one with a stream. */
+  /** Makes {@link close} wait for what is not run by {@link run}, such as a command with a stream. */
   track<T>(ended: Promise<T>): Promise<T> {
-    return this.#track(ended);
+    const settled: Promise<unknown> = ended.catch(() => {}).finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+    return ended;
   }
 
   /** Refuses what comes, and waits for what runs, unless it is stuck. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort(new Error('the store is closed'));
     while (this.#running.size > 0 && this.#stuck === undefined) await Promise.race(this.#running);
-  }
-
-  #track<T>(ended: Promise<T>): Promise<T> {
-    const settled: Promise<unknown> = ended.catch(() => {}).finally(() => this.#running.delete(settled));
-    this.#running.add(settled);
-    return ended;
   }
 
   async #inTime<T, E>(

@@ -97,13 +97,13 @@ interface Start extends ZfsStoreOptions {
 }
 
 async function start(parts: Start): Promise<Result<ZfsStore, StoreError>> {
-  const { dataset, layout, zfs, properties, maxObjects = 10_000, maxMounts = 500 } = parts;
+  const { dataset, commands, layout, zfs, properties, maxObjects = 10_000, maxMounts = 500 } = parts;
   const quiet = await waitForRunning(dataset, { timeoutMs: 60_000 });
   if (quiet.isErr()) return err(quiet.error);
   const missing = missingProperties(properties, { 'snapstep:directory': layout.directory });
   const set = Object.keys(missing).length === 0 ? ok() : await zfs.set(missing, dataset);
   if (set.isErr()) return err(set.error);
-  const place = { layout, zfs, mounts: new Mounts(layout, zfs), trash: new Trash(layout, zfs) };
+  const place = { commands, layout, zfs, mounts: new Mounts(layout, zfs), trash: new Trash(layout, zfs) };
   const inventory = await prepareDatasets(place);
   if (inventory.isErr()) return err(inventory.error);
   const settled = await settle(place, inventory.value);

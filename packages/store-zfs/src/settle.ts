@@ -1,6 +1,5 @@
 import { ok, type Result, type StoreError } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { forEachOf } from './backoff.ts';
 import type { Inventory, VersionRow } from './inventory.ts';
 import type { Place } from './place.ts';
 
@@ -8,19 +7,18 @@ const debug = createDebug('snapstep:store-zfs');
 
 /** Finishes what a killed owner had begun: unmounts, completes what was published, and destroys the rest. */
 export async function settle(place: Place, inventory: Inventory): Promise<Result<void, StoreError>> {
-  await forEachOf(inventory.mounted, {
-    atMost: 4,
-    work: async (dataset) => {
-      const unmounted = await place.zfs.unmount(dataset);
-      if (unmounted.isErr()) debug('%s stays mounted: %o', dataset, unmounted.error);
-    },
-  });
+  await Promise.all(inventory.mounted.map((dataset) => unmount(place, dataset)));
   for (const version of inventory.caches.values()) await makeIndependent(place, version);
   place.trash.add(inventory.leftovers);
   await place.trash.sweep();
   await place.trash.hideAll();
   for (const version of inventory.caches.values()) await dropOlder(place, { version, inventory });
   return ok();
+}
+
+async function unmount({ zfs }: Place, dataset: string): Promise<void> {
+  const unmounted = await zfs.unmount(dataset);
+  if (unmounted.isErr()) debug('%s stays mounted: %o', dataset, unmounted.error);
 }
 
 /** A published version that was not promoted yet would keep the one before it. */

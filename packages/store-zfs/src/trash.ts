@@ -1,20 +1,22 @@
 import { err, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { forEachOf, whileBusy } from './backoff.ts';
+import { whileBusy } from './backoff.ts';
 import { hasDependents, isMissing } from './commands.ts';
 import type { Layout } from './layout.ts';
+import { Slots } from './slots.ts';
 import type { Zfs } from './zfs.ts';
 
 const debug = createDebug('snapstep:store-zfs');
 
-/** More at once would keep others from writing. */
-const AT_MOST = 4;
+/** More at once would keep others from writing (B9). */
+const AT_ONCE = 4;
 
 /** Destroys datasets, and remembers those that cannot be destroyed yet: in use, or something was cloned from them. */
 export class Trash {
   readonly #layout: Layout;
   readonly #zfs: Zfs;
   readonly #doomed = new Set<string>();
+  readonly #slots = new Slots(AT_ONCE);
   #hasFreed = false;
 
   constructor(layout: Layout, zfs: Zfs) {
@@ -60,21 +62,17 @@ export class Trash {
 
   /** Destroys a dataset that nothing was cloned from; if it is in use, waits a little. */
   async destroy(dataset: string): Promise<Result<void, StoreError>> {
-    const destroyed = await whileBusy(
-      () => this.#zfs.destroy(dataset),
+    return whileBusy(
+      () => this.#destroyOnce(dataset),
       (error) => !hasDependents(error),
     );
-    return this.#settle(dataset, destroyed);
   }
 
   /** Tries once more what could not be destroyed, again as long as that gets it further. */
   async sweep(): Promise<void> {
     for (let before = -1; this.#doomed.size > 0 && this.#doomed.size !== before; ) {
       before = this.#doomed.size;
-      await forEachOf([...this.#doomed], {
-        atMost: AT_MOST,
-        work: async (dataset) => this.#settle(dataset, await this.#zfs.destroy(dataset)),
-      });
+      await Promise.all([...this.#doomed].map((dataset) => this.#destroyOnce(dataset)));
     }
   }
 
@@ -91,7 +89,8 @@ export class Trash {
     }
   }
 
-  #settle(dataset: string, destroyed: Result<void, StoreError>): Result<void, StoreError> {
+  async #destroyOnce(dataset: string): Promise<Result<void, StoreError>> {
+    const destroyed = await this.#slots.run(() => this.#zfs.destroy(dataset));
     if (destroyed.isErr() && !isMissing(destroyed.error)) return destroyed;
     this.#doomed.delete(dataset);
     this.#hasFreed = true;

@@ -66,7 +66,8 @@ export class WorkingCopy {
    */
   async save(): Promise<Result<void, StoreError>> {
     const names = [...this.volumes.keys()].join(',');
-    const saved = await this.#place.zfs.snapshot(snapshotOf(this.dataset), { 'snapstep:volumes': names });
+    const properties = { 'snapstep:volumes': names };
+    const saved = await this.#place.zfs.snapshot(snapshotOf(this.dataset), { properties, recursive: true });
     if (saved.isErr()) {
       await this.drop();
       return saved;
@@ -79,12 +80,25 @@ export class WorkingCopy {
   async drop(): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    await this.discard();
+  }
+
+  /** Takes the volumes away from whoever has them mounted. */
+  async close(): Promise<Result<void, StoreError>> {
     for (const volume of this.volumes.values()) {
       const closed = await volume.close();
-      if (closed.isErr()) debug('%s stays mounted: %o', volume.dataset, closed.error);
+      if (closed.isErr()) return closed;
     }
+    return ok();
+  }
+
+  /** Destroys it, also when it is saved. */
+  async discard(): Promise<void> {
+    const closed = await this.close();
     const discarded = await this.#place.trash.discard(this.dataset);
-    if (discarded.isErr()) debug('%s is left for the next open: %o', this.dataset, discarded.error);
+    for (const done of [closed, discarded]) {
+      if (done.isErr()) debug('%s is left for the next open: %o', this.dataset, done.error);
+    }
   }
 }
 

@@ -11,12 +11,14 @@ import {
   type Snapshot,
   type StepKey,
   type StoreError,
+  type StoreFeature,
   type StoreFeatures,
   type StoreWith,
   type Usage,
   type VolumeName,
 } from '@snapstep/core/backend';
 import { ZfsActive } from './active-snapshot.ts';
+import { BaseImages } from './base-images.ts';
 import { DatasetCaches } from './cache-volumes.ts';
 import type { Commands } from './commands.ts';
 import type { DatasetVolumes } from './dataset-volume.ts';
@@ -26,6 +28,7 @@ import { placement } from './placement.ts';
 import { quota } from './quota.ts';
 import { waitForFreeing } from './reclaim.ts';
 import { SavedSnapshots } from './saved-snapshots.ts';
+import { Transfer } from './transfer.ts';
 import { makeWorkingCopy } from './working-copy.ts';
 
 export interface ZfsStoreParts {
@@ -38,11 +41,13 @@ export interface ZfsStoreParts {
 }
 
 /** Each method as `Store` says. */
-export class ZfsStore implements StoreWith<'placement' | 'quota'> {
+export class ZfsStore implements StoreWith<StoreFeature> {
   readonly name = 'zfs';
   readonly caches: CacheVolumes;
   readonly placement: StoreFeatures['placement'];
   readonly quota: StoreFeatures['quota'];
+  readonly transfer: StoreFeatures['transfer'];
+  readonly baseImages: BaseImages;
   readonly #parts: ZfsStoreParts;
   readonly #saved: SavedSnapshots;
   readonly #caches: DatasetCaches;
@@ -55,6 +60,8 @@ export class ZfsStore implements StoreWith<'placement' | 'quota'> {
     this.caches = this.#caches;
     this.placement = placement;
     this.quota = quota(place);
+    this.transfer = new Transfer(place, this.#saved);
+    this.baseImages = new BaseImages(place, inventory);
   }
 
   async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
@@ -86,7 +93,7 @@ export class ZfsStore implements StoreWith<'placement' | 'quota'> {
   async usage(): Promise<Result<Usage, StoreError>> {
     const { place, maxObjects, maxMounts } = this.#parts;
     const space = await place.zfs.space(place.layout.dataset);
-    const objects = this.#saved.objects + this.#caches.objects;
+    const objects = this.#saved.objects + this.#caches.objects + this.baseImages.objects;
     return space.map(({ used, available }) => [
       { axis: 'bytes', used, total: used + available },
       { axis: 'objects', used: objects, total: Math.max(maxObjects, objects) },
@@ -103,7 +110,12 @@ export class ZfsStore implements StoreWith<'placement' | 'quota'> {
 
   #sources(from: PrepareRequest['from']): Result<ReadonlyMap<VolumeName, string | undefined>, StoreError> {
     if ('empty' in from) return ok(new Map(from.empty.map((name) => [name, undefined])));
-    if ('baseImage' in from) return err(failed('not yet'));
+    if ('baseImage' in from) {
+      const image = this.baseImages.volumes(from.baseImage);
+      return image
+        ? ok(image)
+        : err(failed(`the base image "${from.baseImage.name}" is not here, or not that one`));
+    }
     const key = from.snapshot;
     const parent = this.#saved.volumes(key);
     if (parent === undefined) return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });

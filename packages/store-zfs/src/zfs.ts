@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import type { CommandLimits, Commands } from './commands.ts';
 
@@ -78,9 +77,19 @@ export class Zfs {
     return this.#done('clone', '-p', ...flagsOf(properties), snapshot, dataset);
   }
 
-  /** All of it in one transaction, with all below. */
-  snapshot(snapshot: string, properties: Properties = {}): Promise<Result<void, StoreError>> {
-    return this.#done('snapshot', '-r', ...flagsOf(properties), snapshot);
+  /** All of it in one transaction, with all below if it is `recursive`. */
+  snapshot(
+    snapshot: string,
+    { properties = {}, recursive = false }: SnapshotOptions = {},
+  ): Promise<Result<void, StoreError>> {
+    return this.#done('snapshot', ...(recursive ? ['-r'] : []), ...flagsOf(properties), snapshot);
+  }
+
+  /** Whether a stream of what changed since another snapshot can be made. */
+  async canSend(snapshot: string, since: string): Promise<Result<boolean, StoreError>> {
+    const tried = await this.#zfs('send', '-nP', '-i', since, snapshot);
+    if (tried.isOk()) return ok(true);
+    return tried.error.type === 'failed' ? ok(false) : err(tried.error);
   }
 
   mount(dataset: string, options: { readonly readOnly: boolean }): Promise<Result<void, StoreError>> {
@@ -143,12 +152,9 @@ interface CreateOptions {
   readonly parents?: boolean;
 }
 
-/** A step's key is 64 digits long, and a snapshot of many volumes is told from another by their guids. */
-export function digestOf(guids: ReadonlyMap<string, string>): string {
-  const lines = [...guids]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([volume, guid]) => `${volume} ${guid}\n`);
-  return `sha256:${createHash('sha256').update(lines.join('')).digest('hex')}`;
+interface SnapshotOptions {
+  readonly properties?: Properties;
+  readonly recursive?: boolean;
 }
 
 /** Exported for tests: what `zfs list -Hp` printed. */

@@ -4,6 +4,7 @@ import type { StorePlace } from '@snapstep/core/conformance';
 import { expectOk, tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { openZfsStore, type ZfsStoreOptions } from '../../src/index.ts';
+import { datasetsIn, leftoversIn, mountsOf } from './leftovers.ts';
 
 export type Options = Omit<ZfsStoreOptions, 'dataset' | 'directory'>;
 
@@ -36,6 +37,9 @@ export async function place(parent: string, options: Options = {}): Promise<Stor
     store: expectOk(await open()),
     reopen: async () => expectOk(await open()),
     openSecond: open,
+    mounts: async () => (await mountsOf(scratch.dataset)).length,
+    leftovers: () => leftoversIn({ dataset: scratch.dataset, directory }),
+    dump: async () => (await datasetsIn(scratch.dataset)).join('\n'),
     [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
   };
 }

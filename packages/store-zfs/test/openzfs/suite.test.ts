@@ -1,0 +1,18 @@
+import { storeSuite } from '@snapstep/core/conformance';
+import { needs, type ZfsPool, zfsPool } from '@snapstep/test-support';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { place } from '../support/place.ts';
+
+needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
+  let pool: ZfsPool;
+  beforeAll(async () => {
+    pool = await zfsPool({ sizeMiB: 2500 });
+  });
+  afterAll(() => pool[Symbol.asyncDispose]());
+
+  // In an emulated machine a snapshot takes half a second.
+  storeSuite(
+    { describe, it },
+    { open: () => place(pool.name), features: ['placement', 'quota'], scale: 0.2 },
+  );
+});
