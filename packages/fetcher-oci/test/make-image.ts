@@ -145,3 +145,9 @@ function paxRecord(key: string, value: string): Buffer {
   while (`${length}${body}`.length !== length) length += 1;
   return Buffer.from(`${length}${body}`, 'latin1');
 }
+
+/** A small image of two layers. */
+export const HELLO: ImageSpec = {
+  layers: [[{ path: 'hello', content: 'hello' }], [{ path: 'world', content: 'world', uid: 70000 }]],
+  config: { Env: ['A=1'], WorkingDir: '/w', User: '5:6' },
+};

@@ -1,18 +1,12 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { toHostPath } from '@snapstep/core/backend';
 import { collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { directoryVolumes, image, listTree, openBench, quiet, withoutPrograms } from './fixtures.ts';
-import { type ImageSpec, makeLayout, readBlobJson } from './make-image.ts';
-import { authJson, freePort, type Registry, startRegistry } from './registry.ts';
-
-const HELLO: ImageSpec = {
-  layers: [[{ path: 'hello', content: 'hello' }], [{ path: 'world', content: 'world', uid: 70000 }]],
-  config: { Env: ['A=1'], WorkingDir: '/w', User: '5:6' },
-};
+import { HELLO, makeLayout, readBlobJson } from './make-image.ts';
+import { freePort, type Registry, startRegistry } from './registry.ts';
 
 needs(
   'root',
@@ -192,153 +186,7 @@ needs(
   });
 });
 
-needs(
-  'root',
-  'skopeo',
-  'umoci',
-  'docker-registry',
-)('a registry with TLS and a password', () => {
-  const account = { user: 'joe', password: 's3cr3t-word' };
-  let registry: Registry;
-  beforeAll(async () => {
-    registry = await startRegistry({ tls: true, account });
-    await using bench = await openBench();
-    await makeLayout(join(bench.dir, 'l'), { v1: HELLO });
-    await registry.push(`oci:${bench.dir}/l:v1`, 'hello:1');
-  });
-  afterAll(async () => registry[Symbol.asyncDispose]());
-
-  const certDir = () => toHostPath(registry.certDir);
-  const authFile = () => toHostPath(registry.authFile);
-
-  test('gives an image when it is shown the credentials and its authority is known', async () => {
-    await using bench = await openBench({ certDir: certDir(), authFile: authFile() });
-    const log = collectLog();
-    expectOk(await bench.fetch(`${registry.host}/hello:1`, { log }));
-    expect(await readdir(bench.rootfs)).toEqual(['hello', 'world']);
-    expect(log.text()).not.toContain(account.password);
-  });
-
-  test('finds the credentials where REGISTRY_AUTH_FILE says', async () => {
-    await using bench = await openBench({ certDir: certDir() });
-    process.env.REGISTRY_AUTH_FILE = registry.authFile;
-    try {
-      expectOk(await bench.fetch(`${registry.host}/hello:1`));
-    } finally {
-      delete process.env.REGISTRY_AUTH_FILE;
-    }
-  });
-
-  test('with an unknown authority is refused, with the place for its certificate', async () => {
-    await using bench = await openBench({ authFile: authFile() });
-    expect(expectErr(await bench.fetch(`${registry.host}/hello:1`))).toMatchObject({
-      type: 'failed',
-      message: expect.stringContaining(`into /etc/containers/certs.d/${registry.host} as a .crt file`),
-    });
-  });
-
-  test('refuses a wrong password, and the failure names the file with it', async () => {
-    await using bench = await openBench();
-    const wrong = toHostPath(join(bench.dir, 'wrong.json'));
-    await writeFile(wrong, authJson({ host: registry.host, user: 'joe', password: 'wrong-word' }));
-    await using second = await openBench({ certDir: certDir(), authFile: wrong });
-    const error = expectErr(await second.fetch(`${registry.host}/hello:1`));
-    expect(error).toMatchObject({
-      type: 'failed',
-      message: expect.stringContaining(`wants other credentials than those in ${wrong}`),
-    });
-    expect(JSON.stringify(error)).not.toContain('wrong-word');
-  });
-
-  test('never sees a password that was put into a reference, and neither does the failure (C18)', async () => {
-    await using bench = await openBench({ certDir: certDir() });
-    for (const prefix of ['', 'docker://']) {
-      const error = expectErr(await bench.fetch(`${prefix}joe:s3cr3t-word@${registry.host}/hello:1`));
-      expect(error).toMatchObject({
-        type: 'failed',
-        message: expect.stringContaining('belong in an auth file'),
-      });
-      expect(JSON.stringify(error)).not.toContain('s3cr3t-word');
-    }
-  });
-});
-
-needs(
-  'root',
-  'skopeo',
-  'umoci',
-  'docker-registry',
-)('a pull that is aborted', () => {
-  test('kills skopeo, settles as cancelled, and leaves nothing', async () => {
-    await using registry = await startRegistry();
-    await using bench = await openBench({ insecureRegistries: [registry.host] });
-    await makeLayout(join(bench.dir, 'l'), { v1: HELLO });
-    await registry.push(`oci:${bench.dir}/l:v1`, 'slow:1');
-    const pinned = expectOk(await bench.fetcher.pin(image(`${registry.host}/slow:1`), quiet()));
-    const controller = new AbortController();
-    const log = { write: async () => controller.abort(new Error('enough')) };
-    const io = { log, signal: controller.signal };
-    const error = expectErr(await bench.fetcher.unpack(pinned, directoryVolumes(bench.rootfs), io));
-    expect(error).toMatchObject({ type: 'cancelled', reason: new Error('enough') });
-    await expectQuiet(bench.dir);
-  });
-
-  test('in the middle of a download kills skopeo', async () => {
-    await using stalled = await startStalledRegistry();
-    await using bench = await openBench({ insecureRegistries: [stalled.host] });
-    const controller = new AbortController();
-    const pinning = bench.fetcher.pin(image(`${stalled.host}/x:1`), controller.signal);
-    await stalled.asked;
-    controller.abort(new Error('enough'));
-    expect(expectErr(await pinning)).toMatchObject({ type: 'cancelled' });
-    await expectQuiet(bench.dir);
-  });
-
-  test('in the middle of unpacking kills umoci, and the mount it had is gone', async () => {
-    await using bench = await openBench();
-    const big = Array.from({ length: 20_000 }, (_, i) => ({ path: `d${i % 100}/f${i}`, content: 'x' }));
-    await makeLayout(join(bench.dir, 'l'), { v1: { layers: [big] } });
-    const pinned = expectOk(await bench.fetcher.pin(image(`oci:${bench.dir}/l:v1`), quiet()));
-    const controller = new AbortController();
-    const volumes = directoryVolumes(bench.rootfs);
-    const io = { log: collectLog(), signal: controller.signal };
-    const unpacking = bench.fetcher.unpack(pinned, volumes, io);
-    while ((await readdir(bench.rootfs)).length === 0) await new Promise(setImmediate);
-    controller.abort(new Error('enough'));
-    expect(expectErr(await unpacking)).toMatchObject({ type: 'cancelled' });
-    await expectQuiet(bench.dir);
-  });
-});
-
-/** No program works below the directory, nothing is mounted there, and no pull is left. */
-async function expectQuiet(dir: string): Promise<void> {
-  const { stdout } = await execa('ps', ['-eo', 'args']);
-  expect(stdout.split('\n').filter((line) => line.includes(dir))).toEqual([]);
-  expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(dir);
-  const [area = ''] = await readdir(join(dir, 'state/tmp'));
-  const left = await readdir(join(dir, 'state/tmp', area));
-  expect(left.filter((name) => name.startsWith('pull-'))).toEqual([]);
-}
-
 function dataOf(registry: Registry, digest: string): string {
   const hex = digest.slice('sha256:'.length);
   return join(registry.storage, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex);
-}
-
-/** Takes connections and never answers. */
-async function startStalledRegistry(): Promise<AsyncDisposable & { host: string; asked: Promise<unknown> }> {
-  const server = createServer().listen(0, '127.0.0.1');
-  const sockets = new Set<{ destroy(): unknown }>();
-  server.on('connection', (socket) => sockets.add(socket.on('error', () => undefined)));
-  const asked = new Promise((resolve) => server.once('connection', resolve));
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  return {
-    host: `127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
-    asked,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
