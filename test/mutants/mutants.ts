@@ -1,10 +1,11 @@
 import type { Mutant } from './mutant.ts';
 
-export const KINDS = ['store', 'sandbox'] as const;
+export const KINDS = ['store', 'sandbox', 'fetcher'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Only the mutants of one kind are loaded. */
 export async function mutantsOf(kind: Kind): Promise<readonly Mutant[]> {
   if (kind === 'store') return (await import('./stores/index.ts')).storeMutants;
+  if (kind === 'fetcher') return (await import('./fetchers/index.ts')).fetcherMutants;
   return (await import('./sandboxes/index.ts')).sandboxMutants;
 }

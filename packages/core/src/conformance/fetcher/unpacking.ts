@@ -1,4 +1,4 @@
-import { chmod, chown, lchown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lchown, link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err } from 'neverthrow';
 import { runCommand } from '../../backend/command.ts';
@@ -59,6 +59,29 @@ export function unpackTests(test: FetcherTest): void {
     const { image } = await scene.publish('logged', withText('text'));
     const { log } = await scene.unpack(await scene.pin(image));
     keeps('the log gets lines', log.trim() !== '' && log.endsWith('\n'), log);
+  });
+  test('rejects with the reason where its log rejects, and leaves nothing running', async (scene) => {
+    const { image } = await scene.publish('unlogged', withText('text'));
+    const [pinned, volumes, reason] = [await scene.pin(image), await scene.volumes(), new Error('disk full')];
+    const io = { log: { write: () => Promise.reject(reason) }, signal: new AbortController().signal };
+    const ended = await scene.fetcher.unpack(pinned, volumes, io).then(
+      (result) => result,
+      (error: unknown) => error,
+    );
+    keeps('`unpack` rejects with the reason of a log that rejects', ended === reason, ended);
+    scene.expectUnmounted();
+    await scene.expectNothingLeft();
+    keeps('an image can be unpacked after that', (await scene.unpack(pinned)).result.isOk());
+  });
+  // https://github.com/ocurrent/obuilder/commit/ab58e15
+  test('keeps no descriptors of calls that have settled (T6)', async (scene) => {
+    const { image } = await scene.publish('often', withText('text'));
+    const once = async () => scene.unpack(await scene.pin(image));
+    await once();
+    const before = (await readdir('/dev/fd')).length;
+    for (let round = 0; round < 8; round += 1) await once();
+    const more = (await readdir('/dev/fd')).length - before;
+    keeps('nothing of a call is left when it has settled (descriptors)', more < 5, more);
   });
   test('fails with the reason where a volume cannot be mounted', async (scene) => {
     const { image } = await scene.publish('broken', withText('text'));
