@@ -52,7 +52,7 @@ export class Mounts {
 
   /** Unmounts, and waits a little for what is busy. What stays mounted is an error that names who holds it. */
   async unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
-    const unmounted = await this.#unmount(one, path);
+    const unmounted = await whileBusy(() => this.#unmountOnce(one, path));
     if (unmounted.isErr()) return err(await this.#withHolders(unmounted.error, { one, path }));
     this.forget(path);
     return ok();
@@ -66,7 +66,7 @@ export class Mounts {
     const linux = process.platform === 'linux';
     const detached = await (linux ? detachBelow(path) : this.zfs.unmount(one.dataset, { force: true }));
     if (detached.isErr()) return detached;
-    await attempt(rmdir(path));
+    if (this.isOurs(path)) await attempt(rmdir(path));
     this.forget(path);
     return ok();
   }
@@ -83,13 +83,14 @@ export class Mounts {
 
   /** Takes away all there is. What cannot be taken away is found at the next open. */
   async close(): Promise<void> {
-    for (const [path, one] of this.#at) {
-      const unmounted = await this.zfs.unmount(one.dataset);
-      const gone = unmounted.isOk() ? unmounted : await this.detach(one, path);
-      if (gone.isErr()) debug('left for the next open: %o', gone.error);
-      await attempt(rmdir(path));
-    }
+    await Promise.all([...this.#at].map(([path, one]) => this.#close(one, path)));
     this.#at.clear();
+  }
+
+  async #close(one: MountedDataset, path: HostPath): Promise<void> {
+    const unmounted = await this.#unmountOnce(one, path);
+    const gone = unmounted.isOk() ? unmounted : await this.detach(one, path);
+    if (gone.isErr()) debug('left for the next open: %o', gone.error);
   }
 
   async #mount(
@@ -106,14 +107,14 @@ export class Mounts {
     return this.zfs.mount(one.dataset, { readOnly });
   }
 
-  async #unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+  async #unmountOnce(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
     if (this.isOurs(path)) {
-      const unmounted = await whileBusy(() => this.zfs.unmount(one.dataset));
+      const unmounted = await this.zfs.unmount(one.dataset);
       if (unmounted.isOk()) await attempt(rmdir(path));
       return unmounted;
     }
     // One process unmounts it and puts the property back.
-    const reset = await whileBusy(() => this.zfs.set({ mountpoint: 'none' }, one.dataset));
+    const reset = await this.zfs.set({ mountpoint: 'none' }, one.dataset);
     if (reset.isOk()) one.mountpoint = 'none';
     return reset;
   }

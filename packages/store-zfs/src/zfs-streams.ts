@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { err, failed, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { type Commands, commandFailure } from './commands.ts';
@@ -58,11 +57,10 @@ export class Receiving implements AsyncDisposable {
   async write(data: Uint8Array): Promise<void> {
     const { stdin } = this.#process.child;
     if (stdin === null || stdin.destroyed || stdin.write(data)) return;
-    const either = new AbortController();
-    const waiting = [once(stdin, 'drain', either), once(this.#process.child, 'close', either)];
-    await Promise.race(waiting);
-    either.abort();
-    await Promise.allSettled(waiting);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    stdin.once('drain', resolve).once('close', resolve);
+    await promise;
+    stdin.off('drain', resolve).off('close', resolve);
   }
 
   finish(): Promise<Result<void, StoreError>> {
