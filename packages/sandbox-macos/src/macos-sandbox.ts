@@ -146,10 +146,9 @@ export class MacosSandbox implements Sandbox<'placement'> {
 
   #choose(wanted: Owner | { readonly name: string }): PoolUser | undefined {
     const able = this.#workshop.users.filter((user) => isMeant(wanted, user));
-    const [first] = able.toSorted(
-      (a, b) =>
-        Number(a.stuck !== undefined) - Number(b.stuck !== undefined) || a.turn.length - b.turn.length,
-    );
+    const load = ({ stuck, turn, given }: PoolUser) => [stuck === undefined ? 0 : 1, turn.length, given];
+    const [first] = able.toSorted((a, b) => compare(load(a), load(b)));
+    if (first) first.given += 1;
     return first;
   }
 
@@ -158,6 +157,12 @@ export class MacosSandbox implements Sandbox<'placement'> {
     await Promise.allSettled(this.#running);
     await this.#close();
   }
+}
+
+/** The first numbers that differ decide. */
+function compare(one: readonly number[], other: readonly number[]): number {
+  const differences = one.map((number, index) => number - (other[index] ?? 0));
+  return differences.find((difference) => difference !== 0) ?? 0;
 }
 
 /** Root is who nobody has asked for: a step never runs as root on a Mac. */

@@ -27,6 +27,8 @@ export class PoolUser extends Shared implements MacosUser {
   readonly tmpDir: string;
   /** What is the user's alone below /var/folders. */
   readonly ownDirs: readonly string[];
+  /** How many home directories he was given, so that fresh ones are spread over the pool. */
+  given = 0;
 
   constructor({ name, uid, gid }: MacosUser, ownDirs: readonly [string, ...string[]]) {
     super();

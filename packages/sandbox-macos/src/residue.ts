@@ -11,7 +11,10 @@ export const SHARED_PLACES: readonly string[] = [
   '/Users/Shared',
 ];
 
-/** How deep directories of others are searched for files of the user. */
+/** By a group, or by everybody. */
+const WRITABLE = 0o022;
+
+/** How deep directories of others, in which he may write, are searched for files of the user. */
 const DEPTH = 4;
 
 /**
@@ -49,7 +52,8 @@ async function search(
     const path = join(directory, name);
     const stats = await lstat(path).catch(() => undefined);
     if (stats?.uid === uid) left.push(...(await remove(path)));
-    else if (stats?.isDirectory() && depth > 1) left.push(...(await search(path, { uid, depth: depth - 1 })));
+    else if (stats?.isDirectory() && (stats.mode & WRITABLE) !== 0 && depth > 1)
+      left.push(...(await search(path, { uid, depth: depth - 1 })));
   }
   return left;
 }

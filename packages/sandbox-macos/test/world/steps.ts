@@ -48,7 +48,7 @@ describe('the world of a step', () => {
       'cd ~/.opam && stat -c %U . download-cache && cat download-cache/* 2>/dev/null; echo x >download-cache/x';
     assert.equal(await mac.output(script, { volumes, mounts }), 'mac7001\nmac7001\n');
     assert.equal(await mac.output(script, { volumes, mounts }), 'mac7001\nmac7001\nx\n');
-    assert.deepEqual(await inHome(volumes, readdir), []);
+    assert.deepEqual(await inHome(volumes, (path) => readdir(path)), []);
   });
 
   it('refuses a cache outside of home and Homebrew, which every other user would see', async () => {
@@ -254,7 +254,7 @@ describe('the pool of users', () => {
     await using mac = await Fixture.open();
     const volumes = await mac.volumes({ uid: 0, gid: 0 });
     expectOk(await mac.sandbox.account({ name: 'mac7002' }, volumes));
-    assert.equal((await inHome(volumes, lstat)).uid, 7002);
+    assert.equal((await inHome(volumes, (path) => lstat(path))).uid, 7002);
     const full = await mac.volumes({ uid: 0, gid: 0 });
     await inHome(full, (path) => writeFile(join(path, 'file'), ''));
     assert.match(JSON.stringify(expectErr(await mac.sandbox.account({ uid: 0, gid: 0 }, full))), /not empty/);
