@@ -13,6 +13,6 @@ needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
   // In an emulated machine a snapshot takes half a second.
   storeSuite(
     { describe, it },
-    { open: () => place(pool.name), features: ['placement', 'quota'], scale: 0.2 },
+    { open: () => place(pool.name), features: ['placement', 'baseImages', 'quota', 'transfer'], scale: 0.2 },
   );
 });
