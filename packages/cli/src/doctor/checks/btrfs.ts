@@ -48,7 +48,7 @@ export const btrfsQuota: Check = {
 };
 
 /** Of `btrfs filesystem usage -b`, btrfs-progs 6.2: lines such as `Metadata,DUP: Size:53673984, Used:131072 (0.24%)`. */
-export function parseMetadata(
+function parseMetadata(
   text: string,
 ): { readonly size: number; readonly used: number; readonly unallocated: number } | undefined {
   const groups = [...text.matchAll(/^(?:Metadata|Data\+Metadata),\w+: Size:(\d+), Used:(\d+) /gm)];

@@ -41,8 +41,8 @@ interface CgroupMount {
   readonly isReadOnly: boolean;
 }
 
-/** The cgroup lines of proc_pid_mountinfo(5). Exported for tests. */
-export function parseCgroupMounts(mountinfo: string): CgroupMount[] {
+/** The cgroup lines of proc_pid_mountinfo(5). */
+function parseCgroupMounts(mountinfo: string): CgroupMount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
     const [type, , options = ''] = after.split(' ');

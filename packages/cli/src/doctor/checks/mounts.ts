@@ -35,8 +35,8 @@ export const mountCount: Check = {
   },
 };
 
-/** On a Mac, `mount` prints lines such as `tank/a on /Volumes/tank/a (zfs, local, noatime)`. Exported for tests. */
-export function parseMountCommand(text: string): string[] {
+/** On a Mac, `mount` prints lines such as `tank/a on /Volumes/tank/a (zfs, local, noatime)`. */
+function parseMountCommand(text: string): string[] {
   return text.split('\n').flatMap((line) => / on (.*) \([^()]*\)$/.exec(line)?.[1] ?? []);
 }
 

@@ -128,8 +128,8 @@ export const zfsClones: Check = {
     }),
 };
 
-/** Exported for tests: of `zfs version`, `zfs-2.1.11-1+deb12u1` and `zfs-kmod-2.1.11-1+deb12u1`, a line for each. */
-export function parseVersions(text: string): { readonly tools?: string; readonly module?: string } {
+/** Of `zfs version`, `zfs-2.1.11-1+deb12u1` and `zfs-kmod-2.1.11-1+deb12u1`, a line for each. */
+function parseVersions(text: string): { readonly tools?: string; readonly module?: string } {
   const tools = /^zfs-(\d\S*)/m.exec(text)?.[1];
   const module = /^zfs-kmod-(\d\S*)/m.exec(text)?.[1];
   return { ...(tools && { tools }), ...(module && { module }) };

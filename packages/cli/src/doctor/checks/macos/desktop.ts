@@ -18,7 +18,7 @@ export const desktop: Check = onMac('desktop-session', async ({ ask }) => {
   return warning(`${holders.join(', ')} run: they keep volumes busy`, mend);
 });
 
-/** `ps -axo comm=` prints the path of each program, which may hold blanks. Exported for tests. */
-export function parsePrograms(text: string): ReadonlySet<string> {
+/** `ps -axo comm=` prints the path of each program, which may hold blanks. */
+function parsePrograms(text: string): ReadonlySet<string> {
   return new Set(text.split('\n').map((line) => line.trim().split('/').at(-1) ?? ''));
 }

@@ -41,6 +41,6 @@ async function filesNeeded(scene: Scene): Promise<string[]> {
 }
 
 /** `otool -L` prints the file and a colon, then a line `\t/path/lib.dylib (compatibility version ...)` for each. */
-export function parseLibraries(text: string): string[] {
+function parseLibraries(text: string): string[] {
   return [...text.matchAll(/^\t(\/.*) \(compatibility version/gm)].map(([, path]) => path ?? '');
 }

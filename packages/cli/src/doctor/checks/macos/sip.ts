@@ -17,7 +17,7 @@ export function parseSip(text: string): string {
   return /Integrity Protection status: (.+?)\.?$/m.exec(text)?.[1] ?? 'in an unknown state';
 }
 
-/** Exported for tests: `kextstat -l` has a line with `org.openzfsonosx.zfs (2.2.3)` for it. */
-export function hasZfs(text: string): boolean {
+/** `kextstat -l` has a line with `org.openzfsonosx.zfs (2.2.3)` for it. */
+function hasZfs(text: string): boolean {
   return /\borg\.openzfsonosx\.zfs\b/.test(text);
 }
