@@ -1,10 +1,11 @@
-import { globSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { globSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directoryVolume, type Sandbox, toHostPath, toVolumeName } from '@snapstep/core/backend';
 import { busyboxRootfs, collectLog, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { openDirectoryStore } from '../src/directory-store.ts';
+import { blocks, programsOf, read } from './programs.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const rootfs = toVolumeName('rootfs');
@@ -21,7 +22,8 @@ describe('the page about writing a store', () => {
   it('has a program that builds with this example', async () => {
     await using dir = await tempDir();
     await using store = expectOk(await openDirectoryStore(toHostPath(join(dir.path, 'store'))));
-    const { tryStore } = await firstProgram('docs/writing-a-store.md');
+    await using programs = await programsOf('docs/writing-a-store.md');
+    const { tryStore } = await import(programs.path('tryStore'));
     await tryStore(store, join(dir.path, 'state'));
     expect(expectOk(await store.list()).length).toBe(2);
   });
@@ -53,7 +55,8 @@ async function runOnPage(
   const files = join(dir.path, 'rootfs');
   await mkdir(files);
   await busyboxRootfs(files, ['echo', 'id', 'pwd', 'setsid', 'sh', 'sleep']);
-  const { chrootSandbox } = await firstProgram('docs/writing-a-sandbox.md');
+  await using programs = await programsOf('docs/writing-a-sandbox.md');
+  const { chrootSandbox } = await import(programs.path('chrootSandbox'));
   const sandbox: Sandbox = chrootSandbox();
   const log = collectLog();
   const exit = await sandbox.run(
@@ -78,25 +81,4 @@ async function runOnPage(
     {},
   );
   return { exit, output: log.text() };
-}
-
-/** What the first program of a page exports. It lies in this package for a moment, to find ours by name. */
-async function firstProgram(page: string) {
-  const directory = await mkdtemp(join(import.meta.dirname, 'generated-'));
-  try {
-    const file = join(directory, 'program.ts');
-    await writeFile(file, blocks(page, 'ts')[0] ?? '');
-    return await import(file);
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
-
-function read(file: string): string {
-  return readFileSync(join(root, file), 'utf8');
-}
-
-function blocks(page: string, language: string): string[] {
-  const fences = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms');
-  return [...read(page).matchAll(fences)].map(([, text = '']) => text);
 }
