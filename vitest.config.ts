@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config';
 const STARTS_SOURCES = [
   'packages/cli/test/**',
   'packages/*/test/crash.test.ts',
+  'packages/sandbox-macos/test/{base-image,steps,suite}.test.ts',
   'packages/sandbox-runc/test/suite.test.ts',
   'packages/store-zfs/test/{fake,zfs-fuse}/**',
   'packages/core/test/conformance/runners.test.ts',
