@@ -35,6 +35,19 @@ export interface Engine {
   readonly slots: Slots;
   /** Commands that the sandbox may run at once. */
   readonly commands: Slots;
-  /** Frees space after the store said that it is full; how many steps went. */
-  readonly makeRoom: (signal: AbortSignal) => Promise<number>;
+  readonly room: Room;
+}
+
+/** Space for those who were told that the store is full. */
+export interface Room {
+  /** How many steps went so far. */
+  readonly removed: number;
+  /**
+   * Prunes until a tenth of the store is free, at least one step, unless somebody else has since `removed` was `since`:
+   * one at a time, so that who finds nothing left to remove can use what another has made.
+   *
+   * @returns Whether anything went.
+   * @throws The signal's reason, if it is aborted before it is this caller's turn.
+   */
+  make(since: number, signal: AbortSignal): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 import type { Store } from '../backend/store.ts';
 import { prune, type Saved } from '../cache/prune.ts';
-import type { Engine } from './engine.ts';
+import { Slots } from '../cache/slots.ts';
+import type { Engine, Room } from './engine.ts';
 
 /** After the store said that it is full, this part of it shall be free. */
 const ROOMY = 0.1;
@@ -19,17 +20,27 @@ export function savedOf({ index, store, leases, steps, logs, records }: Engine):
   };
 }
 
-/** Prunes until a tenth of the store is free, at least one step. @returns How many steps went. */
-export async function pruneUntilRoomy(engine: Engine, signal: AbortSignal): Promise<number> {
-  const saved = savedOf(engine);
+/** The room of a builder. @param engine - Asked for once it is made. */
+export function roomOf(engine: () => Engine): Room {
+  const turns = new Slots(1);
   let removed = 0;
   const onRemoved = (): void => {
     removed += 1;
   };
-  await prune(saved, { limit: 1, onRemoved }, signal);
-  const keepFreeBytes = await roomyBytes(engine.store);
-  if (keepFreeBytes !== undefined) await prune(saved, { keepFreeBytes, onRemoved }, signal);
-  return removed;
+  return {
+    get removed() {
+      return removed;
+    },
+    async make(since, signal) {
+      using _turn = await turns.take(signal);
+      if (removed !== since) return true;
+      const saved = savedOf(engine());
+      await prune(saved, { limit: 1, onRemoved }, signal);
+      const keepFreeBytes = await roomyBytes(saved.store);
+      if (keepFreeBytes !== undefined) await prune(saved, { keepFreeBytes, onRemoved }, signal);
+      return removed !== since;
+    },
+  };
 }
 
 async function roomyBytes(store: Store): Promise<number | undefined> {

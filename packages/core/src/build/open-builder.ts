@@ -21,7 +21,7 @@ import { StepLogs } from '../log/step-log.ts';
 import { HashCache } from '../plan/hash-cache.ts';
 import type { Builder } from './builder.ts';
 import type { Engine } from './engine.ts';
-import { pruneUntilRoomy } from './make-room.ts';
+import { roomOf } from './make-room.ts';
 import { restoreIndex } from './restore-index.ts';
 import { SnapstepBuilder } from './snapstep-builder.ts';
 import { StepRecords } from './step-records.ts';
@@ -142,7 +142,7 @@ function makeEngine<F extends StoreFeature>(
     caches: new CacheBroker(store.caches),
     slots: new Slots(options.concurrency ?? defaultConcurrency()),
     commands: new Slots(sandbox.concurrency),
-    makeRoom: (signal) => pruneUntilRoomy(engine, signal),
+    room: roomOf(() => engine),
   };
   return engine;
 }

@@ -46,12 +46,14 @@ export async function produce(engine: Engine, step: StepToMake, io: Running): Pr
   );
   if (slot.isErr()) return err(slot.error);
   using _slot = slot.value;
+  const { removed } = engine.room;
   const made = await catchThrown(io.signal, () => attempt(engine, step, io));
   if (made.isOk() || !isNoSpace(made.error)) return made;
   // The log may be on the disk that is full.
   await io.log.write('The disk is full: making room, then trying once more.\n').catch(() => {});
-  const removed = await engine.makeRoom(io.signal);
-  return removed === 0 ? made : catchThrown(io.signal, () => attempt(engine, step, io));
+  return catchThrown(io.signal, async () =>
+    (await engine.room.make(removed, io.signal)) ? attempt(engine, step, io) : made,
+  );
 }
 
 /** What system calls threw becomes a failure, and what an abort threw `cancelled`; a bug is thrown on. */
