@@ -3,6 +3,7 @@ import {
   attempt,
   detachBelow,
   err,
+  failed,
   type HostPath,
   ok,
   type Result,
@@ -10,7 +11,7 @@ import {
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { whileBusy } from './backoff.ts';
-import { holdersOf } from './holders.ts';
+import { withHolders } from './holders.ts';
 import type { Layout } from './layout.ts';
 import type { Zfs } from './zfs.ts';
 
@@ -27,6 +28,7 @@ export class Mounts {
   readonly layout: Layout;
   readonly zfs: Zfs;
   readonly #at = new Map<HostPath, MountedDataset>();
+  #isClosed = false;
 
   constructor(layout: Layout, zfs: Zfs) {
     this.layout = layout;
@@ -46,14 +48,18 @@ export class Mounts {
     if (there !== undefined) return err({ type: 'busy', message: `${there.dataset} is mounted at ${path}` });
     this.#at.set(path, one);
     const mounted = await this.#mount(one, { path, readOnly });
-    if (mounted.isErr()) this.#at.delete(path);
-    return mounted;
+    if (mounted.isOk() && !this.#isClosed) return ok();
+    if (mounted.isOk()) await this.#close(one, path);
+    this.#at.delete(path);
+    return mounted.isErr() ? mounted : err(failed('the store is closed'));
   }
 
   /** Unmounts, and waits a little for what is busy. What stays mounted is an error that names who holds it. */
   async unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
     const unmounted = await whileBusy(() => this.#unmountOnce(one, path));
-    if (unmounted.isErr()) return err(await this.#withHolders(unmounted.error, { one, path }));
+    if (unmounted.isErr()) {
+      return err(await withHolders(unmounted.error, { dataset: one.dataset, path }));
+    }
     this.forget(path);
     return ok();
   }
@@ -83,6 +89,7 @@ export class Mounts {
 
   /** Takes away all there is. What cannot be taken away is found at the next open. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#at].map(([path, one]) => this.#close(one, path)));
     this.#at.clear();
   }
@@ -117,15 +124,5 @@ export class Mounts {
     const reset = await this.zfs.set({ mountpoint: 'none' }, one.dataset);
     if (reset.isOk()) one.mountpoint = 'none';
     return reset;
-  }
-
-  async #withHolders(
-    error: StoreError,
-    { one, path }: { readonly one: MountedDataset; readonly path: HostPath },
-  ): Promise<StoreError> {
-    if (error.type !== 'busy') return error;
-    const holders = await holdersOf(one.dataset, path);
-    if (holders.length === 0) return error;
-    return { type: 'busy', message: `${error.message} (${holders.join('; ')})` };
   }
 }

@@ -2,6 +2,7 @@ import { err, ok, type Result, type StoreError } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { whileBusy } from './backoff.ts';
 import { hasDependents, isMissing } from './commands.ts';
+import { withHolders } from './holders.ts';
 import type { Layout } from './layout.ts';
 import { Slots } from './slots.ts';
 import type { Zfs } from './zfs.ts';
@@ -52,12 +53,13 @@ export class Trash {
 
   /** Takes what could not be destroyed for the reason of `error` out of sight. Its name is free then. */
   async hide(dataset: string, error: StoreError): Promise<Result<void, StoreError>> {
-    debug('%s cannot be destroyed yet: %o', dataset, error);
+    const reason = hasDependents(error) ? error : await withHolders(error, { dataset });
+    debug('%s cannot be destroyed yet: %o', dataset, reason);
     const hidden = this.#layout.attempt(this.#layout.trash);
     const renamed = await this.#zfs.rename(dataset, hidden);
     this.#doomed.delete(dataset);
     this.#doomed.add(renamed.isOk() ? hidden : dataset);
-    return renamed.isOk() ? ok() : err(error);
+    return renamed.isOk() ? ok() : err(reason);
   }
 
   /** Destroys a dataset that nothing was cloned from; if it is in use, waits a little. */

@@ -1,7 +1,7 @@
-import { storeSuite } from '@snapstep/core/conformance';
+import { crashSuite, storeSuite } from '@snapstep/core/conformance';
 import { needs, type ZfsPool, zfsPool } from '@snapstep/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { place } from '../support/place.ts';
+import { crashPlace, place } from '../support/place.ts';
 
 needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
   let pool: ZfsPool;
@@ -15,4 +15,5 @@ needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
     { describe, it },
     { open: () => place(pool.name), features: ['placement', 'baseImages', 'quota', 'transfer'], scale: 0.2 },
   );
+  crashSuite({ describe, it }, { place: () => crashPlace(pool.name), rounds: 3 });
 });

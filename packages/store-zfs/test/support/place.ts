@@ -1,10 +1,13 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { toHostPath } from '@snapstep/core/backend';
-import type { StorePlace } from '@snapstep/core/conformance';
+import type { CrashPlace, StorePlace } from '@snapstep/core/conformance';
 import { expectOk, tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { openZfsStore, type ZfsStoreOptions } from '../../src/index.ts';
 import { datasetsIn, leftoversIn, mountsOf } from './leftovers.ts';
+
+const script = fileURLToPath(new URL('./churn-process.ts', import.meta.url));
 
 export type Options = Omit<ZfsStoreOptions, 'dataset' | 'directory'>;
 
@@ -40,6 +43,19 @@ export async function place(parent: string, options: Options = {}): Promise<Stor
     mounts: async () => (await mountsOf(scratch.dataset)).length,
     leftovers: () => leftoversIn({ dataset: scratch.dataset, directory }),
     dump: async () => (await datasetsIn(scratch.dataset)).join('\n'),
+    [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+  };
+}
+
+/** A fresh dataset, and the program that uses a store in it until it is killed. */
+export async function crashPlace(parent: string): Promise<CrashPlace> {
+  const scratch = await scratchDataset(parent);
+  const { dataset } = scratch;
+  const directory = toHostPath(join(scratch.directory, 'store'));
+  return {
+    command: [process.execPath, script, dataset, directory],
+    open: async () => expectOk(await openZfsStore({ dataset, directory })),
+    leftovers: () => leftoversIn({ dataset, directory }),
     [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
   };
 }
