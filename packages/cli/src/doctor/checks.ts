@@ -1,4 +1,5 @@
 import type { Check } from './check.ts';
+import { apparmor } from './checks/apparmor.ts';
 import { btrfsMetadata, btrfsQuota } from './checks/btrfs.ts';
 import { cgroups } from './checks/cgroups.ts';
 import { index, owner, rowsWithoutSnapshots, snapshotsWithoutRows } from './checks/index.ts';
@@ -24,7 +25,7 @@ import { zfsClones, zfsLeftovers, zfsMounts, zfsPool, zfsVersion } from './check
 
 /** Everything that is looked at, in the order in which it is shown. */
 export const CHECKS: readonly Check[] = [
-  ...[node, privileges, kernel, runc, ...tools, cgroups, overlayIndex],
+  ...[node, privileges, kernel, runc, ...tools, cgroups, apparmor, overlayIndex],
   ...[space, inodes, btrfsMetadata, btrfsQuota, mountCount],
   ...[zfsVersion, zfsPool, zfsLeftovers, zfsMounts, zfsClones],
   ...[owner, index, rowsWithoutSnapshots, snapshotsWithoutRows],

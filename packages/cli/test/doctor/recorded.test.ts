@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { apparmor } from '../../src/doctor/checks/apparmor.ts';
 import { btrfsMetadata } from '../../src/doctor/checks/btrfs.ts';
 import { cgroups } from '../../src/doctor/checks/cgroups.ts';
 import { overlayIndex } from '../../src/doctor/checks/overlay-index.ts';
@@ -248,4 +249,13 @@ it('an index of overlays is told, and does no harm to a store that turns it off 
     found: 'on for the machine; this store turns it off for its own mounts',
   });
   expect(await look({ '/sys/module/overlay/parameters/index': 'N\n' })).toMatchObject({ found: 'off' });
+});
+
+it('a profile of AppArmor that reaches into containers is warned of (R9)', async () => {
+  const look = (profiles: string) => {
+    const files = { '/sys/kernel/security/apparmor/profiles': profiles };
+    return apparmor.look(recordedScene({ platform: 'linux', sandbox: 'runc', store: 'rsync:/x', files }));
+  };
+  expect(await look('lsb_release (enforce)\nunix-chkpwd (enforce)\n')).toMatchObject({ state: 'warning' });
+  expect(await look('lsb_release (enforce)\nunix-chkpwd (complain)\n')).toMatchObject({ state: 'ok' });
 });

@@ -1,6 +1,6 @@
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { needs, tempDir, type ZfsPool, zfsPool } from '@snapstep/test-support';
+import { busyboxRootfs, needs, tempDir, type ZfsPool, zfsPool } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeMac } from './support/emulated-mac.ts';
@@ -42,7 +42,7 @@ needs('root', 'openzfs')('snapstep base-image on OpenZFS, with the tools of a Ma
     for (const made of [here, there, dir]) await made[Symbol.asyncDispose]();
   });
 
-  const start = (pool: ZfsPool, args: readonly string[]) =>
+  const start = (pool: ZfsPool, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     execa(process.execPath, [MAIN, ...args], {
       cwd: dir.path,
       reject: false,
@@ -52,6 +52,7 @@ needs('root', 'openzfs')('snapstep base-image on OpenZFS, with the tools of a Ma
         SNAPSTEP_MACOS_USER: `${user.name}:${user.uid}:${user.gid}`,
         SNAPSTEP_HOMEBREW_PREFIX: PREFIX,
         XDG_STATE_HOME: join(dir.path, 'state'),
+        ...env,
       },
     });
   const snapstep = async (pool: ZfsPool, ...args: readonly string[]) => {
@@ -139,6 +140,24 @@ needs('root', 'openzfs')('snapstep base-image on OpenZFS, with the tools of a Ma
     expect(imported).toEqual({ exitCode: 0, stdout: digest, stderr: '' });
     const [mine, theirs] = [await snapstep(here, ...BUILD), await snapstep(there, ...BUILD)];
     expect(theirs).toMatchObject({ exitCode: 0, stdout: mine.stdout });
+  });
+
+  it('create in a container starts from another image, as a fresh volume has no shell', async () => {
+    const rootfs = join(dir.path, 'rootfs');
+    await mkdir(rootfs);
+    await busyboxRootfs(rootfs, ['sh', 'cat', 'env']);
+    await execa('zfs', ['create', `${there.name}/linux`]);
+    await writeFile(join(dir.path, 'setup.sh'), '#!/bin/sh -e\necho made > /made\n');
+    await writeFile(
+      join(dir.path, 'linux.spec'),
+      '((from tools) (shell /bin/sh -c) (run (shell "cat /made")))',
+    );
+    const env = { SNAPSTEP_STORE: `zfs:${there.name}/linux`, SNAPSTEP_SANDBOX: 'runc' };
+    const args = ['base-image', 'create', 'tools', '--script', 'setup.sh', '--from', 'busybox'];
+    const made = await start(there, [...args, '--image', `busybox=rootfs:${rootfs}`], env);
+    expect(made).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^sha256:/) });
+    const built = await start(there, ['build', '-f', 'linux.spec', '--progress', 'plain'], env);
+    expect(built.stderr).toContain('main 2/2 | made\n');
   });
 
   it('rm waits until no step needs the image', async () => {
