@@ -6,6 +6,7 @@ import { lacking } from '@snapstep/test-support/machine';
 import type { Mutant, Verdict } from '../test/mutants/mutant.ts';
 import { KINDS, type Kind, mutantsOf } from '../test/mutants/mutants.ts';
 import { runMutant } from '../test/mutants/run-mutants.ts';
+import { mutantsByPromise } from '../test/mutants/stores/index.ts';
 
 const wanted = process.argv.slice(2);
 const stop = new AbortController();
@@ -31,6 +32,7 @@ for (const kind of KINDS) {
     console.log(describe({ kind, mutant, verdict }));
   }
 }
+if (wanted.length === 0) console.log(table());
 if (skipped > 0) console.log(`\n${skipped} skipped`);
 console.log(`\n${count} mutants, ${killed} killed`);
 process.exitCode = killed === count && !stop.signal.aborted ? 0 : 1;
@@ -53,4 +55,12 @@ function describe({
   const end = `"${verdict.test}"\n    ${verdict.message.split('\n').slice(0, 4).join('\n    ')}`;
   if (verdict.type === 'killed') return `killed   ${head}\n    by ${end}`;
   return `SURVIVED ${head}\n    failed for another reason: ${end}`;
+}
+
+/** Every promise of a store, and what proves that it is tested. */
+function table(): string {
+  const rows = [...mutantsByPromise()].map(
+    ([promise, names]) => `${promise}\n    ${names.join(', ') || 'NOTHING'}`,
+  );
+  return `\nThe promises of a store, and the mutants that break them:\n\n${rows.join('\n')}`;
 }

@@ -3,6 +3,14 @@ import { needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { KINDS, mutantsOf } from './mutants.ts';
 import { runMutant } from './run-mutants.ts';
+import { mutantsByPromise } from './stores/index.ts';
+
+describe('the promises of a store', () => {
+  it('have each a mutant', () => {
+    const untested = [...mutantsByPromise()].filter(([, mutants]) => mutants.length === 0);
+    expect(untested).toEqual([]);
+  });
+});
 
 for (const kind of KINDS) {
   const mutants = await mutantsOf(kind);

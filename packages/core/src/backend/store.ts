@@ -6,7 +6,7 @@ import type { Mounted, Volume, Volumes } from './volume.ts';
 /** A saved file-system state: immutable, and usable as a parent. */
 export interface Snapshot {
   readonly key: StepKey;
-  /** Read-only. */
+  /** Read-only: writing to them fails. Where a store can only give plain directories, nobody writes to them. */
   readonly volumes: Volumes;
 }
 
@@ -15,12 +15,17 @@ export interface Snapshot {
  *
  * It ends in one of two ways: {@link commit} keeps it, disposing it throws it away. Disposing after
  * a commit does nothing, so `await using` is always right.
+ *
+ * Either may come while a volume is still mounted. `commit` saves all that was written before it was called, also
+ * through files that are still open, and nothing that is written later. From then on the path of such a mount means
+ * nothing: it may be gone, or refuse to be written to. Its own dispose is called all the same, and does no harm.
  */
 export interface ActiveSnapshot extends AsyncDisposable {
   readonly volumes: Volumes;
   /**
    * Saves all volumes at once, under the key given to {@link Store.prepare}.
-   * When it fails, nothing is saved. Calling it twice is a bug, and throws.
+   * When it fails, nothing is saved, and the dispose that follows throws everything away. Calling it twice is a bug,
+   * and throws.
    */
   commit(): Outcome<Snapshot, StoreError>;
 }
@@ -51,6 +56,11 @@ export interface PrepareRequest {
  * - what is mounted is what somebody leases, and no more;
  * - one process owns the store at a time: opening it a second time fails with `busy`.
  *
+ * Disposing a store unmounts all that it mounted, also what is still leased, and gives up its ownership; what is active
+ * then is thrown away now or when it is opened again. Callers dispose in the order of `await using`: a mount before
+ * what it is a mount of, and that before the store. A program that ends early cannot always, so any order is harmless:
+ * a dispose that comes after the dispose of the store, or of what it belongs to, does nothing and does not reject.
+ *
  * Run `storeSuite` from `@snapstep/core/conformance` to check them.
  */
 export interface Store extends Partial<StoreFeatures>, AsyncDisposable {
@@ -60,7 +70,10 @@ export interface Store extends Partial<StoreFeatures>, AsyncDisposable {
 
   lookup(key: StepKey): Outcome<Snapshot | undefined, StoreError>;
   prepare(request: PrepareRequest): Outcome<ActiveSnapshot, StoreError>;
-  /** Removing what is not there succeeds. */
+  /**
+   * Removing what is not there succeeds. After an abort or a failure the snapshot is there, whole, or not at all.
+   * One that others were made from may be refused with `busy`; they stay whole in any case.
+   */
   remove(key: StepKey, signal?: AbortSignal): Outcome<void, StoreError>;
   /** Settles once the space of earlier removals is free again, so that prune does not overshoot. */
   reclaimed(signal?: AbortSignal): Outcome<void, StoreError>;

@@ -96,11 +96,12 @@ async function atEveryMoment(scene: Scene, attempt: (abort: Abort) => Promise<vo
   for (let turns = 0; turns < scene.scaled(TURNS, 4); turns += 1) {
     await attempt(new Abort((abort) => void afterTurns(turns, abort)));
   }
-  const unhurried = new Abort(() => {});
-  await attempt(unhurried);
-  const parts = scene.scaled(PARTS, 4);
+  const unhurried = [new Abort(() => {}), new Abort(() => {})];
+  for (const abort of unhurried) await attempt(abort);
+  const whole = Math.min(...unhurried.map(({ milliseconds }) => milliseconds));
+  const parts = scene.scaled(PARTS, 6);
   for (let part = 1; part <= parts; part += 1) {
-    const delay = (unhurried.milliseconds * part) / parts;
+    const delay = (whole * part) / parts;
     await attempt(new Abort((abort) => void setTimeout(abort, delay)));
   }
 }

@@ -3,16 +3,16 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepKey } from '../../backend/names.ts';
 import { keepsEqual } from '../promise.ts';
-import { storePromises as promises } from './promises.ts';
-import { dispose, expectOk, key, type StoreTest, within } from './scene.ts';
+import { storePromises as promises, type StorePromise } from './promises.ts';
+import { dispose, expectOk, key, type Scene, type StoreTest, within } from './scene.ts';
 
 /** Many at once, and many after each other. What is slow on real disks gets shorter with `scale`. */
 export function loadTests(test: StoreTest): void {
   test('prepares and commits 50 children of one parent at once', async (scene) => {
     await scene.save(key(0), (path) => writeFile(join(path, 'parent'), ''));
     const keys = keysTo(scene.scaled(50, 5));
-    const save = (at: StepKey) => scene.save(at, (path) => writeFile(join(path, 'own'), at), key(0));
-    await Promise.all(keys.map(save));
+    const promise = promises.atOnce;
+    await Promise.all(keys.map((at) => saveChild(scene, { at, parent: key(0), file: 'own', promise })));
     keepsEqual(promises.atOnce, await scene.list(), [key(0), ...keys]);
     for (const at of keys) {
       const text = await scene.look(at, (path) => readFile(join(path, 'own'), 'utf8').catch(String));
@@ -58,9 +58,9 @@ export function loadTests(test: StoreTest): void {
   test('keeps a chain of 150 snapshots, and loses it from the end (V2, X4, Z4, Z5)', async (scene) => {
     const length = scene.scaled(150, 10);
     await scene.save(key(0), async () => {});
+    const promise = promises.chains;
     for (let number = 1; number <= length; number += 1) {
-      const write = (path: string) => writeFile(join(path, `${number}`), '');
-      await scene.save(key(number), write, key(number - 1));
+      await saveChild(scene, { at: key(number), parent: key(number - 1), file: `${number}`, promise });
     }
     const middle = Math.floor(length / 2);
     keepsEqual(promises.chains, (await scene.look(key(length), (path) => readdir(path))).length, length);
@@ -71,6 +71,24 @@ export function loadTests(test: StoreTest): void {
     keepsEqual(promises.chains, await scene.list(), []);
     keepsEqual(promises.leftNothing, await scene.leftovers(), []);
   });
+}
+
+/** Saves a child that has a file of its own. */
+async function saveChild(
+  scene: Scene,
+  options: {
+    readonly at: StepKey;
+    readonly parent: StepKey;
+    readonly file: string;
+    readonly promise: StorePromise;
+  },
+): Promise<void> {
+  const { at, parent, file, promise } = options;
+  const signal = new AbortController().signal;
+  const prepared = scene.store.prepare({ key: at, from: { snapshot: parent }, signal });
+  await using active = await expectOk(prepared, promise);
+  await within(active.volumes, (path) => writeFile(join(path, file), at));
+  await expectOk(active.commit(), promise);
 }
 
 function keysTo(count: number): readonly StepKey[] {

@@ -16,7 +16,6 @@ export interface Step {
   /** Choose among what there is. */
   readonly a: number;
   readonly b: number;
-  readonly text: string;
 }
 
 interface Active {
@@ -37,12 +36,39 @@ interface Lease {
   readonly of: StepKey;
 }
 
+/** Few, so that one is used again after it was removed. */
+const KEYS = [0, 1, 2, 3, 4].map(key);
+
 /** Knows what the store must hold, calls what the builder may call, and compares. */
 export class SequenceModel {
+  /** What matters most is drawn most often. */
   static readonly calls = [
-    ...(['prepare', 'prepare', 'write', 'write', 'delete', 'commit', 'commit', 'drop', 'remove'] as const),
-    ...(['look', 'list', 'mount', 'release', 'checkOut', 'writeCopy', 'publish', 'dropCopy'] as const),
-    ...(['removeCache', 'lookCache', 'listCaches', 'reopen'] as const),
+    ...([
+      'prepare',
+      'prepare',
+      'prepare',
+      'prepare',
+      'prepare',
+      'prepare',
+      'write',
+      'write',
+      'write',
+    ] as const),
+    ...([
+      'delete',
+      'commit',
+      'commit',
+      'commit',
+      'commit',
+      'commit',
+      'commit',
+      'drop',
+      'look',
+      'list',
+    ] as const),
+    ...(['remove', 'remove', 'remove', 'remove', 'mount', 'release', 'release', 'checkOut'] as const),
+    ...(['checkOut', 'writeCopy', 'publish', 'dropCopy', 'removeCache', 'lookCache', 'listCaches'] as const),
+    'reopen',
   ] as const;
 
   readonly #scene: Scene;
@@ -52,6 +78,7 @@ export class SequenceModel {
   readonly #caches = new Map<string, Files>();
   #copies: readonly Copy[] = [];
   #leases: readonly Lease[] = [];
+  #texts = 0;
 
   constructor(scene: Scene, mountsAtFirst: number) {
     this.#scene = scene;
@@ -80,8 +107,11 @@ export class SequenceModel {
 
   readonly #calls: Readonly<Record<Call, (step: Step) => Promise<void>>> = {
     prepare: async ({ a, b }) => {
-      const at = key(a);
-      if (this.#saved.has(at) || this.#actives.has(at)) return;
+      const at = choose(
+        KEYS.filter((free) => !this.#saved.has(free) && !this.#actives.has(free)),
+        a,
+      );
+      if (at === undefined) return;
       const parent = choose([undefined, ...this.#saved.keys()], b);
       const handle = await this.#scene.prepare(at, parent && { snapshot: parent });
       this.#actives.set(at, {
@@ -90,32 +120,37 @@ export class SequenceModel {
         files: (parent && this.#saved.get(parent)?.files) ?? new Map(),
       });
     },
-    write: async ({ a, b, text }) => {
+    write: async ({ a, b }) => {
       const active = choose([...this.#actives.values()], a);
-      if (active) active.files = await write(rootOf(active.handle), active.files, { name: `${b % 3}`, text });
+      if (active)
+        active.files = await write(rootOf(active.handle), active.files, {
+          name: `${b % 3}`,
+          text: this.#newText(),
+        });
     },
     delete: async ({ a, b }) => {
       const active = choose([...this.#actives.values()], a);
       if (active) active.files = await erase(rootOf(active.handle), active.files, `${b % 3}`);
     },
     commit: async ({ a }) => {
-      const [at, active] = choose([...this.#actives], a) ?? [];
-      if (at === undefined || active === undefined || this.#isLeased(at)) return;
+      const [at, active] = this.#chooseEnding(a) ?? [];
+      if (at === undefined || active === undefined) return;
       await expectOk(active.handle.commit());
       await dispose(active.handle);
       this.#actives.delete(at);
       this.#saved.set(at, active);
     },
     drop: async ({ a }) => {
-      const [at, active] = choose([...this.#actives], a) ?? [];
-      if (at === undefined || active === undefined || this.#isLeased(at)) return;
+      const [at, active] = this.#chooseEnding(a) ?? [];
+      if (at === undefined || active === undefined) return;
       await dispose(active.handle);
       this.#actives.delete(at);
     },
     remove: async ({ a }) => {
-      const at = choose([...this.#saved.keys()], a);
-      const users = [...this.#saved.values(), ...this.#actives.values()];
-      if (at === undefined || this.#isLeased(at) || users.some(({ parent }) => parent === at)) return;
+      const parents = [...this.#saved.values(), ...this.#actives.values()].map(({ parent }) => parent);
+      const unused = [...this.#saved.keys()].filter((at) => !this.#isLeased(at) && !parents.includes(at));
+      const at = choose(unused, a);
+      if (at === undefined) return;
       await expectOk(this.#scene.store.remove(at));
       this.#saved.delete(at);
     },
@@ -143,9 +178,10 @@ export class SequenceModel {
       const handle = await this.#scene.checkOut(toCacheId(name));
       this.#copies = [...this.#copies, { handle, name, files: this.#caches.get(name) ?? new Map() }];
     },
-    writeCopy: async ({ a, b, text }) => {
+    writeCopy: async ({ a, b }) => {
       const copy = choose(this.#copies, a);
-      if (copy) copy.files = await write(copy.handle.volume, copy.files, { name: `${b % 3}`, text });
+      if (copy)
+        copy.files = await write(copy.handle.volume, copy.files, { name: `${b % 3}`, text: this.#newText() });
     },
     publish: async ({ a }) => {
       const copy = choose(this.#copies, a);
@@ -170,6 +206,20 @@ export class SequenceModel {
       await this.#scene.reopen();
     },
   };
+
+  /** No two files have the same content by chance. */
+  #newText(): string {
+    this.#texts += 1;
+    return `text ${this.#texts}`;
+  }
+
+  /** An active snapshot that nobody has mounted. */
+  #chooseEnding(number: number): readonly [StepKey, Active] | undefined {
+    return choose(
+      [...this.#actives].filter(([at]) => !this.#isLeased(at)),
+      number,
+    );
+  }
 
   #isLeased(at: StepKey): boolean {
     return this.#leases.some(({ of }) => of === at);

@@ -1,0 +1,301 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  type ActiveSnapshot,
+  ok,
+  orThrow,
+  runCommand,
+  type StepKey,
+  toVolumeName,
+} from '@snapstep/core/backend';
+import type { Mutant } from '../mutant.ts';
+import { asidePath, fail, firstPath, onPrepare, patch, pathOf } from './patch.ts';
+import { storeMutant } from './store-mutant.ts';
+
+/** When a snapshot is there, and when it is not. */
+export const lifecycleMutants: readonly Mutant[] = [
+  storeMutant({
+    name: 'visible-before-commit',
+    breaks: 'committed',
+    seenBy: 'shows a snapshot only once it is committed',
+    mutate(store) {
+      const actives = new Map<StepKey, ActiveSnapshot>();
+      onPrepare(store, (active, { key }) => actives.set(key, active));
+      patch(store, (inner) => ({
+        async lookup(key) {
+          const volumes = actives.get(key)?.volumes;
+          return volumes ? ok({ key, volumes }) : inner.lookup(key);
+        },
+      }));
+    },
+  }),
+  storeMutant({
+    name: 'list-shows-active',
+    breaks: 'listed',
+    seenBy: 'shows a snapshot only once it is committed',
+    mutate(store) {
+      const keys = new Set<StepKey>();
+      onPrepare(store, (_, { key }) => keys.add(key));
+      patch(store, () => ({ list: async () => ok([...keys]) }));
+    },
+  }),
+  storeMutant({
+    name: 'list-forgets',
+    breaks: 'listed',
+    seenBy: 'shows a snapshot only once it is committed',
+    mutate: (store) =>
+      patch(store, (inner) => ({ list: async () => (await inner.list()).map((keys) => keys.slice(1)) })),
+  }),
+  storeMutant({
+    name: 'forgets-at-restart',
+    breaks: 'reopened',
+    seenBy: 'keeps what was saved when it is opened again',
+    mutate(_, { disk, opened }) {
+      if (opened > 1) disk.snapshots.clear();
+    },
+  }),
+  storeMutant({
+    name: 'active-left-after-crash',
+    breaks: 'wiped',
+    seenBy: 'wipes what was active when it is opened again',
+    mutate(_, { disk }) {
+      disk.wipe = async () => {};
+    },
+  }),
+  storeMutant({
+    name: 'lock-file-left',
+    breaks: 'leftNothing',
+    seenBy: 'keeps a committed snapshot when its active one is disposed',
+    mutate: (store) =>
+      onPrepare(store, async ({ volumes }, { key }) => {
+        const draft = dirname(await firstPath(volumes));
+        await writeFile(join(dirname(draft), `${key}.lock`), '');
+      }),
+  }),
+  storeMutant({
+    name: 'saves-first-volume-only',
+    breaks: 'allVolumes',
+    seenBy: 'saves every volume',
+    mutate: (store) =>
+      onPrepare(store, (active) =>
+        patch(active, (inner) => ({
+          async commit() {
+            for (const volume of [...active.volumes.values()].slice(1)) {
+              const path = await pathOf(volume);
+              orThrow(await runCommand('find', [path, '-mindepth', '1', '-delete']));
+            }
+            return inner.commit();
+          },
+        })),
+      ),
+  }),
+  storeMutant({
+    name: 'always-a-rootfs',
+    breaks: 'askedVolumes',
+    seenBy: 'saves every volume',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        prepare: ({ from, ...request }) =>
+          inner.prepare({
+            ...request,
+            from: 'empty' in from ? { empty: [...from.empty, toVolumeName('rootfs')] } : from,
+          }),
+      })),
+  }),
+  storeMutant({
+    name: 'commit-answers-other-key',
+    breaks: 'committedKey',
+    seenBy: 'answers a commit with the snapshot',
+    mutate: (store) =>
+      onPrepare(store, (active, { key }) =>
+        patch(active, (inner) => ({
+          commit: async () =>
+            (await inner.commit()).map((saved) => ({ ...saved, key: key.replace('0', 'f') as StepKey })),
+        })),
+      ),
+  }),
+  storeMutant({
+    name: 'commit-twice',
+    breaks: 'commitTwice',
+    seenBy: 'throws when a snapshot is committed twice',
+    mutate: (store) =>
+      onPrepare(store, (active) =>
+        patch(active, (inner) => {
+          let first: ReturnType<ActiveSnapshot['commit']> | undefined;
+          return {
+            commit() {
+              first ??= inner.commit();
+              return first;
+            },
+          };
+        }),
+      ),
+  }),
+  storeMutant({
+    name: 'dispose-keeps-the-files',
+    breaks: 'dropped',
+    seenBy: 'throws away what is disposed without a commit',
+    mutate: (store) =>
+      onPrepare(store, (active) => patch(active, () => ({ [Symbol.asyncDispose]: async () => {} }))),
+  }),
+  storeMutant({
+    name: 'dispose-removes-what-was-saved',
+    breaks: 'disposedLate',
+    seenBy: 'keeps a committed snapshot when its active one is disposed',
+    mutate: (store) =>
+      onPrepare(store, (active, { key }) =>
+        patch(active, (inner) => ({
+          async [Symbol.asyncDispose]() {
+            await inner[Symbol.asyncDispose]();
+            await store.remove(key);
+          },
+        })),
+      ),
+  }),
+  storeMutant({
+    name: 'second-dispose-rejects',
+    breaks: 'disposeQuiet',
+    seenBy: 'keeps a committed snapshot when its active one is disposed',
+    mutate: (store) =>
+      onPrepare(store, (active) =>
+        patch(active, (inner) => {
+          let hasEnded = false;
+          return {
+            async [Symbol.asyncDispose]() {
+              if (hasEnded) throw new Error('it has ended');
+              hasEnded = true;
+              await inner[Symbol.asyncDispose]();
+            },
+          };
+        }),
+      ),
+  }),
+  storeMutant({
+    name: 'fresh-volume-has-lost-found',
+    breaks: 'freshVolumes',
+    seenBy: 'gives a fresh volume that is empty',
+    mutate: (store) =>
+      onPrepare(store, async ({ volumes }, { from }) => {
+        if ('empty' in from) await writeFile(join(await firstPath(volumes), 'lost+found'), '');
+      }),
+  }),
+  storeMutant({
+    name: 'missing-parent-failed',
+    breaks: 'notFound',
+    seenBy: 'answers `not-found`',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        prepare: async (request) => {
+          const prepared = await inner.prepare(request);
+          return prepared.isErr() && prepared.error.type === 'not-found'
+            ? fail('no such directory')
+            : prepared;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'not-found-without-the-key',
+    breaks: 'notFound',
+    seenBy: 'answers `not-found`',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        prepare: async (request) =>
+          (await inner.prepare(request)).mapErr((error) =>
+            error.type === 'not-found' ? { ...error, key: request.key } : error,
+          ),
+      })),
+  }),
+  storeMutant({
+    name: 'missing-parent-rejects',
+    breaks: 'outcomes',
+    seenBy: 'answers `not-found`',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        prepare: async (request) => {
+          const prepared = await inner.prepare(request);
+          if (prepared.isErr()) throw new Error('ENOENT: no such file or directory');
+          return prepared;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'attempt-named-by-key',
+    breaks: 'keyAgain',
+    seenBy: 'throws away what is disposed without a commit',
+    mutate(store, { aside }) {
+      const left = new Map<StepKey, string>();
+      onPrepare(store, async (active, { key }) => {
+        const path = await firstPath(active.volumes);
+        const before = left.get(key);
+        if (before) orThrow(await runCommand('cp', ['-aT', before, path]));
+        patch(active, (inner) => ({
+          async [Symbol.asyncDispose]() {
+            const kept = await asidePath(aside);
+            const copied = await runCommand('cp', ['-aT', path, kept]);
+            if (copied.isOk()) left.set(key, kept);
+            await inner[Symbol.asyncDispose]();
+          },
+        }));
+      });
+    },
+  }),
+  storeMutant({
+    name: 'remove-does-nothing',
+    breaks: 'removed',
+    seenBy: 'removes a snapshot, and what is not there',
+    mutate: (store) => patch(store, () => ({ remove: async () => ok() })),
+  }),
+  storeMutant({
+    name: 'remove-fails-for-what-is-not-there',
+    breaks: 'removeMissing',
+    seenBy: 'removes a snapshot, and what is not there',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        async remove(key) {
+          const found = await inner.lookup(key);
+          return found.isOk() && found.value === undefined ? fail(`there is no ${key}`) : inner.remove(key);
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'remove-takes-the-parent-along',
+    breaks: 'removeOthers',
+    seenBy: 'leaves every other snapshot whole',
+    mutate(store) {
+      const parents = new Map<StepKey, StepKey>();
+      onPrepare(store, (_, { key, from }) => 'snapshot' in from && parents.set(key, from.snapshot));
+      patch(store, (inner) => ({
+        async remove(key) {
+          const parent = parents.get(key);
+          if (parent) await inner.remove(parent);
+          return inner.remove(key);
+        },
+      }));
+    },
+  }),
+  storeMutant({
+    name: 'remove-breaks-a-child',
+    breaks: 'removeOthers',
+    seenBy: 'keeps a child whole whose parent is removed',
+    mutate(store, { disk }) {
+      const parents = new Map<StepKey, StepKey>();
+      onPrepare(store, (_, { key, from }) => 'snapshot' in from && parents.set(key, from.snapshot));
+      patch(store, (inner) => ({
+        async remove(key) {
+          for (const [child, parent] of parents) {
+            if (parent === key) await rm(join(disk.saved(child), 'rootfs/big'), { force: true });
+          }
+          return inner.remove(key);
+        },
+      }));
+    },
+  }),
+  storeMutant({
+    name: 'second-opener-allowed',
+    breaks: 'oneOwner',
+    seenBy: 'is `busy`',
+    beforeSecond({ disk }) {
+      disk.isOpen = false;
+    },
+  }),
+];
