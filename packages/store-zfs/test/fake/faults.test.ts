@@ -1,0 +1,100 @@
+import { toCacheId } from '@snapstep/core/backend';
+import { expectErr, expectOk } from '@snapstep/test-support';
+import { describe, expect, it } from 'vitest';
+import { home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
+
+const cache = toCacheId('npm');
+const owner = { uid: 1000, gid: 1000 };
+
+describe('the ZFS store, when a command fails', () => {
+  it('destroys again what is busy for a moment (Z2)', async () => {
+    await using place = await recordedStore();
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    place.commands();
+    const stderr = `cannot destroy 'tank/store/result/${key(1)}': dataset is busy`;
+    place.fake.fail({ on: 'zfs destroy', times: 2, stderr });
+    expectOk(await place.store.remove(key(1)));
+    expect(place.commands()).toEqual(Array(3).fill('zfs destroy -r tank/store/result/K1'));
+    expect(expectOk(await place.store.list())).toEqual([]);
+  });
+
+  it('unmounts again what is busy for a moment, and then destroys it (Z2)', async () => {
+    await using place = await recordedStore();
+    const active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    await mounted(active.volumes.get(home), async () => {
+      place.commands();
+      const stderr = "cannot unmount '/x': pool or dataset is busy";
+      place.fake.fail({ on: 'zfs unmount', times: 2, stderr });
+    });
+    await active[Symbol.asyncDispose]();
+    expect(place.commands()).toEqual([
+      ...Array(3).fill('zfs unmount tank/store/result/K1/home'),
+      'zfs destroy -r tank/store/result/K1',
+    ]);
+  });
+
+  it('has the same answer at once where something was cloned from it', async () => {
+    await using place = await recordedStore();
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    await save(place.store, { key: key(2), from: { snapshot: key(1) } });
+    place.commands();
+    expect(expectErr(await place.store.remove(key(1)))).toMatchObject({ type: 'busy' });
+    const commands = place.commands();
+    expect(new Set(commands)).toEqual(new Set(['zfs destroy -r tank/store/result/K1']));
+    expect(commands.length).toBeLessThanOrEqual(2);
+    expect(expectOk(await place.store.list()).length).toBe(2);
+  });
+
+  it('keeps the version before where a promotion fails, and nothing of the new one (Z3)', async () => {
+    await using place = await recordedStore();
+    await publish(place);
+    place.fake.fail({ on: 'zfs promote', stderr: 'cannot promote: out of space' });
+    await publish(place);
+    const { datasets } = place.fake.pool;
+    const versions = Object.keys(datasets).filter((name) => /\/c-npm\/|cache-tmp\//.test(name));
+    expect(versions).toEqual([`${place.fake.name}/store/cache/c-npm/v1`]);
+    place.commands();
+    await using _copy = expectOk(await place.store.caches.checkOut(cache, owner));
+    expect(place.commands()).toEqual([expect.stringContaining('tank/store/cache/c-npm/v1@v1')]);
+  });
+
+  it('saves nothing where one of two volumes cannot be made, and leaves nothing', async () => {
+    await using place = await recordedStore();
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    place.fake.fail({ on: 'zfs clone', stderr: "cannot create 'x': out of space" });
+    const request = { key: key(2), from: { snapshot: key(1) }, signal: never };
+    expect(expectErr(await place.store.prepare(request))).toMatchObject({ type: 'no-space' });
+    const { datasets } = place.fake.pool;
+    expect(Object.keys(datasets).filter((name) => name.includes(key(2)))).toEqual([]);
+  });
+
+  it('leaves nothing of a commit that fails, and the key can be used again (Z15)', async () => {
+    await using place = await recordedStore();
+    await using active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    place.fake.fail({ on: 'zfs snapshot', stderr: 'cannot create snapshots : out of space' });
+    expect(expectErr(await active.commit())).toMatchObject({ type: 'no-space' });
+    expect(expectOk(await place.store.list())).toEqual([]);
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    expect(expectOk(await place.store.list())).toEqual([key(1)]);
+  });
+
+  it('says that an unmount that does not end needs a reboot, and launches nothing more until it ends (Z11)', async () => {
+    await using place = await recordedStore({ stuckAfterMs: 5000 });
+    const { volumes } = await save(place.store, { key: key(1), from: { empty: [home] } });
+    await mounted(volumes.get(home), async () => {
+      place.commands();
+      place.fake.fail({ on: 'zfs unmount', hangs: true });
+    });
+    const request = { key: key(2), from: { snapshot: key(1) }, signal: never };
+    expect(expectErr(await place.store.prepare(request))).toMatchObject({ type: 'stuck', needsReboot: true });
+    expect(place.commands()).toEqual(['zfs unmount tank/store/result/K1/home']);
+    place.fake.release();
+    await expect.poll(() => place.store.usage(), { timeout: 20_000 }).toHaveProperty('value');
+    await save(place.store, { key: key(3), from: { snapshot: key(1) } });
+  });
+});
+
+async function publish({ store }: Awaited<ReturnType<typeof recordedStore>>): Promise<void> {
+  await using copy = expectOk(await store.caches.checkOut(cache, owner));
+  expectOk(await copy.publish());
+}
