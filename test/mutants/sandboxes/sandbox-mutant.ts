@@ -34,7 +34,7 @@ export function sandboxMutant({ change, run, runtime, reopen, ...said }: Sandbox
 }
 
 /** A sandbox with other members. */
-export function derive(sandbox: Sandbox, members: Partial<Sandbox>): Sandbox {
+function derive(sandbox: Sandbox, members: Partial<Sandbox>): Sandbox {
   return {
     name: sandbox.name,
     requires: sandbox.requires,
