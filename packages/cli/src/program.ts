@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { baseImageCommand } from './commands/base-image/base-image.ts';
 import { buildCommand } from './commands/build.ts';
@@ -16,6 +15,7 @@ import { logCommand } from './commands/log.ts';
 import { lsCommand } from './commands/ls.ts';
 import { planCommand } from './commands/plan.ts';
 import { pruneCommand } from './commands/prune.ts';
+import { manifest } from './manifest.ts';
 
 const HELP = `
 Exit codes:
@@ -35,7 +35,7 @@ Examples:
 export function createProgram(): Command {
   const program = new Command('snapstep')
     .description('Builds a spec step by step, keeps a snapshot of every step, and never runs a step twice.')
-    .version(version(), '-V, --version')
+    .version(manifest().version, '-V, --version')
     .addHelpText('after', HELP);
   const commands = [
     buildCommand(),
@@ -71,8 +71,4 @@ function throwing(command: Command): Command {
 
 function fullName(command: Command): string {
   return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 }
