@@ -1,19 +1,14 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  attempt,
   copyTree,
   DirectoryCaches,
   diskUsage,
   err,
-  failed,
   type HostPath,
-  makeEmptyVolumes,
   makePrivateDirectory,
   type OwnerLock,
   ok,
   openStoreDirectory,
-  type PrepareRequest,
   type Result,
   SnapshotDirectory,
   type Store,
@@ -63,7 +58,9 @@ function directoryStore(places: Places, lock: OwnerLock): Store {
     async prepare({ key, from, signal }) {
       const path = workspace.fresh();
       const discard = (gone: string) => workspace.discard(gone);
-      const filled = await fill(path, { from, signal, snapshots });
+      const filled = await snapshots.fill(path, from, {
+        copy: (parent, to) => copyTree(parent, to, { signal }),
+      });
       const active = filled.isOk() ? await snapshots.activate({ key, path, discard }) : err(filled.error);
       if (active.isErr()) await discard(path);
       return active;
@@ -75,18 +72,4 @@ function directoryStore(places: Places, lock: OwnerLock): Store {
     usage: () => diskUsage(snapshots.path),
     [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
   };
-}
-
-/** Makes a directory that a step can start in. */
-async function fill(
-  path: string,
-  { from, signal, snapshots }: Pick<PrepareRequest, 'from' | 'signal'> & Pick<Places, 'snapshots'>,
-): Promise<Result<void, StoreError>> {
-  if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
-  if ('empty' in from) {
-    const made = await attempt(mkdir(path));
-    return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
-  }
-  const parent = await snapshots.parent(from.snapshot);
-  return parent.isErr() ? err(parent.error) : copyTree(parent.value, path, { signal });
 }

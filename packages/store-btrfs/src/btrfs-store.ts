@@ -4,8 +4,6 @@ import {
   attempt,
   type CacheVolumes,
   err,
-  failed,
-  makeEmptyVolumes,
   type OwnerLock,
   ok,
   type PrepareRequest,
@@ -48,7 +46,10 @@ export class BtrfsStore implements Store {
     const path = layout.active(key);
     const discard = (gone: string) => layout.discard(gone);
     const finish = async (draft: string) => (await setReadOnly(draft)).map(() => draft);
-    const made = await this.#fill(path, { from, signal });
+    const made = await layout.snapshots.fill(path, from, {
+      make: (empty) => createSubvolume(empty, { signal }),
+      copy: (parent, to) => snapshot(parent, to, { signal }),
+    });
     const active = made.isOk()
       ? await layout.snapshots.activate({ key, path, discard, finish })
       : err(made.error);
@@ -90,18 +91,5 @@ export class BtrfsStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.lock[Symbol.asyncDispose]();
-  }
-
-  async #fill(
-    path: string,
-    { from, signal }: Pick<PrepareRequest, 'from' | 'signal'>,
-  ): Promise<Result<void, StoreError>> {
-    if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
-    if ('empty' in from) {
-      const made = await createSubvolume(path, { signal });
-      return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
-    }
-    const parent = await this.#parts.layout.snapshots.parent(from.snapshot);
-    return parent.isErr() ? err(parent.error) : snapshot(parent.value, path, { signal });
   }
 }

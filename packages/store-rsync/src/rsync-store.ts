@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import {
   type ActiveSnapshot,
   attempt,
@@ -6,8 +6,6 @@ import {
   DirectoryCaches,
   diskUsage,
   err,
-  failed,
-  makeEmptyVolumes,
   type OwnerLock,
   ok,
   type PrepareRequest,
@@ -52,10 +50,12 @@ export class RsyncStore implements Store {
   }
 
   async prepare({ key, from, signal }: PrepareRequest): Promise<Result<ActiveSnapshot, StoreError>> {
-    const { snapshots, workspace } = this.#parts;
+    const { snapshots, workspace, copy } = this.#parts;
     const path = workspace.fresh();
     const discard = (gone: string) => workspace.discard(gone);
-    const filled = await this.#fill(path, { from, signal });
+    const filled = await snapshots.fill(path, from, {
+      copy: (parent, to) => copy(parent, to, { signal }),
+    });
     const finish = (draft: string) => this.#linked(draft, from);
     const active = filled.isOk()
       ? await snapshots.activate({ key, path, discard, finish })
@@ -94,19 +94,6 @@ export class RsyncStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.lock[Symbol.asyncDispose]();
-  }
-
-  async #fill(
-    path: string,
-    { from, signal }: Pick<PrepareRequest, 'from' | 'signal'>,
-  ): Promise<Result<void, StoreError>> {
-    if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
-    if ('empty' in from) {
-      const made = await attempt(mkdir(path));
-      return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
-    }
-    const parent = await this.#parts.snapshots.parent(from.snapshot);
-    return parent.isErr() ? err(parent.error) : this.#parts.copy(parent.value, path, { signal });
   }
 
   /** Where the store shares identical files with the parent, a copy that does so. */

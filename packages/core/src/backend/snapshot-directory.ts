@@ -1,11 +1,12 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
 import { directoryVolume, volumesIn } from './directory-volume.ts';
-import type { StoreError } from './failures.ts';
+import { makeEmptyVolumes } from './empty-directory.ts';
+import { failed, type StoreError } from './failures.ts';
 import { isStepKey, type StepKey } from './names.ts';
-import type { ActiveSnapshot, Snapshot } from './store.ts';
+import type { ActiveSnapshot, PrepareRequest, Snapshot } from './store.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
 import type { Volumes } from './volume.ts';
 
@@ -20,6 +21,13 @@ export interface SnapshotDraft {
   readonly discard: (path: string) => Promise<Result<void, StoreError>>;
   /** Called once by `commit`: what is to be published, which is `path` or stands for it. */
   readonly finish?: (path: string) => Promise<Result<string, StoreError>>;
+}
+
+/** How a store makes and copies the directory of a snapshot. What a failure leaves is the caller's to discard. */
+export interface FillDraft {
+  /** Makes the directory that gets the volumes. Default: `mkdir`. */
+  readonly make?: (path: string) => Promise<Result<void, StoreError>>;
+  readonly copy: (from: string, to: string) => Promise<Result<void, StoreError>>;
 }
 
 /** Saved snapshots: in one directory, each under its key. One rename publishes them, so they are there whole or not. */
@@ -43,12 +51,21 @@ export class SnapshotDirectory {
     return (await volumesIn(path)).map((volumes) => ({ key, volumes }));
   }
 
-  /** Where a snapshot is that another one starts from; `not-found` with its key if it is gone. */
-  async parent(key: StepKey): Promise<Result<string, StoreError>> {
-    const path = this.pathOf(key);
-    const stats = await attemptExisting(stat(path));
+  /** Fills the path of a draft with what a step starts from; base images are not there. */
+  async fill(
+    path: string,
+    from: PrepareRequest['from'],
+    { make = (at) => attempt(mkdir(at)), copy }: FillDraft,
+  ): Promise<Result<void, StoreError>> {
+    if ('baseImage' in from) return err(failed('this store holds no base images of its own'));
+    if ('empty' in from) {
+      const made = await make(path);
+      return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
+    }
+    const key = from.snapshot;
+    const stats = await attemptExisting(stat(this.pathOf(key)));
     if (stats.isErr()) return err(stats.error);
-    if (stats.value !== undefined) return ok(path);
+    if (stats.value !== undefined) return copy(this.pathOf(key), path);
     return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
   }
 
