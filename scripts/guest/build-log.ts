@@ -30,8 +30,19 @@ export interface ProgramOptions {
 /** Lines of the log that an error shows. */
 const TAIL = 30;
 
-/** Keeps the mounts and processes of what follows together, and ends them with us. */
-const CONTAINED = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child'];
+/** Keeps the mounts and processes of what follows together, ends them with us, and lets what else runs go first. */
+const CONTAINED = [
+  '-n',
+  '10',
+  'setpriv',
+  '--pdeathsig',
+  'KILL',
+  'unshare',
+  '--mount',
+  '--pid',
+  '--fork',
+  '--kill-child',
+];
 
 export function openBuildLog({ file: log, signal }: BuildLogOptions): BuildLog {
   const start = performance.now();
@@ -42,7 +53,7 @@ export function openBuildLog({ file: log, signal }: BuildLogOptions): BuildLog {
       console.log(`[guest ${seconds} s] ${text}`);
     },
     async run(file, args, { cwd, input, env } = {}) {
-      const result = await execa('setpriv', [...CONTAINED, file, ...args], {
+      const result = await execa('nice', [...CONTAINED, file, ...args], {
         ...(cwd === undefined ? {} : { cwd }),
         input: input ?? '',
         env: { LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', ...env },
