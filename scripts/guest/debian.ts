@@ -5,6 +5,9 @@ import type { BuildLog } from './build-log.ts';
 /** The release that the guest is made of: it has the OpenZFS that the tests are written for. */
 const RELEASE = 'bookworm';
 
+/** With what Debian signs its archive. */
+export const DEBIAN_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
 /** The archive that this machine's apt uses, with the settings of this machine's apt, and a list of packages of our own. */
 export interface Debian {
   /** Of a package, such as `Version`. */
@@ -80,7 +83,7 @@ async function sourceList(log: BuildLog): Promise<string> {
     mirror = await findMirror(log);
   }
   if (mirror === undefined) throw new Error('apt on this machine knows no archive of Debian');
-  return `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${RELEASE} main contrib\n`;
+  return `deb [signed-by=${DEBIAN_KEYS}] ${mirror} ${RELEASE} main contrib\n`;
 }
 
 async function findMirror(log: BuildLog): Promise<string | undefined> {

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBuildLog } from './build-log.ts';
 import { guestCache, isThere, lockCache, unfinishedDir } from './cache.ts';
-import { openDebian } from './debian.ts';
+import { DEBIAN_KEYS, openDebian } from './debian.ts';
 import { buildImage, recipe } from './image.ts';
 import { findVersions, type Versions, zfsModules } from './modules.ts';
 
@@ -17,6 +18,8 @@ export interface Guest {
 export function whyNoGuest(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the guest runs on Linux on x86-64 only';
   if (process.getuid?.() !== 0) return 'only root can make the guest';
+  if (!existsSync('/usr/bin/apt-get') || !existsSync(DEBIAN_KEYS))
+    return "the guest is made of Debian's packages, by Debian's apt";
   return undefined;
 }
 

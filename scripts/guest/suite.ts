@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { execa } from 'execa';
+import { execa, execaSync } from 'execa';
 import type { VitestReport } from '../checks/vitest.ts';
 import { whyNoGuest } from './guest.ts';
 import { addSources, projectDisk, repository } from './project.ts';
@@ -46,7 +46,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
 
 /** Whether this machine's own kernel will do. */
 export function hasZfs(): boolean {
-  return existsSync('/dev/zfs') && process.getuid?.() === 0;
+  if (!existsSync('/dev/zfs') || process.getuid?.() !== 0) return false;
+  return !execaSync('zfs', ['version'], { reject: false }).failed;
 }
 
 async function runHere(temp: string, { args, signal }: SuiteOptions): Promise<SuiteRun> {
