@@ -1,7 +1,8 @@
-import { copyFile, readdir, stat, symlink, unlink, utimes } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rmdir, stat, symlink, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   err,
+  type HostPath,
   type Mounted,
   ok,
   orThrow,
@@ -160,6 +161,10 @@ export const mountMutants: readonly Mutant[] = [
     name: 'store-dispose-leaves-what-was-placed',
     breaks: 'disposedMounts',
     seenBy: 'takes away what it placed when the store is disposed',
+    mutate: (store) =>
+      patch(store, () => ({
+        placement: { mountAt: async (volume, target) => ok(await placeLink(volume, target)) },
+      })),
   }),
   storeMutant({
     name: 'mounted-noexec',
@@ -197,6 +202,21 @@ function throughOneLink(volume: Volume, link: string): void {
       });
     },
   }));
+}
+
+/** A link that only its own dispose takes away. */
+async function placeLink(volume: Volume, target: HostPath): Promise<Mounted> {
+  const mount = orThrow(await volume.mount());
+  await rmdir(target);
+  await symlink(mount.path, target);
+  return {
+    path: target,
+    async [Symbol.asyncDispose]() {
+      await unlink(target).catch(() => {});
+      await mkdir(target).catch(() => {});
+      await mount[Symbol.asyncDispose]();
+    },
+  };
 }
 
 function mountNoexec(volume: Volume, aside: string): void {

@@ -39,7 +39,6 @@ const features: readonly StoreFeature[] = ['placement', 'baseImages', 'quota', '
 const except = [
   'refuses to write into a saved volume',
   'lets an active snapshot hold no more than its quota, with `ENOSPC` or `EDQUOT`',
-  'takes away what it placed when the store is disposed',
 ];
 
 /** A memory store that breaks one promise. */

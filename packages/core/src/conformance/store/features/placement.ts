@@ -70,6 +70,7 @@ export function placementTests(test: StoreTest): void {
     await using target = await targetDirectory();
     await using active = await scene.prepare(key(1));
     const mount = await place(scene, { volume: active.volumes.get(rootfs), target: target.path });
+    await writeFile(join(target.path, 'made'), 'here');
     await dispose(scene.store);
     keepsEqual(promises.disposedMounts, await namesIn(target.path), []);
     await dispose(mount);
