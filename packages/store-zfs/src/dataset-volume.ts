@@ -46,6 +46,8 @@ export class DatasetVolume implements Volume {
   #isClosed = false;
   /** Where it is mounted. It may be while nobody leases it, if it could not be unmounted. */
   #path: HostPath | undefined;
+  /** An unmount did not end in time, and may have ended since. */
+  #isUnsure = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(mounts: Mounts, parts: VolumeParts) {
@@ -73,6 +75,8 @@ export class DatasetVolume implements Volume {
   mount(): Promise<Result<Mounted, StoreError>> {
     return this.#inOrder(async () => {
       if (this.#isClosed) return this.#gone();
+      const known = await this.#makeSure();
+      if (known.isErr()) return err(known.error);
       const mounted = this.#path === undefined ? await this.#mount(this.#privatePlace()) : ok();
       return mounted.map(() => this.#lease());
     });
@@ -82,6 +86,8 @@ export class DatasetVolume implements Volume {
   mountAt(path: HostPath, { readOnly = false } = {}): Promise<Result<Mounted, StoreError>> {
     return this.#inOrder(async () => {
       if (this.#isClosed) return this.#gone();
+      const known = await this.#makeSure();
+      if (known.isErr()) return err(known.error);
       if (this.#path !== undefined)
         return err({ type: 'busy', message: `${this.dataset} is mounted at ${this.#path}` });
       return (await this.#mount(path, readOnly)).map(() => this.#lease());
@@ -145,10 +151,22 @@ export class DatasetVolume implements Volume {
   async #unmount(path: HostPath, insist = false): Promise<Result<void, StoreError>> {
     const unmounted = await this.#mounts.unmount(this.#state, path);
     if (unmounted.isErr()) debug('%s is in use at %s: %o', this.dataset, path, unmounted.error);
-    const mayDetach = insist || this.#mounts.isOurs(path);
+    this.#isUnsure = unmounted.isErr() && unmounted.error.type === 'stuck';
+    const mayDetach = !this.#isUnsure && (insist || this.#mounts.isOurs(path));
     const gone = unmounted.isOk() || !mayDetach ? unmounted : await this.#detach(path);
     if (gone.isOk()) this.#path = undefined;
     return gone;
+  }
+
+  async #makeSure(): Promise<Result<void, StoreError>> {
+    if (!this.#isUnsure || this.#path === undefined) return ok();
+    const mounted = await this.#mounts.zfs.get('mounted', this.dataset);
+    if (mounted.isErr()) return err(mounted.error);
+    this.#isUnsure = false;
+    if (mounted.value === 'yes') return ok();
+    this.#mounts.forget(this.#path);
+    this.#path = undefined;
+    return ok();
   }
 
   #detach(path: HostPath): Promise<Result<void, StoreError>> {

@@ -96,7 +96,8 @@ export class Mounts {
 
   async #close(one: MountedDataset, path: HostPath): Promise<void> {
     const unmounted = await this.#unmountOnce(one, path);
-    const gone = unmounted.isOk() ? unmounted : await this.detach(one, path);
+    const isBusy = unmounted.isErr() && unmounted.error.type !== 'stuck';
+    const gone = isBusy ? await this.detach(one, path) : unmounted;
     if (gone.isErr()) debug('left for the next open: %o', gone.error);
   }
 

@@ -1,4 +1,4 @@
-import { err, ok, type Result, type Snapshot, type StepKey, type StoreError } from '@snapstep/core/backend';
+import { ok, type Result, type Snapshot, type StepKey, type StoreError } from '@snapstep/core/backend';
 import { hasDependents } from './commands.ts';
 import { DatasetVolume, type DatasetVolumes } from './dataset-volume.ts';
 import type { VolumeRow } from './inventory.ts';
@@ -37,16 +37,19 @@ export class SavedSnapshots {
     return { key, volumes };
   }
 
-  /** `busy`, and nothing is changed, while something that stays was made from it (Z17). */
+  /**
+   * `busy`, and nothing is changed, while something that stays was made from it (Z17). After any other failure it is
+   * gone for users, and the next removal, attempt or open goes on with what is left (Z16).
+   */
   async remove(key: StepKey): Promise<Result<void, StoreError>> {
     const { layout, trash } = this.#place;
     const volumes = this.#saved.get(key);
     if (volumes === undefined && !trash.holds(layout.result(key))) return ok();
     const destroyed = await this.#destroy(key);
-    if (destroyed.isErr()) return err(destroyed.error);
+    if (destroyed.isErr() && hasDependents(destroyed.error)) return destroyed;
     this.#saved.delete(key);
     for (const volume of volumes?.values() ?? []) await volume.close();
-    return ok();
+    return destroyed;
   }
 
   async #destroy(key: StepKey): Promise<Result<void, StoreError>> {

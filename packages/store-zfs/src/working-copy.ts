@@ -20,9 +20,9 @@ export async function makeWorkingCopy(
   request: WorkingCopyRequest,
 ): Promise<Result<WorkingCopy, StoreError>> {
   const { dataset, signal } = request;
-  if (place.trash.holds(dataset)) {
-    return err({ type: 'busy', message: `${dataset} of an earlier attempt cannot be destroyed yet` });
-  }
+  // What an earlier attempt left behind, if there is anything.
+  const freed = place.trash.holds(dataset) ? await place.trash.destroy(dataset) : ok();
+  if (freed.isErr()) return err(freed.error);
   const made = new Map<VolumeName, DatasetVolume>();
   const copy = new WorkingCopy(place, { dataset, volumes: made });
   for (const [name, source] of request.volumes) {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { componentFor, inspectZfs, isDatasetName, textOf } from '../src/index.ts';
 import { warningsOf } from '../src/inspect.ts';
 import { parsePoolState, parseVersion } from '../src/pool.ts';
+import { parseRows } from '../src/zfs.ts';
 
 describe('the name of a dataset', () => {
   it('is injective for any text, one that ZFS takes, and can be read back', () => {
@@ -52,6 +53,16 @@ describe('what the tools print', () => {
       ...{ health: 'ONLINE', size: 1000, allocated: 900, free: 100 },
     });
     expectErr(parsePoolState('ONLINE\t1.5T\t900\t100\n'));
+  });
+
+  it('is a row for each dataset, whatever it is called, or refused (T2, T3)', () => {
+    const line = 'p/a\t12\tp/b@snap\tyes\t/mnt/a b\t512\thome\t-\n';
+    expect(expectOk(parseRows(line))).toMatchObject([
+      { name: 'p/a', guid: '12', origin: 'p/b@snap', mountpoint: '/mnt/a b', 'snapstep:volumes': 'home' },
+    ]);
+    expect(expectOk(parseRows(''))).toEqual([]);
+    fc.assert(fc.property(fc.string(), (text) => void parseRows(text)));
+    expect(expectErr(parseRows('p/a\t12\n'))).toMatchObject({ message: expect.stringContaining('p/a 12') });
   });
 
   it('becomes warnings that say what to do [Z18]', () => {
