@@ -61,7 +61,8 @@ async function answerTo(title: string, child: ChildProcess): Promise<Report | un
   const { signal } = stop;
   child.send(title, () => {});
   const timer = setTimeout(() => stop.abort(), HANGS_AFTER_MS);
-  child.once('exit', () => stop.abort());
+  const onExit = (): void => stop.abort();
+  child.once('exit', onExit);
   try {
     const [report] = await once(child, 'message', { signal });
     return report;
@@ -70,5 +71,6 @@ async function answerTo(title: string, child: ChildProcess): Promise<Report | un
     throw error;
   } finally {
     clearTimeout(timer);
+    child.off('exit', onExit);
   }
 }
