@@ -23,6 +23,7 @@ const PROFILES = ['.obuilder_profile.sh', '.snapstep_profile.sh'];
  */
 const SCRIPT = `
 exec 2>&1
+umask 022
 __report=$1 __directory=$2 __path=$3
 if [ -n "$__path" ]; then PATH=$__path; export PATH; fi
 shift 3

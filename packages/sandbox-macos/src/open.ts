@@ -67,7 +67,9 @@ export async function openMacosSandbox(
 ): Promise<Result<Sandbox<'placement'>, SandboxError>> {
   const wrong = whyNot(options);
   if (wrong !== undefined) return err(failed(wrong));
-  await mkdir(options.stateDir, { recursive: true });
+  const isNew = (await mkdir(options.stateDir, { recursive: true, mode: 0o755 })) !== undefined;
+  // Not left to the umask. A directory that somebody else has made stays as it is.
+  if (isNew) await chmod(options.stateDir, 0o711);
   const stateDir = (await realpath(options.stateDir)) as HostPath;
   const lock = lockDirectory(stateDir);
   if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
@@ -125,7 +127,6 @@ async function checkPlaces(
   stateDir: HostPath,
   { users, homebrewPrefix }: MacosSandboxOptions,
 ): Promise<Result<void, SandboxError>> {
-  await chmod(stateDir, 0o711);
   for (let path: string = stateDir; path !== '/'; path = dirname(path)) {
     if (((await stat(path)).mode & 0o001) === 0) {
       return err(failed(`the users of steps cannot pass through ${path}, which is above or is stateDir`));
@@ -174,7 +175,8 @@ async function openUsers(users: readonly MacosUser[]): Promise<Result<readonly P
     const ensured = await ensureUser(user);
     if (ensured.isErr()) return err(ensured.error);
     // A login session begins in it.
-    await mkdir(homeOf(user.name), { recursive: true });
+    const made = await mkdir(homeOf(user.name), { recursive: true });
+    if (made !== undefined) await chmod(homeOf(user.name), 0o755);
     const directories = await ownDirectories(user.name);
     if (directories.isErr()) return err(directories.error);
     pool.push(new PoolUser(user, directories.value));

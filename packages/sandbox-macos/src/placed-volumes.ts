@@ -84,13 +84,19 @@ export class PlacedVolumes {
     for (;;) {
       const placed = this.#placed.at(-1);
       if (placed === undefined) return [];
+      const wasInPlace = (await bounded(placed.stub.isCovered())) ?? true;
       await bounded(placed.mounted[Symbol.asyncDispose]());
       // A volume whose unmounting hangs may keep whoever looks at it as well.
       const isCovered = (await bounded(placed.stub.isCovered())) ?? true;
       if (isCovered) return this.paths;
       this.#placed.pop();
-      await placed.stub.remove();
+      await placed.stub.remove({ root: this.#rootOf(placed.path), wasInPlace });
     }
+  }
+
+  /** The tree that a place is in: the one mounted last above it. */
+  #rootOf(path: string): string {
+    return this.paths.findLast((other) => isBelow(path, other)) ?? path;
   }
 
   async #place(
@@ -103,10 +109,11 @@ export class PlacedVolumes {
   ): Promise<Result<void, SandboxError>> {
     const mounted = await this.#placement.mountAt(volume, toHostPath(path), { readOnly });
     if (mounted.isErr()) {
-      await stub.remove();
+      await stub.remove({ root: this.#rootOf(path), wasInPlace: true });
       return err(cannotMount(path, mounted.error));
     }
     this.#placed.push({ path, stub, mounted: mounted.value });
+    await stub.cover();
     return ok();
   }
 }

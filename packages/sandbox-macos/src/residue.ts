@@ -11,10 +11,10 @@ export const SHARED_PLACES: readonly string[] = [
   '/Users/Shared',
 ];
 
-/** By a group, or by everybody. */
-const WRITABLE = 0o022;
-
-/** How deep directories of others, in which he may write, are searched for files of the user. */
+/**
+ * How deep directories of root in which others may write are searched for files of the user. Those of other users are not: they could put a link
+ * in their place meanwhile, and they go with all that is in them when a step of their own ends.
+ */
 const DEPTH = 4;
 
 /**
@@ -52,7 +52,7 @@ async function search(
     const path = join(directory, name);
     const stats = await lstat(path).catch(() => undefined);
     if (stats?.uid === uid) left.push(...(await remove(path)));
-    else if (stats?.isDirectory() && (stats.mode & WRITABLE) !== 0 && depth > 1)
+    else if (stats?.isDirectory() && stats.uid === 0 && (stats.mode & 0o022) !== 0 && depth > 1)
       left.push(...(await search(path, { uid, depth: depth - 1 })));
   }
   return left;

@@ -109,9 +109,10 @@ class Attempt {
   /** @returns What could not be taken away. Then nothing is run as this user any more. */
   async tearDown(): Promise<string | undefined> {
     const user = this.#user;
-    if (this.#isLaunched) await removeResidue(user, this.#workshop.sharedPlaces);
     await this.#private?.[Symbol.asyncDispose]();
     const left = await this.#placed.remove();
+    // What is removed by its path is not looked for while the volumes could be reached through a link.
+    if (this.#isLaunched) await removeResidue(user, this.#workshop.sharedPlaces);
     const mounts = left.length === 0 ? undefined : `${left.join(' and ')} cannot be unmounted`;
     const reasons = [this.#stuck, mounts].filter((reason) => reason !== undefined);
     if (reasons.length === 0) {
@@ -139,13 +140,18 @@ class Attempt {
       );
     }
     if (brew && this.#workshop.prefix) {
-      const atPrefix = await this.#placed.placeRoot(brew, this.#workshop.prefix.path);
+      const { path } = this.#workshop.prefix;
+      const atPrefix = await this.#placed.placeRoot(brew, path);
       if (atPrefix.isErr()) return err(atPrefix.error);
+      // Homebrew wants its prefix to be its user's. One with something in it is as its image has it.
+      if ((await lstat(path)).uid === 0 && (await isFresh(path))) await chown(path, user.uid, user.gid);
     }
     return this.#placed.placeCaches(mounts);
   }
 
   async #workingDirectory(path: string): Promise<Result<string, SandboxError>> {
+    // There the directories that this process has open have names.
+    if (/^\/+(dev|proc)(\/|$)/.test(path)) return err(failed(`"${path}" cannot be a working directory`));
     const found = await resolveStepPath(path, { roots: this.#placed.paths, use: 'directory' });
     if (found.isErr()) return err(found.error);
     await makeDirectories(found.value, this.#user);

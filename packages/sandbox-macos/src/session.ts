@@ -36,8 +36,12 @@ const LAST_WORDS_MS = 300;
 /** How long a silence ends the output once the user has no process: another user's may hold the pipe. */
 const QUIET_MS = 1000;
 
-/** How long `su` may take to end when its user's processes are gone. */
-const SU_MS = 5000;
+/** How many times {@link QUIET_MS} such a process can draw the end out by printing on. */
+const QUIET_ROUNDS = 5;
+
+/** How long, and how often, `su` is waited for until it is killed: it ends with its shell. */
+const SU_PAUSE_MS = 100;
+const SU_ROUNDS = 50;
 
 /** The longest time that a timer of Node takes; a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -64,13 +68,14 @@ export async function runSession(start: SessionStart): Promise<SessionEnd> {
     );
     const exited = exitOf(su);
     await Promise.race([exited, untilAborted(stop.signal)]);
-    const stuck = await start.endUser();
-    const exit = await endSu(su, exited);
+    const stuck = await endAll(su, exited, start.endUser);
+    su.stdin?.destroy();
     const lastWords = cancelled.then(() => delay(LAST_WORDS_MS));
-    await Promise.race([copied, lastWords, untilQuiet(flow, done.signal)]);
+    if (stuck === undefined) await Promise.race([copied, lastWords, untilQuiet(flow, done.signal)]);
     su.stdout?.destroy();
+    su.stderr?.destroy();
     return {
-      ...exit,
+      ...(stuck === undefined ? await exited : { code: su.exitCode }),
       ...(stop.signal.aborted && { stopped: stop.signal.reason as Stop }),
       ...(stuck !== undefined && { stuck }),
     };
@@ -109,14 +114,25 @@ function exitOf(su: ChildProcess): Promise<SuExit> {
   });
 }
 
-/** `su` runs as root, so it is not among the user's processes. It ends with its shell. */
-async function endSu(su: ChildProcess, exited: Promise<SuExit>): Promise<SuExit> {
-  const timer = setTimeout(() => su.kill('SIGKILL'), SU_MS);
-  try {
-    return await exited;
-  } finally {
-    clearTimeout(timer);
-    su.stdin?.destroy();
+/**
+ * Ends everything of the user until `su` has ended, and once more: it runs as root, so it is not among his processes, and
+ * may be about to start the first of them.
+ */
+async function endAll(
+  su: ChildProcess,
+  exited: Promise<SuExit>,
+  endUser: SessionStart['endUser'],
+): Promise<string | undefined> {
+  let hasExited = false;
+  void exited.then(() => {
+    hasExited = true;
+  });
+  for (let round = 0; ; round += 1) {
+    await Promise.race([exited, delay(round === 0 ? 0 : SU_PAUSE_MS)]);
+    const wasLast = hasExited;
+    const stuck = await endUser();
+    if (stuck !== undefined || wasLast) return stuck;
+    if (round === SU_ROUNDS) su.kill('SIGKILL');
   }
 }
 
@@ -163,9 +179,12 @@ async function copyOutput(
 
 /** Waits until nothing comes any more, in case a process of another user keeps the output open. */
 async function untilQuiet(flow: Flow, done: AbortSignal): Promise<void> {
-  for (let seen = -1; !done.aborted && (flow.isWriting || flow.bytes !== seen); ) {
+  let seen = -1;
+  for (let rounds = 0; rounds < QUIET_ROUNDS && !done.aborted; ) {
+    if (!flow.isWriting && flow.bytes === seen) return;
     seen = flow.bytes;
     await delay(QUIET_MS);
+    if (!flow.isWriting) rounds += 1;
   }
 }
 

@@ -27,6 +27,7 @@ export class Stub {
   readonly #before: BigIntStats | undefined;
   readonly #made: readonly Made[];
   readonly #parent: Parent;
+  #over: BigIntStats | undefined;
 
   private constructor(
     path: string,
@@ -55,30 +56,44 @@ export class Stub {
     });
   }
 
-  /** What {@link isCovered} compares with. */
-  get #under(): BigIntStats | undefined {
-    return this.#before ?? this.#made.at(-1)?.stats;
+  /** To be called once something is mounted here. */
+  async cover(): Promise<void> {
+    this.#over = await lstat(this.#path, { bigint: true });
   }
 
-  /** Whether something is still mounted here. */
+  /** Whether that is still mounted here. What the command may have put in its place is something else. */
   async isCovered(): Promise<boolean> {
-    const now = await lstat(this.#path, { bigint: true }).catch(() => undefined);
-    return now !== undefined && !isSame(now, this.#under);
+    return isSame(await lstat(this.#path, { bigint: true }).catch(() => undefined), this.#over);
   }
 
-  /** To be called once nothing is mounted here any more, and nobody else changes the tree. */
-  async remove(): Promise<void> {
+  /**
+   * To be called once nothing is mounted here any more, and nobody else changes the tree.
+   *
+   * @param root - The tree that the directory is in: the command may have moved it elsewhere in there.
+   * @param wasInPlace - Whether what was mounted was still here at the end.
+   */
+  async remove({ root, wasInPlace }: { readonly root: string; readonly wasInPlace: boolean }): Promise<void> {
+    if (!wasInPlace) return this.#removeMoved(root);
     const parent = await lstat(this.#parent.path, { bigint: true });
     const isGone = (await lstat(this.#path).catch(() => undefined)) === undefined;
     // The time of a directory that unmounting has changed says nothing about the command.
     const isOurs = parent.mtimeNs === this.#parent.after || isGone;
     if (this.#before && isGone) await this.#makeAgain(this.#before);
-    for (const { path, stats } of this.#made.toReversed()) {
-      const now = await lstat(path, { bigint: true }).catch(() => undefined);
-      if (isSame(now, stats)) await rmdir(path).catch((error) => debug('kept: %s', error));
-    }
+    for (const { path, stats } of this.#made.toReversed()) await removeSame(path, stats);
     const untouched = isOurs ? this.#parent.before : parent.mtimeNs;
     if (this.#made.length > 0 || isGone) await setModified(this.#parent.path, untouched);
+  }
+
+  /** What we have made is looked for, without following a link that may be in its place. */
+  async #removeMoved(root: string): Promise<void> {
+    if (this.#made.length === 0) return;
+    const inodes = this.#made.flatMap(({ stats }) => ['-o', '-inum', `${stats.ino}`]).slice(1);
+    const found = await runCommand('find', [root, '-xdev', '-type', 'd', '(', ...inodes, ')', '-print0']);
+    if (found.isErr()) return debug('cannot look for what was moved: %o', found.error);
+    const paths = found.value.split('\0').filter((path) => path !== '');
+    for (const path of paths.toSorted((a, b) => b.length - a.length)) {
+      for (const { stats } of this.#made) await removeSame(path, stats);
+    }
   }
 
   async #makeAgain(before: BigIntStats): Promise<void> {
@@ -103,6 +118,11 @@ export async function makeDirectories(
     made.push({ path, stats: await lstat(path, { bigint: true }) });
   }
   return made;
+}
+
+async function removeSame(path: string, stats: BigIntStats): Promise<void> {
+  const now = await lstat(path, { bigint: true }).catch(() => undefined);
+  if (isSame(now, stats)) await rmdir(path).catch((error) => debug('kept: %s', error));
 }
 
 function isSame(one: BigIntStats | undefined, other: BigIntStats | undefined): boolean {

@@ -62,23 +62,21 @@ needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a 
 
   it('keeps the caches of opam and Homebrew between steps, and of a step that fails nothing stays mounted (M12, Z13)', async () => {
     await using mac = await openMacBuilder();
-    const opam = '(cache (opam-archives (target /Users/mac7001/.opam/download-cache)))';
-    const homebrew = '(cache (homebrew (target /Users/mac7001/Library/Caches/Homebrew)))';
+    const opam = '(opam-archives (target /Users/mac7001/.opam/download-cache))';
+    const homebrew = '(homebrew (target /Users/mac7001/Library/Caches/Homebrew))';
+    const caches = `(cache ${opam} ${homebrew})`;
     const fill = 'echo a >~/.opam/download-cache/a; echo b >~/Library/Caches/Homebrew/b';
-    await using _first = expectOk((await build(mac, spec(run(fill, `${opam} ${homebrew}`)))).result);
-    const failing = await build(
-      mac,
-      spec(run('echo c >~/.opam/download-cache/c; exit 3', `${opam} ${homebrew}`)),
-    );
+    await using _first = expectOk((await build(mac, spec(run(fill, caches)))).result);
+    const failing = await build(mac, spec(run('echo c >~/.opam/download-cache/c; exit 3', caches)));
     expect(expectErr(failing.result).type).toBe('step-failed');
     expect(await mountsOf(mac.dataset)).toEqual([]);
     const read = await build(
       mac,
-      spec(run('cd ~; cat .opam/download-cache/* Library/Caches/Homebrew/*', `${opam} ${homebrew}`)),
+      spec(run('cd ~; cat .opam/download-cache/* Library/Caches/Homebrew/*', caches)),
     );
     await using _second = expectOk(read.result);
     expect(read.log).toContain('a\nc\nb\n');
-    const empty = await build(mac, spec(run(fill, `${opam} ${homebrew}`), run('ls -A ~ | wc -l')));
+    const empty = await build(mac, spec(run(fill, caches), run('ls -A ~ | wc -l')));
     await using _third = expectOk(empty.result);
     expect(empty.log).toContain('0\n');
   });

@@ -1,4 +1,4 @@
-import { chown, mkdtemp } from 'node:fs/promises';
+import { chown, mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   detachBelow,
@@ -8,6 +8,7 @@ import {
   type Mounted,
   type Owner,
   ok,
+  parseMountPoints,
   type Result,
   runCommand,
   type StoreError,
@@ -31,17 +32,29 @@ export const placement: StoreFeatures['placement'] = {
       const done = await runCommand('mount', args);
       if (done.isErr()) return err(failed('cannot mount', done.error));
     }
-    let isMounted = true;
+    let number = (await mountTable()).findLast(({ path }) => path === target)?.number;
     return ok({
       path: target,
       async [Symbol.asyncDispose]() {
+        // A directory above it may have been moved, and it with that.
+        const at = (await mountTable()).find((mount) => mount.number === number);
         // Where somebody uses it this fails, and it stays.
-        if (isMounted) isMounted = (await runCommand('umount', [target])).isErr();
+        if (at && (await runCommand('umount', [at.path])).isOk()) number = undefined;
         await source.value[Symbol.asyncDispose]();
       },
     });
   },
 };
+
+/** The number and the place of each mount (proc_pid_mountinfo(5)). */
+async function mountTable(): Promise<readonly { readonly number: string; readonly path: string }[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  const lines = table.split('\n').filter((line) => line !== '');
+  return lines.map((line) => ({
+    number: line.split(' ')[0] ?? '',
+    path: parseMountPoints(line)[0] ?? '',
+  }));
+}
 
 /** What a store does when it is opened: nothing of a dead owner stays mounted. */
 export async function unmountAll(): Promise<void> {

@@ -87,6 +87,6 @@ export async function build(
 
 /** Where datasets of a pool are mounted: name and place of each. */
 export async function mountsOf(dataset: string): Promise<readonly string[]> {
-  const { stdout } = await execa('findmnt', ['-rn', '-t', 'zfs', '-o', 'SOURCE,TARGET']);
+  const { stdout } = await execa('findmnt', ['-rn', '-t', 'zfs', '-o', 'SOURCE,TARGET'], { reject: false });
   return stdout.split('\n').filter((line) => line.startsWith(dataset));
 }
