@@ -6,6 +6,7 @@
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
  *   node scripts/setup.cjs test:conformance  the conformance suites over every backend, a line for each
+ *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
  *   node scripts/setup.cjs test:mutants  backends that break a promise must fail the conformance suites
  *
@@ -17,6 +18,7 @@ const fs = require('fs');
 const path = require('path');
 
 const JOBS = {
+  'bench:macos-flow': 'scripts/bench-macos-flow.ts',
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
   'test:conformance': 'scripts/test-conformance.ts',
@@ -24,6 +26,7 @@ const JOBS = {
   'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',
   'test:openzfs': 'scripts/test-openzfs.ts',
+  'test:zfs': 'scripts/test-zfs.ts',
 };
 
 /** What `npm test` and `npm run demo` really use of Debian, and for what. */

@@ -1,0 +1,136 @@
+/**
+ * What one step costs around its command (`true`), on OpenZFS and with the tools of a Mac emulated:
+ *
+ *     npm run bench:macos-flow
+ *
+ * It runs in a virtual machine that is thrown away, since it makes users and takes over /Users and /opt/homebrew.
+ * Three ways are compared, each over a home and a Homebrew of some thousand files:
+ *
+ * - a build of ours, with two caches: everything from the call of `build` to its end;
+ * - the commands that OBuilder's ZFS store runs for such a step, in their order, and nothing of OBuilder itself;
+ * - those of a store that copies with rsync: from the parent, into place, and back. It has no caches here.
+ *
+ * The `zfs` processes are counted by a wrapper on the PATH, in runs that are not timed.
+ */
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { build, openMacBuilder } from '../packages/sandbox-macos/test/guest/support/mac-builder.ts';
+import { obuilderCached, obuilderSetup, obuilderStep, rsyncSetup, rsyncStep } from './macos-flow-commands.ts';
+
+const ROUNDS = 5;
+const FILES = 2000;
+const counterDir = '/run/macos-flow';
+const trees = '/tmp/macos-flow';
+
+await using mac = await openMacBuilder();
+const pool = mac.dataset.split('/')[0] ?? '';
+await makeTrees();
+await makeCounter();
+
+const ours = await flow(
+  (round) => step(oursSpec(`true ${round}`)),
+  () => step(oursSpec('true 0')),
+);
+await shell(obuilderSetup(pool, trees));
+const obuilder = await flow(
+  (round) => shell(obuilderStep(pool, round)),
+  () => shell(obuilderCached(pool, 0)),
+);
+await shell(rsyncSetup(pool, trees));
+const rsync = await flow((round) => shell(rsyncStep(pool, round)));
+
+console.table({
+  'a build of ours': ours,
+  "OBuilder's commands on ZFS": obuilder,
+  'copies with rsync': rsync,
+});
+console.log(`medians of ${ROUNDS}; ${2 * FILES} files of 4 KiB; two caches, but for rsync\n`);
+
+interface Figures {
+  readonly 'new step, ms': number;
+  readonly 'new step, zfs processes': number;
+  readonly 'cached step, ms': number | string;
+  readonly 'cached step, zfs processes': number | string;
+}
+
+async function flow(
+  fresh: (round: number) => Promise<unknown>,
+  cached?: () => Promise<unknown>,
+): Promise<Figures> {
+  // The first one also makes what is made once.
+  await fresh(0);
+  const counted = await count(() => fresh(1));
+  const times = await inTurn(ROUNDS, (round) => timed(() => fresh(round + 2)));
+  const cachedCount = cached && (await count(cached));
+  const cachedTimes = cached && (await inTurn(ROUNDS, () => timed(cached)));
+  return {
+    'new step, ms': median(times),
+    'new step, zfs processes': counted,
+    'cached step, ms': cachedTimes ? median(cachedTimes) : '-',
+    'cached step, zfs processes': cachedCount ?? '-',
+  };
+}
+
+async function step(spec: string): Promise<void> {
+  const { result, log } = await build(mac, spec);
+  if (result.isErr()) throw new Error(`${JSON.stringify(result.error)}\n${log}`);
+  await result.value[Symbol.asyncDispose]();
+}
+
+function oursSpec(command: string): string {
+  const fill = `(run (network host) (shell "cp -r ${trees}/home/. ~ && cp -r ${trees}/brew/. /opt/homebrew"))`;
+  const home = '/Users/mac7001';
+  const caches = `(cache (opam-archives (target ${home}/.opam)) (homebrew (target ${home}/.brew-cache)))`;
+  return `((from base) ${fill} (run (network host) ${caches} (shell "${command}")))`;
+}
+
+async function makeTrees(): Promise<void> {
+  for (const name of ['home', 'brew']) {
+    for (let dir = 0; dir < FILES / 100; dir += 1) {
+      const path = join(trees, name, `d${dir}`);
+      await mkdir(path, { recursive: true });
+      for (let file = 0; file < 100; file += 1)
+        await writeFile(join(path, `f${file}`), Buffer.alloc(4096, file));
+    }
+  }
+}
+
+async function makeCounter(): Promise<void> {
+  const { stdout: real } = await execa('which', ['zfs']);
+  await mkdir(counterDir);
+  await writeFile(join(counterDir, 'zfs'), `#!/bin/sh\necho "$*" >>${counterDir}/calls\nexec ${real} "$@"\n`);
+  await chmod(join(counterDir, 'zfs'), 0o755);
+}
+
+async function count(work: () => Promise<unknown>): Promise<number> {
+  const path = process.env.PATH;
+  const calls = join(counterDir, 'calls');
+  await writeFile(calls, '');
+  process.env.PATH = `${counterDir}:${path}`;
+  await work();
+  process.env.PATH = path;
+  const text = await readFile(calls, 'utf8');
+  if (process.env.MACOS_FLOW_CALLS) await appendFile(process.env.MACOS_FLOW_CALLS, `${text}\n`);
+  return text.split('\n').length - 1;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function inTurn<T>(times: number, work: (round: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let round = 0; round < times; round += 1) results.push(await work(round));
+  return results;
+}
+
+function median(values: readonly number[]): number {
+  return Math.round([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0);
+}
+
+async function shell(script: string): Promise<void> {
+  await execa('sh', ['-ec', script], { stdio: ['ignore', 'ignore', 'pipe'] });
+}
