@@ -26,15 +26,13 @@ export class BesideZfsFuse implements AsyncDisposable {
   }
 
   /**
-   * Runs one of the tests that the program registered; rejects if it fails. One that does not end, since the daemon
-   * can hang, fails, and the next one gets a fresh daemon.
+   * Runs one of the tests that the program registered; rejects if it fails. The daemon hangs now and then: a test that
+   * does not end runs once more beside a fresh one.
    */
   async run(title: string): Promise<void> {
-    this.#child ??= await start(this.#program);
-    const report = await answerTo(title, this.#child);
-    if (report === undefined) await this[Symbol.asyncDispose]();
-    if (report?.failure === undefined && report !== undefined) return;
-    throw new Error(report?.failure ?? `it did not end within ${HANGS_AFTER_MS} ms, or ended its process`);
+    const report = (await this.#tryToRun(title)) ?? (await this.#tryToRun(title));
+    if (report === undefined) throw new Error(`it twice did not end within ${HANGS_AFTER_MS} ms`);
+    if (report.failure !== undefined) throw new Error(report.failure);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -44,6 +42,13 @@ export class BesideZfsFuse implements AsyncDisposable {
     // The first process of the namespaces, and with it every other, is killed at the end of `unshare`.
     child.kill('SIGKILL');
     await once(child, 'exit');
+  }
+
+  async #tryToRun(title: string): Promise<Report | undefined> {
+    this.#child ??= await start(this.#program);
+    const report = await answerTo(title, this.#child);
+    if (report === undefined) await this[Symbol.asyncDispose]();
+    return report;
   }
 }
 

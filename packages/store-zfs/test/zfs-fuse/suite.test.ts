@@ -19,7 +19,7 @@ needs('root', 'zfs-fuse')('the ZFS store, on zfs-fuse', () => {
       }),
     it: (title) => {
       const [ours, name] = [inside, `${topic}: ${title}`];
-      it(title, () => ours.run(name));
+      it(title, () => ours.run(name), 120_000);
     },
   });
 });
