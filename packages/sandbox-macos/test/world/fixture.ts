@@ -93,7 +93,7 @@ export class Fixture implements AsyncDisposable {
   }
 }
 
-export function optionsIn(directory: string): MacosSandboxOptions {
+function optionsIn(directory: string): MacosSandboxOptions {
   return {
     users,
     homebrewPrefix: toHostPath('/opt/homebrew'),
