@@ -1,10 +1,10 @@
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { needs } from '@snapstep/test-support';
 import { afterAll, describe, it } from 'vitest';
 import { BesideZfsFuse } from './beside-zfs-fuse.ts';
 import { suite } from './suite.ts';
 
-const program = join(import.meta.dirname, 'suite-process.ts');
+const program = fileURLToPath(new URL('./suite-process.ts', import.meta.url));
 
 needs('root', 'zfs-fuse')('the ZFS store, on zfs-fuse', () => {
   let inside: BesideZfsFuse;

@@ -25,7 +25,7 @@ export function suite(functions: TestFunctions): void {
 }
 
 /** A store in a dataset and a directory of its own. Both end with the namespaces. */
-export async function place(): Promise<StorePlace> {
+async function place(): Promise<StorePlace> {
   places += 1;
   const dataset = `fuse/place-${places}`;
   orThrow(await runCommand('zfs', ['create', '-o', 'mountpoint=none', dataset]));
