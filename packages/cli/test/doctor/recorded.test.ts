@@ -122,13 +122,10 @@ describe('OpenZFS', () => {
 
   it('shows clones that somebody else made (Z17)', async () => {
     const clones = (text: string) =>
-      zfsClones.look(
-        recordedScene({ said: { 'zfs list -Hp -o clones -t snapshot -r tank/snapstep': text } }),
-      );
-    expect(await clones('-\n\ntank/snapstep/result/b,tank/snapstep/cache/c-x/v2\n')).toMatchObject({
-      state: 'ok',
-    });
-    expect(await clones('tank/snapstep/result/b,tank/debug\n')).toMatchObject({
+      zfsClones.look(recordedScene({ said: { 'zfs list -Hp -o name,origin -t filesystem -r tank': text } }));
+    const own = 'tank\t-\ntank/snapstep/result/b/home\ttank/snapstep/result/a/home@snap\n';
+    expect(await clones(own)).toMatchObject({ state: 'ok' });
+    expect(await clones(`${own}tank/debug\ttank/snapstep/result/a/home@snap\n`)).toMatchObject({
       state: 'warning',
       found: expect.stringContaining('1 clones of the store'),
       mend: 'zfs promote tank/debug, or zfs destroy it',
@@ -166,7 +163,10 @@ describe('OpenZFS', () => {
         't/s/cache-tmp/1-b',
       ],
     ];
-    expect(unfinished('t/s', names)).toEqual(['t/s/result/b', 't/s/trash/1-a', 't/s/cache-tmp/1-b']);
+    const rows = names.map((name) => ({ name, origin: '-' }));
+    expect(unfinished('t/s', rows)).toEqual(['t/s/result/b', 't/s/trash/1-a', 't/s/cache-tmp/1-b']);
+    const clone = { name: 't/s/result/a/home', origin: 't/s/trash/1-a/home@snap' };
+    expect(unfinished('t/s', [...rows, clone])).toEqual(['t/s/result/b', 't/s/cache-tmp/1-b']);
   });
 });
 

@@ -73,18 +73,10 @@ export const zfsLeftovers: Check = {
     onZfs(scene, async ({ dataset }) => {
       const pid = await ownerOf(scene.state.builder, scene);
       if (pid !== undefined) return fine(`what there is belongs to process ${pid}`);
-      const answer = await scene.ask('zfs', [
-        'list',
-        '-Hp',
-        '-o',
-        'name',
-        '-t',
-        'filesystem,snapshot',
-        '-r',
-        dataset,
-      ]);
+      const args = ['list', '-Hp', '-o', 'name,origin', '-t', 'filesystem,snapshot', '-r', dataset];
+      const answer = await scene.ask('zfs', args);
       if (answer?.exitCode !== 0) return notApplicable(`there is no dataset ${dataset} yet`);
-      const left = unfinished(dataset, answer.stdout.split('\n'));
+      const left = unfinished(dataset, rowsOf(answer.stdout));
       if (left.length === 0) return fine('none');
       return warning(
         `${left.length} unfinished datasets, such as ${left[0]}`,
@@ -114,11 +106,21 @@ export const zfsMounts: Check = {
 export const zfsClones: Check = {
   name: 'zfs-clones',
   look: (scene) =>
-    onZfs(scene, async ({ dataset }) => {
-      const answer = await scene.ask('zfs', ['list', '-Hp', '-o', 'clones', '-t', 'snapshot', '-r', dataset]);
+    onZfs(scene, async ({ dataset, pool }) => {
+      const answer = await scene.ask('zfs', [
+        'list',
+        '-Hp',
+        '-o',
+        'name,origin',
+        '-t',
+        'filesystem',
+        '-r',
+        pool,
+      ]);
       if (answer?.exitCode !== 0) return notApplicable(`there is no dataset ${dataset} yet`);
-      const clones = answer.stdout.split(/[\n,]/).filter((name) => name !== '' && name !== '-');
-      const foreign = clones.filter((name) => !name.startsWith(`${dataset}/`));
+      const foreign = rowsOf(answer.stdout)
+        .filter(({ name, origin }) => origin.startsWith(`${dataset}/`) && !name.startsWith(`${dataset}/`))
+        .map(({ name }) => name);
       if (foreign.length === 0) return fine('none outside the store');
       const found = `${foreign.length} clones of the store's snapshots lie outside it, such as ${foreign[0]}`;
       return warning(
@@ -135,13 +137,28 @@ function parseVersions(text: string): { readonly tools?: string; readonly module
   return { ...(tools && { tools }), ...(module && { module }) };
 }
 
-/** Exported for tests: of the names of all datasets and snapshots, those that no saved thing is made of. */
-export function unfinished(dataset: string, names: readonly string[]): string[] {
-  const known = new Set(names);
+interface DatasetRow {
+  readonly name: string;
+  readonly origin: string;
+}
+
+function rowsOf(text: string): DatasetRow[] {
+  const rows = text.split('\n').filter(Boolean);
+  return rows.map((row) => ({ name: row.split('\t')[0] ?? '', origin: row.split('\t')[1] ?? '-' }));
+}
+
+/**
+ * Of all datasets and snapshots, those that no saved thing is made of. What was replaced, but has clones that are in
+ * use, is put aside and waits. Exported for tests.
+ */
+export function unfinished(dataset: string, rows: readonly DatasetRow[]): string[] {
+  const names = rows.map(({ name }) => name);
+  const isOrigin = (name: string): boolean =>
+    rows.some((row) => row.origin.startsWith(`${name}@`) || row.origin.startsWith(`${name}/`));
   return names.filter((name) => {
-    const [, kind, rest = ''] =
-      /^\/(result|cache-tmp|trash)\/([^/@]+)$/.exec(name.slice(dataset.length)) ?? [];
-    return kind === 'result' ? !known.has(`${name}@snap`) : rest !== '';
+    const [, kind] = /^\/(result|cache-tmp|trash)\/[^/@]+$/.exec(name.slice(dataset.length)) ?? [];
+    if (kind === undefined || isOrigin(name)) return false;
+    return kind !== 'result' || !names.includes(`${name}@snap`);
   });
 }
 
