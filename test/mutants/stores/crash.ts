@@ -19,7 +19,8 @@ function crashMutant(name: Crashing, breaks: keyof typeof storePromises): Mutant
     name,
     promise: storePromises[breaks],
     killedBy: dueTo(breaks),
-    suite: (functions) => crashSuite(functions, { place: () => crashPlace(name), rounds: 12 }),
+    secondsPerTest: 200,
+    suite: (functions) => crashSuite(functions, { place: () => crashPlace(name), rounds: 40 }),
   };
 }
 
