@@ -90,7 +90,7 @@ describe('the ZFS store, when a command fails', () => {
     expect(place.commands()).toEqual(['zfs unmount tank/store/result/K1/home']);
     place.fake.release();
     await expect.poll(() => place.store.usage(), { timeout: 20_000 }).toHaveProperty('value');
-    await save(place.store, { key: key(3), from: { snapshot: key(1) } });
+    await save(place.store, { key: key(2), from: { snapshot: key(1) } });
   });
 });
 
