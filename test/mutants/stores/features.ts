@@ -67,7 +67,7 @@ export const featureMutants: readonly Mutant[] = [
   }),
   storeMutant({
     name: 'quota-of-all',
-    breaks: 'succeeds',
+    breaks: 'quotaOthers',
     seenBy: 'lets all others go on',
     mutate(store) {
       let bytes = Number.MAX_SAFE_INTEGER;

@@ -291,6 +291,21 @@ export const lifecycleMutants: readonly Mutant[] = [
     },
   }),
   storeMutant({
+    name: 'one-active-at-a-time',
+    breaks: 'succeeds',
+    seenBy: 'holds 50 active snapshots at once',
+    mutate(store) {
+      let isActive = false;
+      patch(store, (inner) => ({
+        async prepare(request) {
+          if (isActive) return fail('another step is being prepared');
+          isActive = true;
+          return inner.prepare(request);
+        },
+      }));
+    },
+  }),
+  storeMutant({
     name: 'second-opener-allowed',
     breaks: 'oneOwner',
     seenBy: 'is `busy`',

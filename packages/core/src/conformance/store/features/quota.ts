@@ -30,9 +30,10 @@ export function quotaTests(test: StoreTest): void {
     await using full = await scene.prepare(key(1));
     await limit(scene, full);
     await within(full.volumes, (path) => fill(join(path, 'big'), 4 * QUOTA));
-    await scene.save(key(2), async (path) => {
-      keepsEqual(promises.quotaOthers, await fill(join(path, 'big'), 2 * QUOTA), 'written');
-    });
+    await using other = await scene.prepare(key(2));
+    const filled = await within(other.volumes, (path) => fill(join(path, 'big'), 2 * QUOTA));
+    keepsEqual(promises.quotaOthers, filled, 'written');
+    await expectOk(other.commit(), promises.quotaOthers);
     await dispose(full);
     await scene.save(key(1), async (path) => {
       keepsEqual(promises.quotaOthers, await fill(join(path, 'big'), 2 * QUOTA), 'written');
