@@ -9,7 +9,7 @@ const CACHES = ['opam-archives', 'homebrew'];
 
 const asUser = `su -l mac7001 -c true`;
 /** Each user of a Mac is asked for; here it is made once. */
-const makeUser = `id mac7001 >/dev/null 2>&1 || useradd -u 7001 -M -d ${HOME} mac7001`;
+const makeUser = `id mac7001 >/dev/null 2>&1 || useradd -u 7001 -s /bin/sh -M -d ${HOME} mac7001`;
 
 export function obuilderSetup(pool: string, trees: string): string {
   const top = `${pool}/obuilder`;
@@ -56,7 +56,7 @@ zfs clone -- ${top}/cache/c-${name}@snap ${temporary(name)}`,
 zfs set mountpoint=${HOME} ${result}/home
 zfs set mountpoint=${BREW} ${result}/brew
 ${each((name) => `zfs set mountpoint=${HOME}/.${name} ${temporary(name)}`)}
-dscl . list /Users
+dscl . -list /Users
 ${asUser}
 ${each((name) => `zfs inherit mountpoint ${temporary(name)}`)}
 zfs set mountpoint=none ${result}/home
@@ -95,7 +95,7 @@ mkdir ${work}
 rsync -aHq /rsync/base/ ${work}/
 ${copy} ${work}/home/ ${HOME}/
 ${copy} ${work}/brew/ ${BREW}/
-dscl . list /Users
+dscl . -list /Users
 ${asUser}
 ${copy} ${HOME}/ ${work}/home/
 ${copy} ${BREW}/ ${work}/brew/
