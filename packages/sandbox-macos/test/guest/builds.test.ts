@@ -7,7 +7,7 @@ import { runCommand, toHostPath, toVolumeName } from '@snapstep/core/backend';
 import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { build, mountsOf, openMacBuilder } from './support/mac-builder.ts';
+import { build, mountsOf, openMacBuilder, users } from './support/mac-builder.ts';
 
 const run = (command: string, options = ''): string =>
   `(run (network host) ${options} (shell ${JSON.stringify(command)}))`;
@@ -16,7 +16,7 @@ const BUSY = 120_000;
 
 needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a Mac emulated', () => {
   it('runs two steps, and neither a process nor a mount for them when they are cached (Z8)', async () => {
-    await using mac = await openMacBuilder();
+    await using mac = await openMacBuilder({ users: users.slice(0, 1) });
     const text = spec(
       run('id -un; echo one >~/one; echo x >/opt/homebrew/x'),
       run('cat ~/one /opt/homebrew/x'),
@@ -37,7 +37,7 @@ needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a 
   });
 
   it('has the volumes of a result in home and Homebrew while a step runs, and nowhere after it', async () => {
-    await using mac = await openMacBuilder();
+    await using mac = await openMacBuilder({ users: users.slice(0, 1) });
     const seen = Promise.withResolvers<readonly string[]>();
     const controller = new AbortController();
     const first = await build(mac, spec(run('echo begun')));
@@ -61,7 +61,7 @@ needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a 
   });
 
   it('keeps the caches of opam and Homebrew between steps, and of a step that fails nothing stays mounted (M12, Z13)', async () => {
-    await using mac = await openMacBuilder();
+    await using mac = await openMacBuilder({ users: users.slice(0, 1) });
     const opam = '(opam-archives (target /Users/mac7001/.opam/download-cache))';
     const homebrew = '(homebrew (target /Users/mac7001/Library/Caches/Homebrew))';
     const caches = `(cache ${opam} ${homebrew})`;
@@ -82,7 +82,7 @@ needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a 
   });
 
   it('ends what a step leaves running before it saves the step (M3, M10)', async () => {
-    await using mac = await openMacBuilder();
+    await using mac = await openMacBuilder({ users: users.slice(0, 1) });
     const leave = `(setsid nohup sh -c 'trap "" TERM HUP; while :; do date >>~/alive; sleep 0.1; done' >/dev/null 2>&1 &)
       PATH=${process.env.PATH}; launchctl submit -l job -- /bin/sleep 1000; echo '* * * * * true' | crontab -
       touch /private/tmp/left; sleep 0.5; test -s ~/alive`;
@@ -139,7 +139,7 @@ needs('root', 'openzfs')('builds on OpenZFS as local users, with the tools of a 
   });
 
   it('copies into home as its user, and gives a secret to the step and to nothing else (S1)', async () => {
-    await using mac = await openMacBuilder();
+    await using mac = await openMacBuilder({ users: users.slice(0, 1) });
     await using context = await tempDir();
     await mkdir(join(context.path, 'src'));
     await writeFile(join(context.path, 'src/file'), 'copied');
