@@ -117,8 +117,8 @@ async function runQemu(
     stdio: ['pipe', onOutput === undefined ? 'inherit' : 'pipe', 'pipe'],
   });
   if (onOutput !== undefined) child.stdout?.on('data', onOutput);
-  const { timedOut, stderr, shortMessage } = await child;
-  return { timedOut, message: [shortMessage, stderr].filter(Boolean).join('\n') };
+  const { timedOut, stderr, exitCode, signal: endedBy } = await child;
+  return { timedOut, message: `QEMU ended with ${exitCode ?? endedBy}\n${stderr}`.trimEnd() };
 }
 
 /** The console log is kept, because the kernel and our first program write there what went wrong. */
