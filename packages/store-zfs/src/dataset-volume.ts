@@ -83,7 +83,10 @@ export class DatasetVolume implements Volume {
   }
 
   /** As {@link mount}, but at a place that the caller names; `busy` if it is mounted already. */
-  mountAt(path: HostPath, { readOnly = false } = {}): Promise<Result<Mounted, StoreError>> {
+  mountAt(
+    path: HostPath,
+    { readOnly = false }: { readonly readOnly?: boolean } = {},
+  ): Promise<Result<Mounted, StoreError>> {
     return this.#inOrder(async () => {
       if (this.#isClosed) return this.#gone();
       const known = await this.#makeSure();

@@ -21,7 +21,7 @@ import { type Received, receiveVolumes, type Sent, sendVolumes } from './streams
  * otherwise the whole.
  */
 export class Transfer {
-  readonly format = FORMAT;
+  readonly format: string = FORMAT;
   readonly #place: Place;
   readonly #saved: SavedSnapshots;
 

@@ -97,7 +97,10 @@ export class Zfs {
   }
 
   /** `force` takes it away from its users on macOS and FreeBSD, and does nothing on Linux. */
-  async unmount(dataset: string, { force = false } = {}): Promise<Result<void, StoreError>> {
+  async unmount(
+    dataset: string,
+    { force = false }: { readonly force?: boolean } = {},
+  ): Promise<Result<void, StoreError>> {
     const command = ['unmount', ...(force ? ['-f'] : []), dataset];
     return (await this.#commands.run(['zfs', ...command], this.#unmounting)).map(() => undefined);
   }

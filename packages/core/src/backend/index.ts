@@ -4,6 +4,7 @@ export * from './command.ts';
 export * from './copy-tree.ts';
 export * from './directory-caches.ts';
 export * from './directory-volume.ts';
+export * from './disk-full.ts';
 export * from './disk-usage.ts';
 export * from './empty-directory.ts';
 export * from './escape-name.ts';

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from 'neverthrow';
 import type { CommandFailed } from './command.ts';
+import { isDiskFull } from './disk-full.ts';
 import { type Cancelled, failed, type StoreError } from './failures.ts';
 
 /** What the failure of a host command means to the builder. The texts are those of strerror(3) in the C locale. */
@@ -36,6 +37,6 @@ export async function attemptExisting<T>(call: Promise<T>): Promise<Result<T | u
 
 function systemFailure(error: unknown): StoreError {
   if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return { type: 'no-space', message: error.message };
+  if (isDiskFull(error)) return { type: 'no-space', message: error.message };
   return failed(error.message, error);
 }

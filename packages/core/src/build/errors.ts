@@ -1,3 +1,4 @@
+import { isDiskFull } from '../backend/disk-full.ts';
 import type { StoreError } from '../backend/failures.ts';
 import type { FetchError } from '../backend/fetcher.ts';
 import type { StepKey } from '../backend/names.ts';
@@ -31,7 +32,7 @@ export function fromThrown(error: unknown): Tagged<'store' | 'cancelled'> | unde
   if (!isSqlite && !('syscall' in error)) return undefined;
   const { message } = error;
   // 13 is SQLITE_FULL.
-  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT' || (isSqlite && error.errcode === 13);
+  const isFull = isDiskFull(error) || (isSqlite && error.errcode === 13);
   return fromStore(isFull ? { type: 'no-space', message } : { type: 'failed', message, cause: error });
 }
 

@@ -9,7 +9,6 @@ import { storePromises as promises } from './promises.ts';
 import { dispose, expectOk, key, mounted, rootfs, type Scene } from './scene.ts';
 
 type Files = ReadonlyMap<string, string>;
-type Call = (typeof SequenceModel.calls)[number];
 
 export interface Step {
   readonly call: Call;
@@ -39,37 +38,35 @@ interface Lease {
 /** Few, so that one is used again after it was removed. */
 const KEYS = [0, 1, 2, 3, 4].map(key);
 
+/** How often each call is drawn, beside the others. What matters most is drawn most often. */
+const WEIGHTS = {
+  prepare: 6,
+  write: 3,
+  delete: 1,
+  commit: 6,
+  drop: 1,
+  look: 1,
+  list: 1,
+  remove: 4,
+  mount: 1,
+  release: 2,
+  checkOut: 2,
+  writeCopy: 1,
+  publish: 1,
+  dropCopy: 1,
+  removeCache: 1,
+  lookCache: 1,
+  listCaches: 1,
+  reopen: 1,
+} as const;
+
+type Call = keyof typeof WEIGHTS;
+
 /** Knows what the store must hold, calls what the builder may call, and compares. */
 export class SequenceModel {
-  /** What matters most is drawn most often. */
-  static readonly calls = [
-    ...([
-      'prepare',
-      'prepare',
-      'prepare',
-      'prepare',
-      'prepare',
-      'prepare',
-      'write',
-      'write',
-      'write',
-    ] as const),
-    ...([
-      'delete',
-      'commit',
-      'commit',
-      'commit',
-      'commit',
-      'commit',
-      'commit',
-      'drop',
-      'look',
-      'list',
-    ] as const),
-    ...(['remove', 'remove', 'remove', 'remove', 'mount', 'release', 'release', 'checkOut'] as const),
-    ...(['checkOut', 'writeCopy', 'publish', 'dropCopy', 'removeCache', 'lookCache', 'listCaches'] as const),
-    'reopen',
-  ] as const;
+  static readonly calls: readonly Call[] = Object.entries(WEIGHTS).flatMap(([call, weight]) =>
+    Array<Call>(weight).fill(call as Call),
+  );
 
   readonly #scene: Scene;
   readonly #mountsAtFirst: number;

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PinnedImage } from '../../../backend/fetcher.ts';
-import { toVolumeName } from '../../../backend/names.ts';
+import { toVolumeName, type VolumeName } from '../../../backend/names.ts';
 import type { ActiveImage, ActiveSnapshot, StoreFeatures, StoreWith } from '../../../backend/store.ts';
 import type { Volume } from '../../../backend/volume.ts';
 import { keeps, keepsEqual } from '../../promise.ts';
@@ -146,7 +146,11 @@ export function pin(scene: Scene): Promise<PinnedImage | undefined> {
 }
 
 /** Makes the image `tools`; each of its volumes is changed by `change`. */
-export async function make(scene: Scene, change: Change, volumes = [rootfs]): Promise<PinnedImage> {
+export async function make(
+  scene: Scene,
+  change: Change,
+  volumes: readonly VolumeName[] = [rootfs],
+): Promise<PinnedImage> {
   const signal = new AbortController().signal;
   await using active = await expectOk(images(scene).create({ name: 'tools', volumes, signal }));
   for (const volume of active.volumes.values()) await mounted(volume, change);
