@@ -94,7 +94,7 @@ export function spoilWith(script: string): (store: Store) => void {
   return (store) => spoilCopies(store, (path) => shell(path, script));
 }
 
-export async function shell(cwd: string, script: string, ...args: readonly string[]): Promise<string> {
+async function shell(cwd: string, script: string, ...args: readonly string[]): Promise<string> {
   return orThrow(await runCommand('sh', ['-euc', script, 'sh', ...args], { cwd }));
 }
 
