@@ -30,7 +30,10 @@ const LIMIT_CONTROLLERS: readonly (readonly [LimitName, Controller])[] = [
   ['pids', 'pids'],
 ];
 
-/** Finds out what can be used by trying: a child named `probe` is made in each hierarchy, and removed. */
+/**
+ * Finds out what can be used by trying: a child named `probe` is made in each hierarchy, and removed. One that a
+ * killed process has left is as good as a new one.
+ */
 export async function probeCgroups(probe: string): Promise<Result<CgroupLayout, Failed>> {
   const mounts = await readMountTable();
   const v1 = mounts.filter(({ fsType }) => fsType === 'cgroup');
@@ -75,7 +78,7 @@ async function probeV2(v2: MountEntry, probe: string): Promise<Result<CgroupLayo
   const root = v2.target;
   const child = join(root, probe);
   try {
-    await mkdir(child);
+    await mkdir(child, { recursive: true });
   } catch (cause) {
     return err(failed(`cannot make a cgroup below ${root}: ${cause}`, cause));
   }
@@ -91,7 +94,7 @@ async function probeV2(v2: MountEntry, probe: string): Promise<Result<CgroupLayo
 
 async function canMakeChild(root: string, name: string): Promise<boolean> {
   try {
-    await mkdir(join(root, name));
+    await mkdir(join(root, name), { recursive: true });
     await rmdir(join(root, name));
     return true;
   } catch {

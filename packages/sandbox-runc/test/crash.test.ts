@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +9,7 @@ import { toHostPath } from '@snapstep/core/backend';
 import { busyboxRootfs, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
 import { openRuncSandbox } from '../src/index.ts';
-import { openBench, processesWith, tracesOf, withEachRuntime } from './steps.ts';
+import { cgroupRoots, openBench, processesWith, tracesOf, withEachRuntime } from './steps.ts';
 
 withEachRuntime('the owner of a state directory', (runtime) => {
   it('may die at any moment: the next one leaves nothing of it (R1, B8, X2, X3)', async () => {
@@ -28,6 +29,20 @@ withEachRuntime('the owner of a state directory', (runtime) => {
       expect(await mountsBelow(dir.path)).toEqual([]);
       expect(await textBelow(stateDir)).not.toContain('swordfish');
     }
+  });
+
+  it('may die while it tries the cgroups out: the next one can, and leaves none (R1)', async () => {
+    await using dir = await tempDir();
+    const stateDir = toHostPath(join(dir.path, 'state'));
+    await expectOk(await openRuncSandbox({ stateDir, runtime }))[Symbol.asyncDispose]();
+    const identity = (await readFile(join(stateDir, 'identity'), 'utf8')).trim();
+    const left = (await cgroupRoots()).map((root) => join(root, `snapstep-${identity}-probe`));
+    for (const cgroup of left) await mkdir(cgroup).catch(() => {});
+    await using next = expectOk(await openRuncSandbox({ stateDir, runtime }));
+    expect(next.enforces).toContain('memoryBytes');
+    const [tried = ''] = left.filter((cgroup) => cgroup.includes('devices') || left.length === 1);
+    expect(existsSync(tried)).toBe(false);
+    for (const cgroup of left) await rmdir(cgroup).catch(() => {});
   });
 
   it('is one at a time: a second is told who has it, and the first is unharmed (X7)', async () => {

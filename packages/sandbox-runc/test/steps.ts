@@ -135,7 +135,8 @@ export async function processesWith(text: string): Promise<readonly string[]> {
   return lines.filter((line) => line.includes(text));
 }
 
-async function cgroupRoots(): Promise<string[]> {
+/** Where cgroups are mounted: one place for each controller, or for a few, on version 1. */
+export async function cgroupRoots(): Promise<string[]> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' '));
   return mounts.flatMap(([, target, type]) => (type?.startsWith('cgroup') && target ? [target] : []));
 }
