@@ -41,7 +41,8 @@ export function contentTests(test: StoreTest): void {
       await symlink('nowhere/at/all', join(path, 'dangling'));
       await symlink('circle', join(path, 'circle'));
       await symlink('../../../..', join(path, 'up'));
-      await symlink('x'.repeat(4000), join(path, 'long'));
+      // XFS has room for 1,024 bytes.
+      await symlink('x'.repeat(1000), join(path, 'long'));
     }));
   test('keeps times to the nanosecond, of files, directories and links', (scene) =>
     survives(scene, promises.times, async (path) => {
