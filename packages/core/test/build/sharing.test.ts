@@ -2,7 +2,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { type BuildEvent, toHostPath } from '../../src/index.ts';
+import type { Store } from '../../src/backend/index.ts';
+import { type BuildEvent, type Builder, toHostPath } from '../../src/index.ts';
 import { built, gate, listen, openWorld, request, writes, writeTree } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
@@ -151,6 +152,25 @@ describe('builds that share a step', () => {
   });
 });
 
+/** The volumes of each active snapshot can be reached only when its door, the next in the row, is open. */
+function holdAttempts(store: Store, doors: readonly { readonly promise: Promise<void> }[]): void {
+  const prepare = store.prepare.bind(store);
+  let attempts = 0;
+  store.prepare = async (request) => {
+    const door = doors[attempts++];
+    const active = await prepare(request);
+    if (active.isErr()) return active;
+    for (const volume of active.value.volumes.values()) {
+      const mount = volume.mount.bind(volume);
+      volume.mount = async () => {
+        await door?.promise;
+        return mount();
+      };
+    }
+    return active;
+  };
+}
+
 describe('a survivor of a shared copy [L2]', () => {
   const FILES = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, `${i}`.repeat(5000)]));
   const spec = '((from base) (copy (src .) (dst /src/)))';
@@ -159,24 +179,29 @@ describe('a survivor of a shared copy [L2]', () => {
   async function cascade(builds: number): Promise<void> {
     await using world = await openWorld({});
     await built(world.builder, '((from base))');
-    const contexts = Array.from({ length: builds }, (_, i) => toHostPath(join(world.dir, `context-${i}`)));
-    for (const context of contexts) await writeTree(context, FILES);
-    const runs = contexts.map((context) => {
+    const doors = Array.from({ length: builds }, () => Promise.withResolvers<void>());
+    holdAttempts(world.store, doors);
+    const runs: { stop: AbortController; context: string; result: ReturnType<Builder['build']> }[] = [];
+    for (let i = 0; i < builds; i += 1) {
+      const context = toHostPath(join(world.dir, `context-${i}`));
+      await writeTree(context, FILES);
       const stop = new AbortController();
       const started = Promise.withResolvers<void>();
       const onEvent = (event: BuildEvent): void => {
         if (event.type === 'step-started' && event.op.op === 'copy') started.resolve();
       };
       const result = world.builder.build(request(spec, { context, signal: stop.signal, onEvent }));
-      return { context, stop, started: started.promise, result };
-    });
-    await Promise.all(runs.map(({ started }) => started));
+      runs.push({ stop, context, result });
+      await started.promise;
+    }
     const survivor = runs.pop();
-    for (const { stop, context, result } of runs) {
+    for (const [at, { stop, context, result }] of runs.entries()) {
       stop.abort(new Error('this one goes'));
+      doors[at]?.resolve();
       expect(expectErr(await result)).toMatchObject({ type: 'cancelled' });
       await rm(context, { recursive: true });
     }
+    doors.at(-1)?.resolve();
     await using result = expectOk(await (survivor?.result ?? Promise.reject(new Error('no build'))));
     await using root = expectOk(
       await ([...result.snapshot.volumes.values()][0]?.mount() ?? Promise.reject()),
