@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { stopSignal } from './checks/stop.ts';
 import { openGuest, whyNoGuest } from './guest/guest.ts';
 import { addSources, projectDisk, repository } from './guest/project.ts';
 import { runInGuest } from './guest/run-in-guest.ts';
@@ -14,11 +15,8 @@ cd /snapstep && exec node bench/macos-flow.ts
 /** It takes about five minutes on a quiet machine with two cores. */
 const TIMEOUT_MS = 20 * 60_000;
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-}
-process.exitCode = await main(stop.signal);
+const stop = stopSignal();
+process.exitCode = await main(stop);
 
 async function main(signal: AbortSignal): Promise<number> {
   const reason = whyNoGuest();

@@ -7,19 +7,17 @@ import type { Mutant, Verdict } from '../test/mutants/mutant.ts';
 import { KINDS, type Kind, mutantsOf } from '../test/mutants/mutants.ts';
 import { runMutant } from '../test/mutants/run-mutants.ts';
 import { mutantsByPromise } from '../test/mutants/stores/index.ts';
+import { stopSignal } from './checks/stop.ts';
 
 const wanted = process.argv.slice(2);
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-}
+const stop = stopSignal();
 let skipped = 0;
 let count = 0;
 let killed = 0;
 
 for (const kind of KINDS) {
   for (const mutant of await mutantsOf(kind)) {
-    if (!isWanted(kind, mutant) || stop.signal.aborted) continue;
+    if (!isWanted(kind, mutant) || stop.aborted) continue;
     const missing = lacking(mutant.needs ?? []);
     if (missing.length > 0) {
       skipped += 1;
@@ -27,7 +25,7 @@ for (const kind of KINDS) {
       continue;
     }
     count += 1;
-    const verdict = await runMutant({ kind, name: mutant.name }, stop.signal);
+    const verdict = await runMutant({ kind, name: mutant.name }, stop);
     if (verdict.type === 'killed') killed += 1;
     console.log(describe({ kind, mutant, verdict }));
   }
@@ -35,7 +33,7 @@ for (const kind of KINDS) {
 if (wanted.length === 0) console.log(table());
 if (skipped > 0) console.log(`\n${skipped} skipped`);
 console.log(`\n${count} mutants, ${killed} killed`);
-process.exitCode = killed === count && !stop.signal.aborted ? 0 : 1;
+process.exitCode = killed === count && !stop.aborted ? 0 : 1;
 
 function isWanted(kind: Kind, { name }: Mutant): boolean {
   return wanted.length === 0 || wanted.some((part) => `${kind}:${name}`.includes(part));

@@ -7,12 +7,10 @@ import { packAll, publishedTarballs } from './checks/pack.ts';
 import { packageChecks } from './checks/package-checks.ts';
 import { printSummary, runCheck, type Tally } from './checks/report.ts';
 import { repository } from './checks/run-tool.ts';
-import { runVitest } from './checks/vitest.ts';
+import { stopSignal } from './checks/stop.ts';
+import { countRun, runVitest } from './checks/vitest.ts';
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-}
+const stop = stopSignal();
 // Nothing may be skipped where everything can run.
 const mayNotSkip = process.env.CI !== undefined && process.getuid?.() === 0;
 
@@ -22,15 +20,18 @@ async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const temp = await privateTemp();
   const nothingLeft = await leftovers(temp);
-  const guestSuites = openGuestSuites({ temp, signal: stop.signal });
+  const guestSuites = openGuestSuites({ temp, signal: stop });
   const packed = join(repository, '.tools/packed');
   const checks = [
     ...commandChecks,
     { name: 'pnpm pack: every package', run: (signal: AbortSignal) => packAll(packed, signal) },
     ...packageChecks(await publishedTarballs(packed)),
   ];
-  for (const check of checks) await runCheck(tally, check, stop.signal);
-  await runVitest(tally, { temp, tarballs: packed, signal: stop.signal });
+  for (const check of checks) await runCheck(tally, check, stop);
+  if (!stop.aborted) {
+    const env = { SNAPSTEP_TARBALLS: packed };
+    countRun(tally, await runVitest({ args: [], temp, env, signal: stop }));
+  }
   await guestSuites.run(tally);
   await runCheck(tally, nothingLeft, new AbortController().signal);
   if (mayNotSkip && tally.skipped > 0) tally.failed.push('nothing is skipped in CI');

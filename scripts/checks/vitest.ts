@@ -1,13 +1,17 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Tally } from './report.ts';
 import { repository } from './run-tool.ts';
 
 export interface VitestOptions {
+  /** Files, `-t` and a title, `--config` and a file, ... */
+  readonly args: readonly string[];
+  /** What is printed meanwhile. Default: `default`. */
+  readonly reporter?: 'default' | 'dot' | 'verbose';
   /** Where the tests make their temporary files. */
   readonly temp: string;
-  readonly tarballs: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -25,34 +29,55 @@ export interface VitestReport {
   }[];
 }
 
-/** Runs all tests and counts each. A file that cannot be loaded, and an error outside of any test, count as failed. */
-export async function runVitest(tally: Tally, options: VitestOptions): Promise<void> {
-  if (options.signal.aborted) return;
-  const report = join(repository, '.tools/vitest.json');
-  const before = tally.failed.length;
-  const result = await execa(
-    'vitest',
-    ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
-    {
-      cwd: repository,
-      env: { TMPDIR: options.temp, SNAPSTEP_TARBALLS: options.tarballs },
-      cancelSignal: options.signal,
-      // It unmounts and stops containers before it ends.
-      forceKillAfterDelay: 60_000,
-      preferLocal: true,
-      localDir: repository,
-      reject: false,
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  );
-  if (options.signal.aborted) return void tally.failed.push('vitest: stopped');
-  countReport(tally, JSON.parse(await readFile(report, 'utf8')) as VitestReport);
-  if (result.exitCode !== 0 && tally.failed.length === before)
-    tally.failed.push('vitest: an error outside of the tests');
+export interface VitestRun {
+  /** Undefined if vitest came to no report. */
+  readonly report: VitestReport | undefined;
+  readonly exitCode: number;
 }
 
-/** Counts each test. A file that cannot be loaded counts as failed. */
-export function countReport(tally: Tally, report: VitestReport): void {
+/** Runs tests on this machine. A stop gives a run without a report. */
+export async function runVitest(options: VitestOptions): Promise<VitestRun> {
+  const { args, reporter = 'default', temp, env, signal } = options;
+  const output = join(repository, `.tools/vitest-${process.pid}.json`);
+  const argv = ['run', ...vitestReporters(output, reporter), ...args];
+  const { exitCode } = await execa('vitest', argv, {
+    cwd: repository,
+    env: { TMPDIR: temp, ...env },
+    cancelSignal: signal,
+    // It unmounts, destroys its pools and stops containers before it ends.
+    forceKillAfterDelay: 60_000,
+    preferLocal: true,
+    localDir: repository,
+    reject: false,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const report = signal.aborted ? undefined : await readReport(output);
+  await rm(output, { force: true });
+  return { report, exitCode: exitCode ?? 1 };
+}
+
+/** Arguments of vitest: one reporter for people, and the one of {@link readReport}. */
+export function vitestReporters(output: string, reporter: string): readonly string[] {
+  return [`--reporter=${reporter}`, '--reporter=json', `--outputFile.json=${output}`];
+}
+
+/** Undefined if it was not written. */
+export async function readReport(path: string): Promise<VitestReport | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as VitestReport);
+}
+
+/** Counts each test. A file that cannot be loaded, a run without a report, and an error outside of any test count as failed. */
+export function countRun(tally: Tally, { report, exitCode }: VitestRun, title = 'vitest'): void {
+  const before = tally.failed.length;
+  if (report === undefined) tally.failed.push(`${title}: no report of its tests (exit code ${exitCode})`);
+  else countReport(tally, report);
+  if (exitCode !== 0 && tally.failed.length === before) {
+    tally.failed.push(`${title}: an error outside of the tests`);
+  }
+}
+
+function countReport(tally: Tally, report: VitestReport): void {
   for (const file of report.testResults) {
     if (file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed')) {
       tally.failed.push(`${file.name}: ${file.message ?? 'failed'}`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { stopSignal } from '../checks/stop.ts';
 import { openGuest, whyNoGuest } from './guest.ts';
 import { addSources, projectDisk } from './project.ts';
 import { runInGuest } from './run-in-guest.ts';
@@ -22,10 +23,7 @@ beside it; what it leaves in /job/out comes back with --out. The first start mak
   --help             this text
 `;
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-}
+const stop = stopSignal();
 
 try {
   process.exitCode = await main();
@@ -53,7 +51,7 @@ async function main(): Promise<number> {
   }
   const reason = whyNoGuest();
   if (reason !== undefined) throw new Error(reason);
-  await openGuest(stop.signal);
+  await openGuest(stop);
   if (script === undefined) return 0;
   return runScript(script, { ...values, files });
 }
@@ -78,11 +76,11 @@ async function runScript(script: string, options: Options): Promise<number> {
     return await runInGuest({
       job,
       temp,
-      project: options.project ? await projectDisk(stop.signal) : undefined,
+      project: options.project ? await projectDisk(stop) : undefined,
       outDir: options.out,
       timeoutMs: Number(options.timeout) * 1000,
       memoryMb: Number(options.memory),
-      signal: stop.signal,
+      signal: stop,
     });
   } finally {
     await rm(temp, { recursive: true });

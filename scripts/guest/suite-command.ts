@@ -1,5 +1,6 @@
 import { printSummary, type Tally } from '../checks/report.ts';
-import { countReport } from '../checks/vitest.ts';
+import { stopSignal } from '../checks/stop.ts';
+import { countRun } from '../checks/vitest.ts';
 import { runSuite, whyNoSuite } from './suite.ts';
 
 /**
@@ -7,10 +8,7 @@ import { runSuite, whyNoSuite } from './suite.ts';
  * arguments go to vitest; with none that names a file, all of the directory run.
  */
 export async function suiteCommand(directory: string, args: readonly string[]): Promise<number> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-  }
+  const signal = stopSignal();
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const reason = whyNoSuite();
   if (reason === undefined) {
@@ -18,7 +16,7 @@ export async function suiteCommand(directory: string, args: readonly string[]): 
     await countSuite(tally, {
       title: directory,
       args: named ? args : [directory, ...args],
-      signal: stop.signal,
+      signal,
     });
   } else {
     console.log(`↓ ${directory}: ${reason}`);
@@ -39,13 +37,8 @@ export interface CountedSuite {
 /** Runs tests on a kernel with OpenZFS, and counts each. */
 export async function countSuite(tally: Tally, { title, ...options }: CountedSuite): Promise<void> {
   if (options.signal.aborted) return;
-  const before = tally.failed.length;
   try {
-    const { report, exitCode } = await runSuite(options);
-    if (report === undefined) tally.failed.push(`${title}: no report of its tests (exit code ${exitCode})`);
-    else countReport(tally, report);
-    if (exitCode !== 0 && tally.failed.length === before)
-      tally.failed.push(`${title}: an error outside of the tests`);
+    countRun(tally, await runSuite(options), title);
   } catch (error) {
     tally.failed.push(`${title}: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
-import type { VitestReport } from '../checks/vitest.ts';
+import { readReport, runVitest, type VitestRun, vitestReporters } from '../checks/vitest.ts';
 import { whyNoGuest } from './guest.ts';
-import { addSources, projectDisk, repository } from './project.ts';
+import { addSources, projectDisk } from './project.ts';
 import { runInGuest } from './run-in-guest.ts';
 
 export interface SuiteOptions {
@@ -16,12 +16,6 @@ export interface SuiteOptions {
   /** By default it goes to our standard output. */
   readonly onOutput?: (chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
-}
-
-export interface SuiteRun {
-  /** Undefined if vitest came to no report. */
-  readonly report: VitestReport | undefined;
-  readonly exitCode: number;
 }
 
 const CONFIG = 'vitest.guest.config.ts';
@@ -35,7 +29,7 @@ export function whyNoSuite(): string | undefined {
 }
 
 /** Runs tests on a kernel with OpenZFS: this machine's, or the guest's. Prints which, and what vitest prints. */
-export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
+export async function runSuite(options: SuiteOptions): Promise<VitestRun> {
   const temp = await mkdtemp(join(options.temp ?? tmpdir(), 'snapstep-suite-'));
   try {
     return hasZfs() ? await runHere(temp, options) : await runThere(temp, options);
@@ -50,27 +44,14 @@ export function hasZfs(): boolean {
   return !execaSync('zfs', ['version'], { reject: false }).failed;
 }
 
-async function runHere(temp: string, { args, signal }: SuiteOptions): Promise<SuiteRun> {
+async function runHere(temp: string, { args, signal }: SuiteOptions): Promise<VitestRun> {
   const { stdout } = await execa('zfs', ['version']);
   const { stdout: kernel } = await execa('uname', ['-r']);
   console.log(`${stdout.trim().replaceAll('\n', ', ')}, Linux ${kernel}: this machine's`);
-  const report = join(temp, 'report.json');
-  const { exitCode } = await execa('vitest', vitestArguments(report, args), {
-    cwd: repository,
-    env: { TMPDIR: temp },
-    cancelSignal: signal,
-    // It destroys its pools before it ends.
-    forceKillAfterDelay: 60_000,
-    preferLocal: true,
-    localDir: repository,
-    reject: false,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  if (signal.aborted) throw signal.reason;
-  return { report: await readReport(report, repository), exitCode: exitCode ?? 1 };
+  return runVitest({ args: ['--config', CONFIG, ...args], reporter: 'verbose', temp, signal });
 }
 
-async function runThere(temp: string, { args, onOutput, signal }: SuiteOptions): Promise<SuiteRun> {
+async function runThere(temp: string, { args, onOutput, signal }: SuiteOptions): Promise<VitestRun> {
   const project = await projectDisk(signal);
   const script = join(temp, 'run.sh');
   await writeFile(script, guestScript(args));
@@ -80,11 +61,12 @@ async function runThere(temp: string, { args, onOutput, signal }: SuiteOptions):
   await addSources(job);
   const outDir = join(temp, 'out');
   const exitCode = await runInGuest({ job, project, outDir, temp, timeoutMs: TIMEOUT_MS, onOutput, signal });
-  return { report: await readReport(join(outDir, 'report.json'), '/snapstep'), exitCode };
+  return { report: await readReport(join(outDir, 'report.json')), exitCode };
 }
 
 function guestScript(args: readonly string[]): string {
-  const vitest = vitestArguments('/job/out/report.json', args).map(
+  const reporters = vitestReporters('/job/out/report.json', 'verbose');
+  const vitest = ['run', '--config', CONFIG, ...reporters, ...args].map(
     (arg) => `'${arg.replaceAll("'", `'\\''`)}'`,
   );
   const environment = ['CI', 'SNAPSTEP_SCALE', 'DEBUG'].flatMap((name) => {
@@ -97,17 +79,4 @@ mkdir -p /job/out
 ${environment.join('\n')}
 cd /snapstep && exec node node_modules/vitest/vitest.mjs ${vitest.join(' ')}
 `;
-}
-
-function vitestArguments(report: string, args: readonly string[]): readonly string[] {
-  const reporters = ['--reporter=verbose', '--reporter=json', `--outputFile.json=${report}`];
-  return ['run', '--config', CONFIG, ...reporters, ...args];
-}
-
-/** With the paths of the files as seen from the top of the repository. */
-async function readReport(path: string, root: string): Promise<VitestReport | undefined> {
-  if (!existsSync(path)) return undefined;
-  const report = JSON.parse(await readFile(path, 'utf8')) as VitestReport;
-  const testResults = report.testResults.map((file) => ({ ...file, name: relative(root, file.name) }));
-  return { ...report, testResults };
 }
