@@ -4,7 +4,7 @@
  *     npm run bench:macos-flow
  *
  * It runs in a virtual machine that is thrown away, since it makes users and takes over /Users and /opt/homebrew.
- * Three ways are compared, each over a home and a Homebrew of some thousand files:
+ * Three ways are compared, each over a home and a Homebrew of few files, and of ten times as many:
  *
  * - a build of ours, with two caches: everything from the call of `build` to its end;
  * - the commands that OBuilder's ZFS store runs for such a step, in their order, and nothing of OBuilder itself;
@@ -15,43 +15,55 @@
 import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { build, openMacBuilder } from '../packages/sandbox-macos/test/guest/support/mac-builder.ts';
+import {
+  build,
+  type MacBuilder,
+  openMacBuilder,
+} from '../packages/sandbox-macos/test/guest/support/mac-builder.ts';
 import { obuilderCached, obuilderSetup, obuilderStep, rsyncSetup, rsyncStep } from './macos-flow-commands.ts';
 
 const ROUNDS = 5;
-const FILES = 2000;
+/** In a home directory, and as many in a Homebrew. */
+const SIZES = [1000, 10_000];
 const counterDir = '/run/macos-flow';
-const trees = '/tmp/macos-flow';
 
-await using mac = await openMacBuilder();
-const pool = mac.dataset.split('/')[0] ?? '';
-await makeTrees();
 await makeCounter();
+const all: { readonly files: number; readonly ways: Ways }[] = [];
+for (const files of SIZES) {
+  const ways = await compare(files);
+  all.push({ files, ways });
+  console.log(`\n${2 * files} files of 4 KiB; medians of ${ROUNDS}; two caches, but for rsync`);
+  console.table(ways);
+}
+console.log(`\nseconds around the command of a new step\n\n${chart(all)}\n`);
 
-const ours = await flow(
-  (round) => step(oursSpec(`true ${round}`)),
-  () => step(oursSpec('true 0')),
-);
-await shell(obuilderSetup(pool, trees));
-const obuilder = await flow(
-  (round) => shell(obuilderStep(pool, round)),
-  () => shell(obuilderCached(pool, 0)),
-);
-await shell(rsyncSetup(pool, trees));
-const rsync = await flow((round) => shell(rsyncStep(pool, round)));
-
-console.table({
-  'a build of ours': ours,
-  "OBuilder's commands on ZFS": obuilder,
-  'copies with rsync': rsync,
-});
-console.log(`medians of ${ROUNDS}; ${2 * FILES} files of 4 KiB; two caches, but for rsync\n`);
+type Ways = Readonly<Record<string, Figures>>;
 
 interface Figures {
   readonly 'new step, ms': number;
   readonly 'new step, zfs processes': number;
   readonly 'cached step, ms': number | string;
   readonly 'cached step, zfs processes': number | string;
+}
+
+async function compare(files: number): Promise<Ways> {
+  // Each copy of rsync stays there, as a store would keep it.
+  await using mac = await openMacBuilder({}, { sizeMiB: 4000 });
+  const pool = mac.dataset.split('/')[0] ?? '';
+  const trees = await makeTrees(files);
+  const ours = await flow(
+    (round) => step(mac, oursSpec(trees, `true ${round}`)),
+    () => step(mac, oursSpec(trees, 'true 0')),
+  );
+  await shell(obuilderSetup(pool, trees));
+  const obuilder = await flow(
+    (round) => shell(obuilderStep(pool, round)),
+    () => shell(obuilderCached(pool, 0)),
+  );
+  await shell(rsyncSetup(pool, trees));
+  const rsync = await flow((round) => shell(rsyncStep(pool, round)));
+  await shell(`zfs destroy -r ${pool}/rsync; zfs destroy -R ${pool}/obuilder; rm -r ${trees}`);
+  return { 'a build of ours': ours, "OBuilder's commands on ZFS": obuilder, 'copies with rsync': rsync };
 }
 
 async function flow(
@@ -72,28 +84,31 @@ async function flow(
   };
 }
 
-async function step(spec: string): Promise<void> {
+async function step(mac: MacBuilder, spec: string): Promise<void> {
   const { result, log } = await build(mac, spec);
   if (result.isErr()) throw new Error(`${JSON.stringify(result.error)}\n${log}`);
   await result.value[Symbol.asyncDispose]();
 }
 
-function oursSpec(command: string): string {
+function oursSpec(trees: string, command: string): string {
   const fill = `(run (network host) (shell "cp -r ${trees}/home/. ~ && cp -r ${trees}/brew/. /opt/homebrew"))`;
   const home = '/Users/mac7001';
   const caches = `(cache (opam-archives (target ${home}/.opam)) (homebrew (target ${home}/.brew-cache)))`;
   return `((from base) ${fill} (run (network host) ${caches} (shell "${command}")))`;
 }
 
-async function makeTrees(): Promise<void> {
+/** @returns A directory with the files of a home and of a Homebrew. */
+async function makeTrees(files: number): Promise<string> {
+  const trees = `/tmp/macos-flow-${files}`;
   for (const name of ['home', 'brew']) {
-    for (let dir = 0; dir < FILES / 100; dir += 1) {
+    for (let dir = 0; dir < files / 100; dir += 1) {
       const path = join(trees, name, `d${dir}`);
       await mkdir(path, { recursive: true });
       for (let file = 0; file < 100; file += 1)
         await writeFile(join(path, `f${file}`), Buffer.alloc(4096, file));
     }
   }
+  return trees;
 }
 
 async function makeCounter(): Promise<void> {
@@ -133,4 +148,20 @@ function median(values: readonly number[]): number {
 
 async function shell(script: string): Promise<void> {
   await execa('sh', ['-ec', script], { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** A bar for each way and size, as long as its step. */
+function chart(measured: typeof all): string {
+  const rows = measured.flatMap(({ files, ways }) =>
+    Object.entries(ways).map(([way, figures]) => ({
+      title: `${way}, ${2 * files} files`,
+      seconds: figures['new step, ms'] / 1000,
+    })),
+  );
+  const longest = Math.max(...rows.map(({ seconds }) => seconds));
+  const width = Math.max(...rows.map(({ title }) => title.length));
+  const bar = (seconds: number) => '█'.repeat(Math.max(1, Math.round((60 * seconds) / longest)));
+  return rows
+    .map(({ title, seconds }) => `${title.padEnd(width)}  ${bar(seconds)} ${seconds.toFixed(1)}`)
+    .join('\n');
 }

@@ -36,10 +36,13 @@ export const users = [
 ] as const;
 
 /** A builder over OpenZFS and the sandbox, in a pool of its own. The image `base` has empty volumes. */
-export async function openMacBuilder(options: Partial<MacosSandboxOptions> = {}): Promise<MacBuilder> {
+export async function openMacBuilder(
+  options: Partial<MacosSandboxOptions> = {},
+  disk: { readonly sizeMiB?: number } = {},
+): Promise<MacBuilder> {
   await makeMac();
   await using made = new AsyncDisposableStack();
-  const pool = made.use(await zfsPool());
+  const pool = made.use(await zfsPool(disk));
   const dir = made.use(await tempDir());
   await chmod(dir.path, 0o755);
   const dataset = `${pool.name}/snapstep`;
