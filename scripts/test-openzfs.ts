@@ -1,4 +1,5 @@
-/** The ZFS store on OpenZFS, on this machine or in a virtual one: `npm run test:openzfs`. Arguments go to vitest. */
+/** The ZFS store on OpenZFS, on this machine or in two virtual ones: `npm run test:openzfs`. Arguments go to vitest. */
+import { STORE_JOBS } from './guest/jobs.ts';
 import { suiteCommand } from './guest/suite-command.ts';
 
-process.exitCode = await suiteCommand('packages/store-zfs/test/openzfs', process.argv.slice(2));
+process.exitCode = await suiteCommand(STORE_JOBS, process.argv.slice(2));

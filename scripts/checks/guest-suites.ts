@@ -1,24 +1,18 @@
+import { type CountOptions, countSuites } from '../guest/count-suites.ts';
 import { openGuest } from '../guest/guest.ts';
+import { ALL_JOBS } from '../guest/jobs.ts';
 import { projectDisk } from '../guest/project.ts';
 import { hasZfs, whyNoSuite } from '../guest/suite.ts';
-import { countSuite } from '../guest/suite-command.ts';
 import type { Tally } from './report.ts';
-
-export interface GuestSuitesOptions {
-  /** Where the tests make their temporary files. */
-  readonly temp: string;
-  readonly signal: AbortSignal;
-}
 
 export interface GuestSuites {
   /** Runs the tests of a kernel with OpenZFS and counts each; counts a skip, with the reason, where they cannot run. */
   run(tally: Tally): Promise<void>;
 }
 
-const DIRECTORIES = ['packages/store-zfs/test/openzfs', 'packages/sandbox-macos/test/guest'];
-
 /** Starts to make the guest, if it is missing, beside whatever runs before the suites. */
-export function openGuestSuites({ temp, signal }: GuestSuitesOptions): GuestSuites {
+export function openGuestSuites(options: CountOptions): GuestSuites {
+  const { signal } = options;
   const ready = prepare(signal).then(
     () => undefined,
     (error: unknown) => error,
@@ -30,33 +24,8 @@ export function openGuestSuites({ temp, signal }: GuestSuitesOptions): GuestSuit
       if (reason !== undefined) return skip(tally, reason);
       const problem = await ready;
       if (problem !== undefined) return void tally.failed.push(`the guest with OpenZFS: ${problem}`);
-      await runAll(tally, { temp, signal });
+      await countSuites(tally, ALL_JOBS, options);
     },
-  };
-}
-
-/** Two guests at once, since each keeps little more than one core busy; on the machine's own kernel, one after the other. */
-async function runAll(tally: Tally, options: GuestSuitesOptions): Promise<void> {
-  let earlier: Promise<unknown> = Promise.resolve();
-  for (const title of DIRECTORIES) {
-    const onOutput = inTurn(earlier, `\n${title}, on a kernel with OpenZFS\n`);
-    if (hasZfs()) await earlier;
-    const run = countSuite(tally, { title, args: [title], onOutput, ...options });
-    earlier = Promise.all([earlier, run]);
-  }
-  await earlier;
-}
-
-/** Prints what it is given as soon as `turn` has come, so that two outputs are not mixed. */
-function inTurn(turn: Promise<unknown>, title: string): (chunk: Uint8Array) => void {
-  let waiting: Uint8Array[] | undefined = [Buffer.from(title)];
-  turn.then(() => {
-    for (const chunk of waiting ?? []) process.stdout.write(chunk);
-    waiting = undefined;
-  });
-  return (chunk) => {
-    if (waiting === undefined) process.stdout.write(chunk);
-    else waiting.push(chunk);
   };
 }
 
@@ -67,7 +36,7 @@ async function prepare(signal: AbortSignal): Promise<void> {
 }
 
 function skip(tally: Tally, reason: string): void {
-  for (const title of DIRECTORIES) {
+  for (const { title } of ALL_JOBS) {
     console.log(`↓ ${title}: ${reason}`);
     tally.skipped += 1;
   }
