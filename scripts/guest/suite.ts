@@ -21,7 +21,7 @@ export interface SuiteOptions {
 const CONFIG = 'vitest.guest.config.ts';
 
 /** Far more than all suites take; each test has a limit of its own. */
-const TIMEOUT_MS = 40 * 60_000;
+const TIMEOUT_MS = 90 * 60_000;
 
 /** Why the suites cannot run here; undefined if they can, on the machine itself or in the guest. */
 export function whyNoSuite(): string | undefined {
