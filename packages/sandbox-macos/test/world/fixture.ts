@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { access, chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Exit,
@@ -91,6 +92,21 @@ export class Fixture implements AsyncDisposable {
     await unmountAll();
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+export const HOME = '/Users/mac7001';
+
+/** Looks into the home directory of a step that is not running. */
+export async function inHome<T>(volumes: Volumes, look: (path: string) => Promise<T>): Promise<T> {
+  const mounted = expectOk((await volumes.get(toVolumeName('home'))?.mount()) ?? assert.fail('no home'));
+  return look(mounted.path);
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function optionsIn(directory: string): MacosSandboxOptions {

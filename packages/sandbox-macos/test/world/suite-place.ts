@@ -10,7 +10,7 @@ export const users = [
   { name: 'mac7001', uid: 7001, gid: 20 },
   { name: 'mac7002', uid: 7002, gid: 20 },
 ] as const;
-export const [user] = users;
+export const [user, other] = users;
 
 export const world: SandboxWorld = {
   accounts: [{ ...user, home: '/Users/mac7001' }],

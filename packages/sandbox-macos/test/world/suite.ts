@@ -8,7 +8,7 @@ sandboxSuite(
   {
     ...world,
     open: openPlace,
-    // The suite's neighbours are one user's, who waits for his turn here. In steps.ts they are two users'.
+    // The suite's neighbours are one user's, who waits for his turn here. In steps/pool.ts and steps/secrets.ts they are two users'.
     except: [
       'does not see the processes of a command beside it',
       'cannot signal a command beside it, whatever number it has',
