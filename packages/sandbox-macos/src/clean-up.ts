@@ -5,7 +5,7 @@ import { removeIpc } from './ipcs.ts';
 import { bootOutUser } from './launchctl.ts';
 import type { MacosUser } from './macos-user.ts';
 import { endProcesses } from './pkill.ts';
-import { removeFiles } from './residue.ts';
+import { type Premises, removeFiles } from './residue.ts';
 
 const debug = createDebug('snapstep:sandbox');
 
@@ -26,9 +26,9 @@ export async function endUser({ name, uid }: MacosUser): Promise<string | undefi
 /** Removes what the user has left outside of his volumes. What stays is told as a warning of the process. */
 export async function removeResidue(
   user: MacosUser & { readonly ownDirs: readonly string[] },
-  places: readonly string[],
+  premises: Premises,
 ): Promise<void> {
-  const [ipc, files] = await Promise.all([removeIpc(user.name), removeFiles(user, places)]);
+  const [ipc, files] = await Promise.all([removeIpc(user.name), removeFiles(user, premises)]);
   report(user.name, ipc);
   if (files.length > 0) warn(user.name, files.join(', '));
 }

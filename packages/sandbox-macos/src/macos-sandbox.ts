@@ -1,5 +1,5 @@
-import { lstat } from 'node:fs/promises';
-import { posix } from 'node:path';
+import { lstat, realpath } from 'node:fs/promises';
+import { dirname, posix } from 'node:path';
 import {
   type Account,
   cancelled,
@@ -129,6 +129,8 @@ export class MacosSandbox implements Sandbox<'placement'> {
       return err(failed(`cannot look whose the home directory is: ${error.message}`, error));
     }
     await using place = mounted.value;
+    // The store has it there: beside it lie others, which may be the same user's.
+    this.#workshop.premises.kept.add(dirname(await realpath(place.path)));
     const { uid } = await lstat(place.path);
     if (uid === 0) return this.#giveTo(this.#choose(wanted), place.path);
     const owner = this.#workshop.users.find((user) => user.uid === uid);

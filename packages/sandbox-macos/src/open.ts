@@ -15,7 +15,7 @@ import { findProgram } from './find-program.ts';
 import { ensureUser } from './local-user.ts';
 import { MacosSandbox } from './macos-sandbox.ts';
 import { homeOf, type MacosUser, PoolUser, Shared } from './macos-user.ts';
-import { SHARED_PLACES } from './residue.ts';
+import { type Premises, SHARED_PLACES } from './residue.ts';
 import { RunRecords } from './run-records.ts';
 import type { Workshop } from './run-step.ts';
 import { probe, profileOf } from './sandbox-exec.ts';
@@ -102,9 +102,10 @@ async function setUp(
   const sound = await checkPlaces(stateDir, options);
   if (sound.isErr()) return err(sound.error);
   const sharedPlaces = [...SHARED_PLACES, ...(options.sharedPlaces ?? [])];
+  const premises = { sharedPlaces, kept: new Set([stateDir as string]) };
   const runs = await makeDirectory(stateDir, { name: 'runs', mode: 0o700 });
   const records = new RunRecords(runs);
-  const cleared = await clear(records, sharedPlaces);
+  const cleared = await clear(records, premises);
   if (cleared.isErr()) return err(cleared.error);
   await rm(join(stateDir, 'steps'), { recursive: true, force: true });
   const stepsDir = await makeDirectory(stateDir, { name: 'steps', mode: 0o711 });
@@ -115,7 +116,7 @@ async function setUp(
     return err(failed('sandbox-exec does not work here with the given sandboxProfile'));
   }
   return ok({
-    ...{ users: users.value, records, stepsDir, sharedPlaces, sandboxExec, sandboxProfile },
+    ...{ users: users.value, records, stepsDir, premises, sandboxExec, sandboxProfile },
     prefix: prefix === undefined ? undefined : Object.assign(new Shared(), { path: prefix }),
     isUnrestricted: networkNone === 'unrestricted',
     defaultPath: defaultPath(prefix),
@@ -154,16 +155,14 @@ async function makeDirectory(
 }
 
 /** Ends what a dead owner has left running, also as users that are not in the pool any more. */
-async function clear(
-  records: RunRecords,
-  sharedPlaces: readonly string[],
-): Promise<Result<void, SandboxError>> {
+async function clear(records: RunRecords, premises: Premises): Promise<Result<void, SandboxError>> {
   for (const record of records.left()) {
     const stuck = await endUser(record);
     if (stuck !== undefined) {
       return err({ type: 'stuck', message: `left by an earlier process: ${stuck}`, needsReboot: true });
     }
-    await removeResidue(record, sharedPlaces);
+    const kept = new Set([...premises.kept, ...record.kept]);
+    await removeResidue(record, { ...premises, kept });
     records.end(record);
   }
   return ok();

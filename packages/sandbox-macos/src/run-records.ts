@@ -5,6 +5,8 @@ import type { MacosUser } from './macos-user.ts';
 /** What is on disk about a step while it runs, so that the next owner of the directory can end what it finds. */
 export interface RunRecord extends MacosUser {
   readonly ownDirs: readonly string[];
+  /** What is not to be touched when files of the user are looked for. */
+  readonly kept: readonly string[];
 }
 
 /** One file for each user that runs something, in a directory that only root can read. */
@@ -15,11 +17,13 @@ export class RunRecords {
     this.#directory = directory;
   }
 
-  begin({ name, uid, gid, ownDirs }: RunRecord): void {
-    writeFileSync(this.#file(name), `${JSON.stringify({ name, uid, gid, ownDirs })}\n`, { mode: 0o600 });
+  begin({ name, uid, gid, ownDirs, kept }: RunRecord): void {
+    writeFileSync(this.#file(name), `${JSON.stringify({ name, uid, gid, ownDirs, kept })}\n`, {
+      mode: 0o600,
+    });
   }
 
-  end({ name }: RunRecord): void {
+  end({ name }: MacosUser): void {
     rmSync(this.#file(name), { force: true });
   }
 

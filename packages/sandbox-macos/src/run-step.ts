@@ -18,6 +18,7 @@ import { suArguments } from './login-command.ts';
 import type { PoolUser, Shared } from './macos-user.ts';
 import { PlacedVolumes } from './placed-volumes.ts';
 import { PrivatePlace } from './private-place.ts';
+import type { Premises } from './residue.ts';
 import type { RunRecords } from './run-records.ts';
 import { profileOf } from './sandbox-exec.ts';
 import { runSession, type SessionEnd } from './session.ts';
@@ -34,7 +35,7 @@ export interface Workshop {
   readonly records: RunRecords;
   /** Where steps have their private places. Every user can pass through it. */
   readonly stepsDir: string;
-  readonly sharedPlaces: readonly string[];
+  readonly premises: Premises & { readonly kept: Set<string> };
   /** Where `sandbox-exec` is, if it works; what else it keeps from steps. */
   readonly sandboxExec: string | undefined;
   readonly sandboxProfile: string | undefined;
@@ -86,7 +87,9 @@ class Attempt {
   async #run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const wrapper = this.#wrapper(request.network);
     if (wrapper.isErr()) return err(wrapper.error);
-    this.#workshop.records.begin(this.#user);
+    const { records, premises } = this.#workshop;
+    const { name, uid, gid, ownDirs } = this.#user;
+    records.begin({ name, uid, gid, ownDirs, kept: [...premises.kept] });
     const placed = await this.#place(request);
     if (placed.isErr()) return err(placed.error);
     const { secrets } = request;
@@ -112,7 +115,7 @@ class Attempt {
     await this.#private?.[Symbol.asyncDispose]();
     const left = await this.#placed.remove();
     // What is removed by its path is not looked for while the volumes could be reached through a link.
-    if (this.#isLaunched) await removeResidue(user, this.#workshop.sharedPlaces);
+    if (this.#isLaunched) await removeResidue(user, this.#workshop.premises);
     const mounts = left.length === 0 ? undefined : `${left.join(' and ')} cannot be unmounted`;
     const reasons = [this.#stuck, mounts].filter((reason) => reason !== undefined);
     if (reasons.length === 0) {

@@ -35,8 +35,8 @@ export class Fixture implements AsyncDisposable {
     this.sandbox = sandbox;
   }
 
-  static async open(options: Partial<MacosSandboxOptions> = {}): Promise<Fixture> {
-    const directory = await mkdtemp('/Volumes/steps-');
+  static async open(options: Partial<MacosSandboxOptions> = {}, above = '/Volumes'): Promise<Fixture> {
+    const directory = await mkdtemp(join(above, 'steps-'));
     await chmod(directory, 0o755);
     return new Fixture(directory, expectOk(await openMacosSandbox({ ...optionsIn(directory), ...options })));
   }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runCommand } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
-import { Fixture, isThere } from '../fixture.ts';
+import { Fixture, inHome, isThere } from '../fixture.ts';
+import { user } from '../suite-place.ts';
 
 describe('what a step leaves', () => {
   it('is ended or removed: daemons, jobs of launchd, crontab, files, shared memory (M3, M10)', async () => {
@@ -34,6 +37,56 @@ describe('what a step leaves', () => {
       [await isThere('/private/tmp/of-root'), await isThere('/private/tmp/link')],
       [true, false],
     );
+  });
+
+  it('is removed beside the own directories too, which have their modes again', async () => {
+    await using mac = await Fixture.open();
+    await mac.output('echo x >"$(dirname "$TMPDIR")/left"; chmod 777 "$TMPDIR" "$(dirname "$TMPDIR")"');
+    const text = await mac.output('cd "$TMPDIR"; ls -A ..; stat -c %a . ..');
+    assert.equal(text, '0\nC\nT\n700\n755\n');
+  });
+
+  it('is removed although it is immutable, or a directory of another user lies in it', async () => {
+    await using mac = await Fixture.open();
+    await mkdir('/private/tmp/left/theirs', { recursive: true });
+    await writeFile('/private/tmp/left/theirs/fixed', '');
+    await Promise.all([chown('/private/tmp/left', 7001, 20), chown('/private/tmp/left/theirs', 7002, 20)]);
+    expectOk(await runCommand('chattr', ['+i', '/private/tmp/left/theirs/fixed']));
+    await mac.output('true');
+    assert.equal(await isThere('/private/tmp/left'), false);
+  });
+
+  it('is not looked for in what is mounted in a shared place', async () => {
+    await using mac = await Fixture.open();
+    const places = ['/private/tmp/mounted', '/private/tmp/theirs/mounted'];
+    for (const place of places) {
+      await mkdir(place, { recursive: true });
+      expectOk(await runCommand('mount', ['-t', 'tmpfs', '-o', 'mode=1777', 'disk', place]));
+      await writeFile(`${place}/file`, '');
+      await chown(`${place}/file`, 7001, 20);
+    }
+    await chown('/private/tmp/theirs', 7001, 20);
+    const warned = once(process, 'warning');
+    await mac.output('true');
+    const [{ message }] = await warned;
+    assert.match(message, /theirs\/mounted \(another file system is mounted there\)/);
+    for (const place of places) {
+      assert.equal(await isThere(`${place}/file`), true, place);
+      expectOk(await runCommand('umount', [place]));
+    }
+    await rm('/private/tmp/theirs', { recursive: true });
+  });
+
+  it('is not looked for in a store that lies in a shared place, nor in the state of the sandbox', async () => {
+    await using mac = await Fixture.open({}, '/private/tmp');
+    await chmod(mac.directory, 0o1777);
+    const saved = await mac.volumes();
+    await inHome(saved, (path) => writeFile(join(path, 'file'), 'saved'));
+    const volumes = await mac.volumes();
+    expectOk(await mac.sandbox.account(user, volumes));
+    await mac.output('true', { volumes });
+    assert.equal(await inHome(saved, (path) => readFile(join(path, 'file'), 'utf8')), 'saved');
+    assert.equal(await mac.output('cat ~/file', { volumes: saved }), 'saved');
   });
 
   it('is no success where the whole session was killed, although su says 0', async () => {
