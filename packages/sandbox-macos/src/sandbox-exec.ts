@@ -17,5 +17,6 @@ export function profileOf({
   readonly base: string | undefined;
 }): string | undefined {
   if (network === 'host') return base;
-  return `${base ?? '(version 1)(allow default)'}${NO_NETWORK}`;
+  // A comment at the end of theirs lasts until the end of the line.
+  return `${base ?? '(version 1)(allow default)'}\n${NO_NETWORK}`;
 }

@@ -7,6 +7,9 @@ import { emptyVolume } from '../bind-store.ts';
 import { Fixture, HOME, inHome, isThere } from '../fixture.ts';
 import { leftIn, user } from '../suite-place.ts';
 
+/** Whether there is a network that leads anywhere. */
+const up = 'if [ "$(wc -l </proc/net/route)" -gt 1 ]; then echo up; else echo down; fi';
+
 describe('the world of a step', () => {
   it('has home and Homebrew in their places, and the Mac as it was after it', async () => {
     await using mac = await Fixture.open();
@@ -78,7 +81,6 @@ describe('the world of a step', () => {
   });
 
   it('has no network where it asks for none, and says what to do where nothing can keep it from one (M17)', async () => {
-    const up = 'if [ "$(wc -l </proc/net/route)" -gt 1 ]; then echo up; else echo down; fi';
     await using mac = await Fixture.open();
     assert.equal(await mac.output(up, { network: 'none' }), 'down\n');
     assert.equal(await mac.output(up), 'up\n');
@@ -92,6 +94,12 @@ describe('the world of a step', () => {
     await poor.sandbox[Symbol.asyncDispose]();
     await using open = await Fixture.open({ networkNone: 'unrestricted' });
     assert.equal(await open.output(up, { network: 'none' }), 'up\n');
+  });
+
+  it('has no network where it asks for none, also with a profile of one’s own that ends in a comment', async () => {
+    await using mac = await Fixture.open({ sandboxProfile: '(version 1)(allow default) ; ours' });
+    assert.equal(await mac.output(up, { network: 'none' }), 'down\n');
+    assert.equal(await mac.output(up), 'up\n');
   });
 
   it('refuses limits that a Mac cannot enforce', async () => {
