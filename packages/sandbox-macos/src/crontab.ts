@@ -7,8 +7,11 @@ const TABLES = '/private/var/at/tabs';
 
 /** Removes the crontab of a user. Without one, no program is started. */
 export async function removeCrontab(user: string): Promise<Result<void, CommandFailed | Cancelled>> {
-  const table = await stat(join(TABLES, user)).catch(() => undefined);
-  if (table === undefined) return ok();
+  const hasNone = await stat(join(TABLES, user)).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  );
+  if (hasNone) return ok();
   const removed = await runCommand('crontab', ['-u', user, '-r']);
   return removed.isErr() ? err(removed.error) : ok();
 }
