@@ -19,7 +19,8 @@ const PROFILES = ['.obuilder_profile.sh', '.snapstep_profile.sh'];
 /**
  * Works in every POSIX shell. Arguments: report, directory, PATH, what `env` gets.
  *
- * The report is there because su(1) exits with 0 when its shell was killed.
+ * The report is there because su(1) exits with 0 when its shell was killed. A profile does not get the standard input,
+ * which is the command's, and one that exits does not pass for the command.
  */
 const SCRIPT = `
 exec 2>&1
@@ -27,14 +28,16 @@ umask 022
 __report=$1 __directory=$2 __path=$3
 if [ -n "$__path" ]; then PATH=$__path; export PATH; fi
 shift 3
+trap 'echo "snapstep: the command was not run, since $__profile ended the shell"; __status=125; __end' EXIT
+__end() { if [ -n "$__report" ]; then echo "$__status" >"$__report"; fi; trap - EXIT; exit "$__status"; }
 for __profile in ${PROFILES.map((name) => `"$HOME/${name}"`).join(' ')}; do
-  if [ -r "$__profile" ]; then . "$__profile"; fi
+  if [ -r "$__profile" ]; then . "$__profile" </dev/null; fi
 done
+trap - EXIT
 if [ -z "$__path" ]; then unset PATH; fi
 if cd -- "$__directory"; then unset OLDPWD; /usr/bin/env -- "$@"; else (exit 125); fi
 __status=$?
-if [ -n "$__report" ]; then echo "$__status" >"$__report"; fi
-exit "$__status"`;
+__end`;
 
 /**
  * The arguments of `su` that run a command as a local user in a login session, with a directory and variables.
