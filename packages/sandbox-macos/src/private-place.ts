@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, chown, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import type { Owner, SecretFile } from '@snapstep/core/backend';
+import { isBelow } from './step-path.ts';
 
 /** The directory of one step that its user can reach and no other user can. It is in no volume. */
 export class PrivatePlace implements AsyncDisposable {
@@ -41,7 +43,7 @@ export class PrivatePlace implements AsyncDisposable {
 
   /** The exit code of the command; undefined if its session was ended before it could say. */
   async exitCode(): Promise<number | undefined> {
-    const text = await readFile(this.report, 'utf8').catch(() => '');
+    const text = await readShort(this.report).catch(() => '');
     return /^\d{1,3}\n$/.test(text) ? Number(text) : undefined;
   }
 
@@ -50,12 +52,27 @@ export class PrivatePlace implements AsyncDisposable {
   }
 }
 
+/** The command may have put something else in the place of the file: a link, a pipe that nobody writes to, a disk. */
+async function readShort(path: string): Promise<string> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  await using file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!(await file.stat()).isFile()) return '';
+  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(8) });
+  return buffer.toString('utf8', 0, bytesRead);
+}
+
+/** Two secrets that cannot both be files: at one place, by a Mac's rules for letters, or one below the other. */
+export function collisionOf(secrets: readonly SecretFile[]): readonly [string, string] | undefined {
+  const places = secrets.map(({ target }) => posix.join('/', target).toLowerCase());
+  for (const [at, place] of places.entries()) {
+    const other = places.findIndex((one, index) => index !== at && (one === place || isBelow(one, place)));
+    if (other !== -1) return [secrets[at]?.target ?? '', secrets[other]?.target ?? ''];
+  }
+  return undefined;
+}
+
 async function writeSecret(directory: string, { target, value }: SecretFile, owner: Owner): Promise<void> {
-  const names = posix
-    .normalize(target)
-    .split('/')
-    .filter((name) => name !== '');
-  const file = join(directory, ...names);
+  const file = join(directory, posix.join('/', target));
   await makeDirectory(dirname(file));
   await writeFile(file, value, { mode: 0o400, flag: 'wx' });
   await chmod(file, 0o400);

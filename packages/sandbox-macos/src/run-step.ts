@@ -17,7 +17,7 @@ import { endUser, removeResidue } from './clean-up.ts';
 import { suArguments } from './login-command.ts';
 import type { PoolUser, Shared } from './macos-user.ts';
 import { PlacedVolumes } from './placed-volumes.ts';
-import { PrivatePlace } from './private-place.ts';
+import { collisionOf, PrivatePlace } from './private-place.ts';
 import type { Premises } from './residue.ts';
 import type { RunRecords } from './run-records.ts';
 import { profileOf } from './sandbox-exec.ts';
@@ -87,6 +87,10 @@ class Attempt {
   async #run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const wrapper = this.#wrapper(request.network);
     if (wrapper.isErr()) return err(wrapper.error);
+    const collision = collisionOf(request.secrets);
+    if (collision) {
+      return err(failed(`the secrets at "${collision[0]}" and "${collision[1]}" cannot both be files`));
+    }
     const { records, premises } = this.#workshop;
     const { name, uid, gid, ownDirs } = this.#user;
     records.begin({ name, uid, gid, ownDirs, kept: [...premises.kept] });

@@ -5,3 +5,4 @@ import './steps/residue.ts';
 import './steps/pool.ts';
 import './steps/busy-volume.ts';
 import './steps/opening.ts';
+import './steps/hostile.ts';
