@@ -1,9 +1,17 @@
 import { type Cancelled, type CommandFailed, err, ok, type Result, runCommand } from '@snapstep/core/backend';
 
-type DsclError = CommandFailed | Cancelled;
+export type DsclError = CommandFailed | Cancelled;
 
 /** The exit of dscl for a record that does not exist: eDSRecordNotFound, -14136, as a byte. */
 const NO_RECORD = 56;
+
+/** The exit for what one may not do: eDSPermissionError, -14120, as a byte. */
+const NOT_PERMITTED = 40;
+
+/** Whether macOS forbids it although we are root, as it does to whoever lacks full disk access. */
+export function isForbidden(error: DsclError): boolean {
+  return error.type === 'failed' && error.exitCode === NOT_PERMITTED;
+}
 
 /** The attributes of a user that were asked for and that there are; undefined if there is no such user. */
 export async function readUser(

@@ -4,7 +4,10 @@ import { Turn } from './turn.ts';
 export interface MacosUser {
   /** The short name, such as `mac1000`. Its home directory is `/Users/NAME`. */
   readonly name: string;
-  /** Made if nobody has that name; a user of that name with another number is an error. */
+  /**
+   * From 501 on, and nobody else's. The user is made if nobody has that name; one of that name with another number, or with a
+   * password, is an error.
+   */
   readonly uid: number;
   /** The primary group, such as 20 (`staff`). It must exist. */
   readonly gid: number;
@@ -39,6 +42,32 @@ export class PoolUser extends Shared implements MacosUser {
     this.tmpDir = ownDirs[0];
     this.ownDirs = ownDirs;
   }
+}
+
+/** Below it are the users of macOS itself: `_oahd`, which runs Rosetta, has 441. */
+const FIRST_UID = 501;
+
+const LAST_ID = 2 ** 31 - 1;
+
+/** Why no pool can be made of these. */
+export function whyNotUsers(users: readonly MacosUser[]): string | undefined {
+  if (users.length === 0) return 'the sandbox needs a user to run steps as';
+  for (const { name, uid, gid } of users) {
+    if (!/^[A-Za-z_][\w.-]{0,30}$/.test(name)) return `"${name}" is not a name of a user`;
+    if (name.toLowerCase() === 'shared') return `${homeOf(name)} is the directory that all users share`;
+    if (!isIdFrom(FIRST_UID, uid)) {
+      return `the number ${uid} of ${name} may be one of macOS itself: take one from ${FIRST_UID} on`;
+    }
+    // Wheel's members may do more than a user of a step should.
+    if (!isIdFrom(1, gid)) return `${gid} cannot be the group of ${name}: take one such as 20 (staff)`;
+  }
+  // Neither for Open Directory nor for the disk do capital letters make another name.
+  const keys = users.flatMap(({ name, uid }) => [name.toLowerCase(), uid]);
+  return new Set(keys).size === keys.length ? undefined : 'two users have one name or one number';
+}
+
+function isIdFrom(first: number, id: number): boolean {
+  return Number.isInteger(id) && id >= first && id <= LAST_ID;
 }
 
 export function homeOf(name: string): string {

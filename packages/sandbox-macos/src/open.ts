@@ -1,5 +1,5 @@
-import { chmod, mkdir, realpath, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   err,
   failed,
@@ -10,16 +10,16 @@ import {
   type Sandbox,
   type SandboxError,
 } from '@snapstep/core/backend';
+import { checkPlaces } from './check-places.ts';
 import { endUser, removeResidue } from './clean-up.ts';
 import { findProgram } from './find-program.ts';
 import { ensureUser } from './local-user.ts';
 import { MacosSandbox } from './macos-sandbox.ts';
-import { homeOf, type MacosUser, PoolUser, Shared } from './macos-user.ts';
+import { homeOf, type MacosUser, PoolUser, Shared, whyNotUsers } from './macos-user.ts';
 import { type Premises, SHARED_PLACES } from './residue.ts';
 import { RunRecords } from './run-records.ts';
 import type { Workshop } from './run-step.ts';
 import { probe, profileOf } from './sandbox-exec.ts';
-import { isBelow } from './step-path.ts';
 import { ownDirectories } from './su.ts';
 
 export interface MacosSandboxOptions {
@@ -65,7 +65,10 @@ export interface MacosSandboxOptions {
 export async function openMacosSandbox(
   options: MacosSandboxOptions,
 ): Promise<Result<Sandbox<'placement'>, SandboxError>> {
-  const wrong = whyNot(options);
+  const wrong =
+    process.getuid?.() === 0
+      ? whyNotUsers(options.users)
+      : 'running steps as other users needs root: run as root';
   if (wrong !== undefined) return err(failed(wrong));
   const isNew = (await mkdir(options.stateDir, { recursive: true, mode: 0o755 })) !== undefined;
   // Not left to the umask. A directory that somebody else has made stays as it is.
@@ -81,17 +84,6 @@ export async function openMacosSandbox(
   if (workshop.isOk()) return ok(new MacosSandbox(workshop.value, release));
   await release();
   return err(workshop.error);
-}
-
-function whyNot({ users }: MacosSandboxOptions): string | undefined {
-  if (process.getuid?.() !== 0) return 'running steps as other users needs root: run as root';
-  if (users.length === 0) return 'the sandbox needs a user to run steps as';
-  const bad = users.find(({ name }) => !/^[A-Za-z_][\w.-]{0,30}$/.test(name));
-  if (bad) return `"${bad.name}" is not a name of a user`;
-  const low = users.find(({ uid }) => !Number.isInteger(uid) || uid < 400);
-  if (low) return `the number ${low.uid} of ${low.name} may be one of macOS itself: take one from 501 on`;
-  const keys = users.flatMap(({ name, uid }) => [name, uid]);
-  return new Set(keys).size === keys.length ? undefined : 'two users have one name or one number';
 }
 
 async function setUp(
@@ -121,27 +113,6 @@ async function setUp(
     isUnrestricted: networkNone === 'unrestricted',
     defaultPath: defaultPath(prefix),
   });
-}
-
-/** A user must reach his private place, and mounting may hide nothing that we need. */
-async function checkPlaces(
-  stateDir: HostPath,
-  { users, homebrewPrefix }: MacosSandboxOptions,
-): Promise<Result<void, SandboxError>> {
-  for (let path: string = stateDir; path !== '/'; path = dirname(path)) {
-    if (((await stat(path)).mode & 0o001) === 0) {
-      return err(failed(`the users of steps cannot pass through ${path}, which is above or is stateDir`));
-    }
-  }
-  const covered = [...users.map(({ name }) => homeOf(name)), ...(homebrewPrefix ? [homebrewPrefix] : [])];
-  const needed = [stateDir, await realpath(process.execPath)];
-  for (const name of ['zfs', 'zpool', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl']) {
-    const found = await findProgram(name);
-    if (found) needed.push(found.path as HostPath, found.real);
-  }
-  const hidden = needed.find((path) => covered.some((place) => path === place || isBelow(path, place)));
-  if (hidden === undefined) return ok();
-  return err(failed(`${hidden} would be hidden while a volume is mounted over it: move it elsewhere`));
 }
 
 async function makeDirectory(

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { stat } from 'node:fs/promises';
+import { mkdir, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import { runCommand } from '@snapstep/core/backend';
+import { expectOk } from '@snapstep/test-support';
 import { Fixture } from '../fixture.ts';
+import { user } from '../suite-place.ts';
 
 describe('opening', () => {
   it('refuses users that are somebody else (M11)', async () => {
@@ -11,8 +14,68 @@ describe('opening', () => {
       [{ name: 'mac7001', uid: 7009, gid: 20 }, /UniqueID 7001, and not 7009/],
       [{ name: 'mac7001', uid: 7001, gid: 80 }, /PrimaryGroupID 20, and not 80/],
       [{ name: 'another', uid: 7001, gid: 20 }, /mac7001 has the number 7001/],
+      [{ name: 'mac7003', uid: 500, gid: 20 }, /from 501 on/],
+      [{ name: 'mac7003', uid: 0, gid: 20 }, /from 501 on/],
+      [{ name: 'mac7003', uid: 7003, gid: 0 }, /cannot be the group/],
+      [{ name: 'Shared', uid: 7003, gid: 20 }, /all users share/],
     ] as const) {
       await assert.rejects(Fixture.open({ users: [wrong] }), message);
+    }
+  });
+
+  it('refuses two users of one name or number, whatever its capital letters', async () => {
+    for (const second of [
+      { name: 'other', uid: 7001, gid: 20 },
+      { name: 'MAC7001', uid: 7009, gid: 20 },
+    ]) {
+      await assert.rejects(Fixture.open({ users: [user, second] }), /two users have one name or one number/);
+    }
+  });
+
+  it('refuses the account of a person, also by its number', async () => {
+    const create = (name: string, key: string, value: string) =>
+      runCommand('dscl', ['.', '-create', `/Users/${name}`, key, value]);
+    for (const [key, value] of [
+      ['PrimaryGroupID', '20'],
+      ['NFSHomeDirectory', '/Users/joe'],
+      ['AuthenticationAuthority', ';ShadowHash;HASHLIST:<SALTED-SHA512-PBKDF2>'],
+      ['UniqueID', '501'],
+    ] as const) {
+      expectOk(await create('joe', key, value));
+    }
+    const joe = { name: 'joe', uid: 501, gid: 20 };
+    await assert.rejects(Fixture.open({ users: [joe] }), /somebody's account/);
+    await assert.rejects(Fixture.open({ users: [{ ...joe, name: 'mac501' }] }), /joe has the number 501/);
+    expectOk(await create('joe', 'UniqueID', '7001'));
+    await assert.rejects(Fixture.open(), /joe has the number 7001/);
+    expectOk(await create('joe', 'UniqueID', '501'));
+  });
+
+  it('finishes a user that could not be made whole for lack of full disk access (M7)', async () => {
+    await writeFile('/private/var/db/no-full-disk-access', '');
+    const users = [{ name: 'mac7004', uid: 7004, gid: 20 }];
+    await assert.rejects(Fixture.open({ users }), /needs full disk access/);
+    await rm('/private/var/db/no-full-disk-access');
+    await using _mac = await Fixture.open({ users });
+  });
+
+  it('refuses a PATH in which root would find what a step has installed', async () => {
+    const before = process.env.PATH;
+    await symlink('/opt/homebrew/bin', '/Volumes/link');
+    await mkdir('/opt/homebrew/bin');
+    try {
+      for (const directory of [
+        '/opt/homebrew/bin',
+        '/Users/mac7001/bin',
+        '/OPT/Homebrew/sbin',
+        '/Volumes/link',
+      ]) {
+        process.env.PATH = `${directory}:${before}`;
+        await assert.rejects(Fixture.open(), /root would run what a step has put there/, directory);
+      }
+    } finally {
+      process.env.PATH = before;
+      await rmdir('/opt/homebrew/bin');
     }
   });
 
