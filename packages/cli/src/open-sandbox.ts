@@ -10,6 +10,7 @@ import {
 import { storeFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
+import { coveredPlaces, withoutCovered } from './macos-places.ts';
 import type { ImageOptions } from './options.ts';
 import { defaultSandbox } from './sandbox-name.ts';
 
@@ -43,10 +44,13 @@ async function openMacos(stateDir: HostPath, options: ImageOptions): Promise<Res
   const wrong = whyNotMacos(options);
   if (wrong !== undefined) return err(usageFailure(wrong));
   const { openMacosSandbox } = await import('@snapstep/sandbox-macos');
+  const { macosUser: users = [], homebrewPrefix } = options;
+  // Homebrew asks everybody to put its programs first; a step's are not for root.
+  process.env.PATH = withoutCovered(process.env.PATH ?? '', coveredPlaces({ users, homebrewPrefix }));
   const sandbox = await openMacosSandbox({
     stateDir,
-    users: options.macosUser ?? [],
-    ...(options.homebrewPrefix === undefined ? {} : { homebrewPrefix: toHostPath(options.homebrewPrefix) }),
+    users,
+    ...(homebrewPrefix === undefined ? {} : { homebrewPrefix: toHostPath(homebrewPrefix) }),
   });
   return sandbox.isErr() ? err(storeFailure(sandbox.error)) : ok(sandbox.value as AnySandbox);
 }

@@ -13,6 +13,7 @@ import { hiddenTools } from './checks/macos/hidden-tools.ts';
 import { macfuse } from './checks/macos/macfuse.ts';
 import { sip } from './checks/macos/sip.ts';
 import { spotlight } from './checks/macos/spotlight.ts';
+import { state } from './checks/macos/state.ts';
 import { users } from './checks/macos/users.ts';
 import { mountCount, staleMounts } from './checks/mounts.ts';
 import { node } from './checks/node.ts';
@@ -30,5 +31,5 @@ export const CHECKS: readonly Check[] = [
   ...[zfsVersion, zfsPool, zfsLeftovers, zfsMounts, zfsClones],
   ...[owner, index, rowsWithoutSnapshots, snapshotsWithoutRows],
   ...[staleMounts, leftoverCopies, leftoverContainers],
-  ...[users, hiddenTools, sip, fullDiskAccess, spotlight, fseventsd, desktop, macfuse, compiler],
+  ...[users, state, hiddenTools, sip, fullDiskAccess, spotlight, fseventsd, desktop, macfuse, compiler],
 ];

@@ -31,6 +31,8 @@ export interface Scene {
    * @throws If it does not answer in time.
    */
   ask(program: string, args: readonly string[]): Promise<Answer | undefined>;
+  /** Where programs are looked for. */
+  readonly path: string;
   /** Where a program is; undefined if it is not installed. */
   find(program: string): string | undefined;
   /** The text of a file; undefined if there is none, or it may not be read. */
@@ -41,8 +43,9 @@ export interface Scene {
 const PATIENCE_MS = 10_000;
 
 /** The machine that this runs on. */
-export function hostScene(what: Omit<Scene, 'platform' | 'ask' | 'find' | 'read'>): Scene {
-  return { ...what, platform: process.platform, ask, find: findProgram, read };
+export function hostScene(what: Omit<Scene, 'platform' | 'path' | 'ask' | 'find' | 'read'>): Scene {
+  const { platform, env } = process;
+  return { ...what, platform, path: env.PATH ?? '', ask, find: findProgram, read };
 }
 
 async function ask(program: string, args: readonly string[]): Promise<Answer | undefined> {

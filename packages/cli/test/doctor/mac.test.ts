@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -10,10 +10,12 @@ import { hiddenTools } from '../../src/doctor/checks/macos/hidden-tools.ts';
 import { macfuse } from '../../src/doctor/checks/macos/macfuse.ts';
 import { parseSip, sip } from '../../src/doctor/checks/macos/sip.ts';
 import { isIndexed, spotlight } from '../../src/doctor/checks/macos/spotlight.ts';
+import { state } from '../../src/doctor/checks/macos/state.ts';
 import { parseRecord, users } from '../../src/doctor/checks/macos/users.ts';
 import { mountCount } from '../../src/doctor/checks/mounts.ts';
 import { CHECKS } from '../../src/doctor/checks.ts';
 import { examine } from '../../src/doctor/examine.ts';
+import { withoutCovered } from '../../src/macos-places.ts';
 import { recordedScene } from './scene.ts';
 
 // What the programs of a Mac print, after their manual pages and published transcripts. Nothing of it was recorded on
@@ -128,6 +130,20 @@ describe('tools below a path that is mounted over (M4)', () => {
     expect(hidden.found).toContain('/usr/local/zfs/lib/libzfs.4.dylib');
   });
 
+  it('are looked for without what a step installs', async () => {
+    const path = '/opt/homebrew/bin:/usr/bin:/Users/mac1000/.local/bin';
+    const scene = recordedScene({ ...machine, path, homebrewPrefix: '/opt/homebrew' });
+    expect(await hiddenTools.look(scene)).toMatchObject({
+      state: 'warning',
+      found:
+        'the PATH has /opt/homebrew/bin, /Users/mac1000/.local/bin, where root would run what a step has put there',
+    });
+    expect(withoutCovered(path, ['/opt/homebrew', '/Users/mac1000'])).toBe('/usr/bin');
+    expect(withoutCovered('/OPT/Homebrew/sbin:/opt/homebrew2/bin', ['/opt/homebrew'])).toBe(
+      '/opt/homebrew2/bin',
+    );
+  });
+
   it('are none where Homebrew is elsewhere', async () => {
     const elsewhere = await hiddenTools.look(recordedScene({ ...machine, homebrewPrefix: '/opt/homebrew' }));
     expect(elsewhere).toEqual({
@@ -141,7 +157,9 @@ describe('the users of the pool (M11)', () => {
   // dscl(1): a value with blanks comes on the next line, after a blank.
   const record =
     'NFSHomeDirectory: /Users/mac1000\nPrimaryGroupID: 20\nRealName:\n Mac Builder\nUniqueID: 1000\n';
-  const said = { 'dscl . -read /Users/mac1000 UniqueID PrimaryGroupID NFSHomeDirectory': record };
+  const said = {
+    'dscl . -read /Users/mac1000 UniqueID PrimaryGroupID NFSHomeDirectory AuthenticationAuthority': record,
+  };
 
   it('must have the numbers that the files of base images have', async () => {
     const machine = (gid: number) => recordedScene({ said, users: [{ name: 'mac1000', uid: 1000, gid }] });
@@ -149,11 +167,33 @@ describe('the users of the pool (M11)', () => {
     expect(await users.look(machine(1000))).toMatchObject({
       state: 'problem',
       found: 'the user mac1000 has PrimaryGroupID 20, and not what --macos-user says',
+      mend: expect.stringMatching(/^say what it has; or, if no base image/),
     });
   });
 
+  it('must be nobody’s account, nor have the number of one', async () => {
+    const [command = ''] = Object.keys(said);
+    const login = 'AuthenticationAuthority:\n ;ShadowHash;HASHLIST:<SALTED-SHA512-PBKDF2> ;Kerberosv5;;joe\n';
+    const person = { [command]: `${login}${record}` };
+    const mac1000 = [{ name: 'mac1000', uid: 1000, gid: 20 }];
+    expect(await users.look(recordedScene({ said: person, users: mac1000 }))).toMatchObject({
+      state: 'problem',
+      found: 'the user mac1000 has a password: all that runs as a person would be ended',
+      mend: expect.not.stringContaining('-delete'),
+    });
+    const search = { 'dscl . -search /Users UniqueID 1000': 'joe\t\tUniqueID = (\n    1000\n)\n' };
+    expect(await users.look(recordedScene({ said: { ...said, ...search }, users: mac1000 }))).toMatchObject({
+      state: 'problem',
+      found: 'joe has the number 1000, which is to be that of mac1000',
+    });
+    const system = [{ name: 'mac441', uid: 441, gid: 20 }];
+    expect(await users.look(recordedScene({ said, users: system }))).toMatchObject({ state: 'problem' });
+  });
+
   it('need not be there yet', async () => {
-    const none = { 'dscl . -read /Users/mac1000 UniqueID PrimaryGroupID NFSHomeDirectory': 56 };
+    const none = {
+      'dscl . -read /Users/mac1000 UniqueID PrimaryGroupID NFSHomeDirectory AuthenticationAuthority': 56,
+    };
     const scene = recordedScene({ said: none, users: [{ name: 'mac1000', uid: 1000, gid: 20 }] });
     expect(await users.look(scene)).toMatchObject({ state: 'ok' });
   });
@@ -164,6 +204,20 @@ describe('the users of the pool (M11)', () => {
 
   it('are read with values on the next line', () => {
     expect(parseRecord(record).get('UniqueID')).toBe('1000');
+  });
+});
+
+describe('the state of the sandbox', () => {
+  it('must be where the users of steps can reach it', async () => {
+    await using dir = await tempDir();
+    const scene = recordedScene({ store: `rsync:${join(dir.path, 'store')}` });
+    await chmod(dir.path, 0o700);
+    expect(await state.look(scene)).toMatchObject({
+      state: 'problem',
+      found: `the users of steps cannot pass through ${dir.path} to ${dir.path}/store/sandbox`,
+    });
+    await chmod(dir.path, 0o711);
+    expect(await state.look(scene)).toMatchObject({ state: 'ok' });
   });
 });
 

@@ -8,6 +8,7 @@ export interface RecordedMachine {
   readonly sandbox?: Scene['sandbox'];
   readonly users?: Scene['users'];
   readonly homebrewPrefix?: string;
+  readonly path?: string;
   /** Standard output by command line; a number is the exit code of a command that failed. */
   readonly said?: Readonly<Record<string, string | number>>;
   readonly files?: Readonly<Record<string, string>>;
@@ -25,6 +26,7 @@ export function recordedScene(machine: RecordedMachine): Scene {
     runtime: undefined,
     users: machine.users ?? [],
     homebrewPrefix: machine.homebrewPrefix,
+    path: machine.path ?? '/usr/bin:/bin',
     ask: async (program, args) => answer(said[[program, ...args].join(' ')]),
     find: (program) => (programs.has(program) ? `/usr/bin/${program}` : undefined),
     read: async (file) => machine.files?.[file],

@@ -41,7 +41,7 @@ export function createImageCommand(): Command {
       ...imageOptions(),
     ],
     examples: [
-      'snapstep base-image create macos-ocaml --script setup.sh --macos-user mac1000:1000:1000',
+      'snapstep base-image create macos-ocaml --script setup.sh --macos-user mac1000:1000:20',
       'snapstep base-image create macos-ocaml --script setup.sh --env OCAML=5.4.0 --store zfs:tank/snapstep',
       'snapstep base-image create debian-c --from debian:12 --script apt.sh --store zfs:tank/snapstep',
     ],

@@ -1,9 +1,13 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { type Check, fine, notApplicable, problem } from '../../check.ts';
+import { coveredDirectories, coveredPlaces } from '../../../macos-places.ts';
+import { type Check, fine, notApplicable, problem, warning } from '../../check.ts';
 import type { Scene } from '../../scene.ts';
 
 /** What the builder itself runs while a step's volumes are mounted. */
-const NEEDED = ['zfs', 'zpool', 'mount', 'umount', 'su', 'dscl', 'ps', 'launchctl'];
+const NEEDED = [
+  ...['zfs', 'zpool', 'mount', 'umount', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl', 'crontab'],
+  ...['ipcs', 'ipcrm', 'chflags', 'find', 'touch', 'sandbox-exec'],
+];
 
 /**
  * A Homebrew that is mounted at /usr/local hides what is installed below it, and OpenZFS is: the next `zfs` would not
@@ -13,13 +17,17 @@ export const hiddenTools: Check = {
   name: 'hidden-tools',
   async look(scene) {
     if (scene.sandbox !== 'macos') return notApplicable('nothing is mounted over the host’s own paths');
-    const covered = [
-      ...(scene.homebrewPrefix === undefined ? [] : [scene.homebrewPrefix]),
-      ...scene.users.map(({ name }) => `/Users/${name}`),
-    ];
+    const covered = coveredPlaces(scene);
     const hidden = (await filesNeeded(scene)).filter((file) =>
       covered.some((prefix) => file.startsWith(`${prefix}/`)),
     );
+    const searched = coveredDirectories(scene.path, covered);
+    if (hidden.length === 0 && searched.length > 0) {
+      return warning(
+        `the PATH has ${searched.join(', ')}, where root would run what a step has put there`,
+        'start a program of yours without it: opening its sandbox fails; snapstep itself does not look there',
+      );
+    }
     if (hidden.length === 0) return fine(`nothing that is needed lies below ${covered.join(', ')}`);
     return problem(
       `${hidden.join(', ')} will be hidden while a step runs`,
