@@ -24,7 +24,8 @@ export async function checkPlaces(
 ): Promise<Result<void, SandboxError>> {
   for (let path: string = stateDir; path !== '/'; path = dirname(path)) {
     if (((await stat(path)).mode & 0o001) === 0) {
-      return err(failed(`the users of steps cannot pass through ${path}, which is above or is stateDir`));
+      const message = `the users of steps cannot pass through ${path}, which is above or is stateDir`;
+      return err(failed(`${message}: put it below /var/db (for the command line: XDG_STATE_HOME)`));
     }
   }
   const covered = [...users.map(({ name }) => homeOf(name)), ...(homebrewPrefix ? [homebrewPrefix] : [])];

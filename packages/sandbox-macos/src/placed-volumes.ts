@@ -51,8 +51,7 @@ export class PlacedVolumes {
     const inside = await resolveInside('/', path, { followLast: true });
     if (inside.isErr()) return err(inside.error);
     if (inside.value.existing !== path) return err(failed(`${path} is a link to ${inside.value.existing}`));
-    const [here, above] = await Promise.all([lstat(path), lstat(dirname(path))]);
-    if (here.dev !== above.dev) return err(failed(`something is mounted at ${path} already`));
+    if (await isMountPoint(path)) return err(failed(`something is mounted at ${path} already`));
     return this.#place({ volume, path }, await Stub.make(inside.value, this.#owner));
   }
 
@@ -116,6 +115,17 @@ export class PlacedVolumes {
     await stub.cover();
     return ok();
   }
+}
+
+/** Where a Mac keeps all that is not the system's own. Firmlinks lead there, which look like plain directories. */
+const DATA = '/System/Volumes/Data';
+
+/** `/usr/local` is such a link: it is on another file system than `/usr`, and nothing is mounted there. */
+async function isMountPoint(path: string): Promise<boolean> {
+  const [here, above] = await Promise.all([lstat(path), lstat(dirname(path))]);
+  if (here.dev === above.dev) return false;
+  const data = await lstat(DATA).catch(() => undefined);
+  return here.dev !== data?.dev;
 }
 
 /** What a promise gives within the bound. */

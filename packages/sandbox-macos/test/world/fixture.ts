@@ -109,6 +109,17 @@ export async function isThere(path: string): Promise<boolean> {
   );
 }
 
+/** Another PATH for this process, until it is disposed. */
+export function withPath(change: (directories: readonly string[]) => readonly string[]): Disposable {
+  const before = process.env.PATH ?? '';
+  process.env.PATH = change(before.split(':')).join(':');
+  return {
+    [Symbol.dispose]() {
+      process.env.PATH = before;
+    },
+  };
+}
+
 function optionsIn(directory: string): MacosSandboxOptions {
   return {
     users,

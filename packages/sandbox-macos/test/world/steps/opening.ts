@@ -3,7 +3,7 @@ import { mkdir, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { runCommand } from '@snapstep/core/backend';
 import { expectOk } from '@snapstep/test-support';
-import { Fixture } from '../fixture.ts';
+import { Fixture, withPath } from '../fixture.ts';
 import { user } from '../suite-place.ts';
 
 describe('opening', () => {
@@ -60,23 +60,18 @@ describe('opening', () => {
   });
 
   it('refuses a PATH in which root would find what a step has installed', async () => {
-    const before = process.env.PATH;
     await symlink('/opt/homebrew/bin', '/Volumes/link');
     await mkdir('/opt/homebrew/bin');
-    try {
-      for (const directory of [
-        '/opt/homebrew/bin',
-        '/Users/mac7001/bin',
-        '/OPT/Homebrew/sbin',
-        '/Volumes/link',
-      ]) {
-        process.env.PATH = `${directory}:${before}`;
-        await assert.rejects(Fixture.open(), /root would run what a step has put there/, directory);
-      }
-    } finally {
-      process.env.PATH = before;
-      await rmdir('/opt/homebrew/bin');
+    for (const directory of [
+      '/opt/homebrew/bin',
+      '/Users/mac7001/bin',
+      '/OPT/Homebrew/sbin',
+      '/Volumes/link',
+    ]) {
+      using _path = withPath((directories) => [directory, ...directories]);
+      await assert.rejects(Fixture.open(), /root would run what a step has put there/, directory);
     }
+    await rmdir('/opt/homebrew/bin');
   });
 
   it('refuses places that a volume would hide, or that users cannot pass (M4)', async () => {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { toHostPath } from '@snapstep/core/backend';
 import { expectErr } from '@snapstep/test-support';
 import { emptyVolume } from '../bind-store.ts';
-import { Fixture, HOME, inHome, isThere } from '../fixture.ts';
+import { Fixture, HOME, inHome, isThere, withPath } from '../fixture.ts';
 import { leftIn, user } from '../suite-place.ts';
 
 /** Whether there is a network that leads anywhere. */
@@ -22,6 +23,14 @@ describe('the world of a step', () => {
     assert.equal(text, `${HOME}\nmac7001\nfile\n`);
     assert.deepEqual(await leftIn(mac.directory), []);
     assert.deepEqual([await readdir(HOME), await readdir('/opt/homebrew')], [[], []]);
+  });
+
+  it('has Homebrew at /usr/local, as on Intel, where a firmlink is and no mount', async () => {
+    using _path = withPath((directories) => directories.filter((one) => !one.startsWith('/usr/local')));
+    await using mac = await Fixture.open({ homebrewPrefix: toHostPath('/usr/local') });
+    const text = await mac.output('mkdir /usr/local/bin; ls /usr/local; stat -c %U /usr/local');
+    assert.equal(text, 'bin\nmac7001\n');
+    assert.deepEqual(await readdir('/usr/local'), []);
   });
 
   it('makes a cache where its directory is missing, the user’s, and takes the directory away after it (M12)', async () => {
@@ -112,16 +121,10 @@ describe('the world of a step', () => {
 
 /** A PATH as on a Mac without the program. */
 async function withoutSandboxExec(): Promise<Disposable> {
-  const before = process.env.PATH;
-  const [tools = '', ...rest] = (before ?? '').split(':');
+  const [tools = ''] = (process.env.PATH ?? '').split(':');
   const fewer = await mkdtemp('/Volumes/bin-');
   await chmod(fewer, 0o755);
   const names = (await readdir(tools)).filter((name) => name !== 'sandbox-exec');
   await Promise.all(names.map((name) => symlink(join(tools, name), join(fewer, name))));
-  process.env.PATH = [fewer, ...rest].join(':');
-  return {
-    [Symbol.dispose]() {
-      process.env.PATH = before;
-    },
-  };
+  return withPath(([_tools, ...rest]) => [fewer, ...rest]);
 }
