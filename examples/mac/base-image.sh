@@ -14,13 +14,19 @@ case "$(uname -m)" in
   *) prefix=/usr/local ;;
 esac
 
-# What every later step of a build has in its environment comes from this file, which each login reads.
+# What every later step of a build has in its environment comes from this file, which is sourced before each.
 cat > "$HOME/.snapstep_profile.sh" <<PROFILE
 export HOMEBREW_NO_AUTO_UPDATE=1 HOMEBREW_NO_ANALYTICS=1 HOMEBREW_NO_INSTALL_CLEANUP=1
 export OPAMYES=1 OPAMCOLOR=never OPAMERRLOGLEN=0
 export PATH="$prefix/bin:$prefix/sbin:/usr/bin:/bin:/usr/sbin:/sbin"
 PROFILE
 . "$HOME/.snapstep_profile.sh"
+
+echo "== no log of file events on either volume"
+for volume in "$HOME" "$prefix"; do
+  # fseventsd may have been faster: then the directory is root's, and this volume keeps its log.
+  if ! mkdir -p "$volume/.fseventsd" || ! touch "$volume/.fseventsd/no_log"; then echo "$volume is logged"; fi
+done
 
 echo "== Homebrew in $prefix"
 # Not its installer, which wants sudo: the prefix is ours already, and empty.
@@ -44,13 +50,6 @@ git clone --quiet --depth=1 https://github.com/ocaml/opam-repository "$HOME/opam
 opam init --bare --no-setup --disable-sandboxing default "$HOME/opam-repository"
 opam switch create default "ocaml-base-compiler.$OCAML"
 opam exec -- ocamlopt -version
-
-echo "== no log of file events on either volume"
-for volume in "$HOME" "$prefix"; do
-  rm -rf "$volume/.fseventsd"
-  mkdir "$volume/.fseventsd"
-  touch "$volume/.fseventsd/no_log"
-done
 
 # What was only needed for making the image takes space in every step after it.
 brew cleanup --prune=all

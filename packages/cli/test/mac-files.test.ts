@@ -63,8 +63,11 @@ describe('the property list for launchd', () => {
       readonly ProgramArguments: readonly string[];
       readonly EnvironmentVariables: Readonly<Record<string, string>>;
     };
-    const places = [...list.ProgramArguments, ...(list.EnvironmentVariables.PATH ?? '').split(':')];
-    expect(places.filter((place) => /^\/(opt\/homebrew|usr\/local|Users)(\/|$)/.test(place))).toEqual([]);
+    const { PATH = '', SNAPSTEP_HOMEBREW_PREFIX: prefix = '' } = list.EnvironmentVariables;
+    expect(prefix).toMatch(/^\/./);
+    const places = [...list.ProgramArguments, ...PATH.split(':')].map((place) => `${place}/`);
+    const covered = places.filter((place) => [prefix, '/Users'].some((root) => place.startsWith(`${root}/`)));
+    expect(covered).toEqual([]);
   });
 });
 
