@@ -7,7 +7,7 @@ import { isBelow } from './step-path.ts';
 
 /** What is run, by us and by a store, while volumes are in their places. */
 const PROGRAMS = [
-  ...['zfs', 'zpool', 'mount', 'umount', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl', 'crontab'],
+  ...['zfs', 'zpool', 'mount', 'umount', 'hdiutil', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl', 'crontab'],
   ...['ipcs', 'ipcrm', 'chflags', 'find', 'touch', 'sandbox-exec'],
 ];
 

@@ -1,6 +1,7 @@
 import type { Cancelled, Failed, Result } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { removeCrontab } from './crontab.ts';
+import { detachImages } from './hdiutil.ts';
 import { removeIpc } from './ipcs.ts';
 import { bootOutUser } from './launchctl.ts';
 import type { MacosUser } from './macos-user.ts';
@@ -21,6 +22,11 @@ export async function endUser({ name, uid }: MacosUser): Promise<string | undefi
   const left = await endProcesses(uid);
   if (left.isErr()) return `cannot end the processes of ${name}: ${describe(left.error)}`;
   return left.value.length === 0 ? undefined : `processes ${left.value.join(', ')} of ${name} do not end`;
+}
+
+/** Takes away the file systems that the user has mounted, so that those they lie in can be unmounted. */
+export async function removeMounts({ name }: MacosUser): Promise<void> {
+  report(name, await detachImages(name));
 }
 
 /** Removes what the user has left outside of his volumes. What stays is told as a warning of the process. */

@@ -11,7 +11,7 @@ import {
   type SandboxError,
 } from '@snapstep/core/backend';
 import { checkPlaces } from './check-places.ts';
-import { endUser, removeResidue } from './clean-up.ts';
+import { endUser, removeMounts, removeResidue } from './clean-up.ts';
 import { findProgram } from './find-program.ts';
 import { ensureUser } from './local-user.ts';
 import { MacosSandbox } from './macos-sandbox.ts';
@@ -132,6 +132,7 @@ async function clear(records: RunRecords, premises: Premises): Promise<Result<vo
     if (stuck !== undefined) {
       return err({ type: 'stuck', message: `left by an earlier process: ${stuck}`, needsReboot: true });
     }
+    await removeMounts(record);
     const kept = new Set([...premises.kept, ...record.kept]);
     await removeResidue(record, { ...premises, kept });
     records.end(record);

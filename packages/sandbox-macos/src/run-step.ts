@@ -13,7 +13,7 @@ import {
   toVolumeName,
   type VolumeName,
 } from '@snapstep/core/backend';
-import { endUser, removeResidue } from './clean-up.ts';
+import { endUser, removeMounts, removeResidue } from './clean-up.ts';
 import { suArguments } from './login-command.ts';
 import type { PoolUser, Shared } from './macos-user.ts';
 import { PlacedVolumes } from './placed-volumes.ts';
@@ -117,6 +117,7 @@ class Attempt {
   async tearDown(): Promise<string | undefined> {
     const user = this.#user;
     await this.#private?.[Symbol.asyncDispose]();
+    if (this.#isLaunched) await removeMounts(user);
     const left = await this.#placed.remove();
     // What is removed by its path is not looked for while the volumes could be reached through a link.
     if (this.#isLaunched) await removeResidue(user, this.#workshop.premises);

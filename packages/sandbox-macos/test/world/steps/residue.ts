@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runCommand } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
-import { Fixture, inHome, isThere } from '../fixture.ts';
-import { user } from '../suite-place.ts';
+import { Fixture, HOME, inHome, isThere } from '../fixture.ts';
+import { leftIn, user } from '../suite-place.ts';
 
 describe('what a step leaves', () => {
   it('is ended or removed: daemons, jobs of launchd, crontab, files, shared memory (M3, M10)', async () => {
@@ -87,6 +87,19 @@ describe('what a step leaves', () => {
     await mac.output('true', { volumes });
     assert.equal(await inHome(saved, (path) => readFile(join(path, 'file'), 'utf8')), 'saved');
     assert.equal(await mac.output('cat ~/file', { volumes: saved }), 'saved');
+  });
+
+  it('is detached where it is a disk image, in his home directory too, which could not be unmounted else', async () => {
+    await using mac = await Fixture.open();
+    const attach = (place: string) => `mkdir -p ${place} && hdiutil attach x.dmg -mountpoint ${place}`;
+    const places = [`${HOME}/image`, '/private/tmp/image', `${HOME}/image/another`];
+    const text = await mac.output(
+      `${places.map(attach).join(' && ')} && mount | grep -c 'mounted by mac7001'`,
+    );
+    assert.equal(text, '3\n');
+    assert.deepEqual(await leftIn(mac.directory), []);
+    assert.equal(await isThere('/private/tmp/image'), false);
+    assert.equal(await mac.output('mount | grep -c mac7001 || true'), '1\n');
   });
 
   it('is no success where the whole session was killed, although su says 0', async () => {
