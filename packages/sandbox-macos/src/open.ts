@@ -1,4 +1,4 @@
-import { chmod, mkdir, realpath, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   err,
@@ -16,6 +16,7 @@ import { findProgram } from './find-program.ts';
 import { ensureUser } from './local-user.ts';
 import { MacosSandbox } from './macos-sandbox.ts';
 import { homeOf, type MacosUser, PoolUser, Shared, whyNotUsers } from './macos-user.ts';
+import { removeTree } from './remove-tree.ts';
 import { type Premises, SHARED_PLACES } from './residue.ts';
 import { RunRecords } from './run-records.ts';
 import type { Workshop } from './run-step.ts';
@@ -99,7 +100,7 @@ async function setUp(
   const records = new RunRecords(runs);
   const cleared = await clear(records, premises);
   if (cleared.isErr()) return err(cleared.error);
-  await rm(join(stateDir, 'steps'), { recursive: true, force: true });
+  await removeTree(join(stateDir, 'steps'), (await lstat(stateDir)).dev);
   const stepsDir = await makeDirectory(stateDir, { name: 'steps', mode: 0o711 });
   const users = await openUsers(options.users);
   if (users.isErr()) return err(users.error);

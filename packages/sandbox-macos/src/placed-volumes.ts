@@ -17,8 +17,11 @@ import {
   toHostPath,
   type Volume,
 } from '@snapstep/core/backend';
+import createDebug from 'debug';
 import { isBelow, resolveStepPath } from './step-path.ts';
 import { Stub } from './stubs.ts';
+
+const debug = createDebug('snapstep:sandbox');
 
 /** How long the store may take to unmount one volume, by force if it must. */
 const UNMOUNT_MS = 60_000;
@@ -89,7 +92,9 @@ export class PlacedVolumes {
       const isCovered = (await bounded(placed.stub.isCovered())) ?? true;
       if (isCovered) return this.paths;
       this.#placed.pop();
-      await placed.stub.remove({ root: this.#rootOf(placed.path), wasInPlace });
+      const removed = placed.stub.remove({ root: this.#rootOf(placed.path), wasInPlace });
+      // Whatever the command has done to what is around it, the others are unmounted.
+      await removed.catch((error: unknown) => debug('left at %s: %s', placed.path, error));
     }
   }
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, chown, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import type { Owner, SecretFile } from '@snapstep/core/backend';
+import { removeTree } from './remove-tree.ts';
 import { isBelow } from './step-path.ts';
 
 /** The directory of one step that its user can reach and no other user can. It is in no volume. */
@@ -47,8 +48,11 @@ export class PrivatePlace implements AsyncDisposable {
     return /^\d{1,3}\n$/.test(text) ? Number(text) : undefined;
   }
 
+  /** Never rejects. What of it stays is root's alone, is told as a warning, and goes when the sandbox is opened again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#path, { recursive: true, force: true });
+    const stats = await lstat(this.#path).catch(() => undefined);
+    const left = stats === undefined ? [] : await removeTree(this.#path, stats.dev);
+    if (left.length > 0) process.emitWarning(`something of a step was left behind: ${left.join(', ')}`);
   }
 }
 

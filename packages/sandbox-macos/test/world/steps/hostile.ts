@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { runCommand } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { emptyVolume } from '../bind-store.ts';
 import { Fixture, HOME, inHome, isThere } from '../fixture.ts';
@@ -84,6 +85,21 @@ describe('a command that is not friendly', () => {
       const { result } = await mac.run(`${place}; ${trick}; kill -9 $PPID`, { secrets });
       assert.deepEqual(expectOk(result), { type: 'signalled', signal: 'SIGKILL' }, trick);
     }
+    assert.deepEqual(await leftIn(mac.directory), []);
+  });
+
+  it('cannot keep its volumes mounted by a file that is not to be removed beside its secrets', async () => {
+    await using mac = await Fixture.open();
+    const secrets = [{ target: '/token', value: Buffer.from('x') }];
+    const places = join(mac.stateDir, 'steps');
+    let fixed: Promise<unknown> = Promise.resolve();
+    const onOutput = () => {
+      fixed = readdir(places).then(([place = '']) => runCommand('chattr', ['+i', join(places, place, 'x')]));
+    };
+    const script =
+      'touch "$SNAPSTEP_SECRETS_DIR/../x"; echo go; sleep 0.5; chmod 777 "$SNAPSTEP_SECRETS_DIR/.."';
+    expectOk((await mac.run(script, { secrets, onOutput })).result);
+    await fixed;
     assert.deepEqual(await leftIn(mac.directory), []);
   });
 
