@@ -112,6 +112,13 @@ describe('a command that is not friendly', () => {
     assert.equal(await mac.output('echo next'), 'next\n');
   });
 
+  it('may leave directories that are deeper than any path is long', async () => {
+    await using mac = await Fixture.open();
+    const name = 'd'.repeat(200);
+    await mac.output(`cd /private/tmp; for i in $(seq 60); do mkdir ${name} && cd ${name} || exit; done`);
+    assert.equal(await isThere(join('/private/tmp', name)), false);
+  });
+
   it('may leave files of any name', async () => {
     await using mac = await Fixture.open();
     const names = ['-rf', 'a\nb', '*', '$(touch x)', '"', "'", '\\', ' ', 'x'.repeat(255)];
