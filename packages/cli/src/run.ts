@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { bugFailure, reportFailure } from './action.ts';
 import { EXIT } from './failure.ts';
+import { watchOutput } from './output.ts';
 import { createProgram } from './program.ts';
 
 /**
@@ -8,12 +9,18 @@ import { createProgram } from './program.ts';
  * standard output and error, listens for its signals, and sets its exit code.
  */
 export async function run(args: readonly string[]): Promise<void> {
+  // Commander writes the help itself, where no command is watching.
+  let isBroken = false;
+  watchOutput(({ code }) => {
+    isBroken = true;
+    process.exitCode = code === 'EPIPE' ? EXIT.brokenPipe : EXIT.machine;
+  });
   try {
     await createProgram().parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has said already what is wrong. Help that was asked for is no error.
-      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      if (!isBroken) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
       return;
     }
     const failure = bugFailure(error);

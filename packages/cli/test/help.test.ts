@@ -1,6 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../src/index.ts';
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 const COMMANDS =
   'build plan check fmt dockerfile healthcheck doctor ls log explain export prune delete cache base-image df'.split(
@@ -26,6 +30,13 @@ describe('the help', () => {
       for (const example of examples) expect(example).toContain(name);
     },
   );
+
+  it('T7: ends quietly when its reader goes away', async () => {
+    // The reader is gone before the help is written.
+    const script = `{ sleep 1; "$0" "$1" base-image create --help; echo "ended with $?" >&2; } | true`;
+    const { stderr } = await execa('bash', ['-c', script, process.execPath, MAIN]);
+    expect(stderr).toBe('ended with 141');
+  });
 
   it('shows examples that the command line itself understands', () => {
     for (const command of allCommands(program)) {
