@@ -8,7 +8,15 @@ export interface Examined extends Finding {
 
 /** Looks at everything, one thing after the other, and goes on when a look fails. */
 export async function* examine(checks: readonly Check[], scene: Scene): AsyncGenerator<Examined> {
-  for (const check of checks) yield { name: check.name, ...(await look(check, scene)) };
+  for (const check of checks) {
+    const finding = await look(check, scene);
+    yield { name: check.name, ...finding, found: oneLine(finding.found) };
+  }
+}
+
+/** What a program says may have several. */
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, '; ');
 }
 
 async function look(check: Check, scene: Scene): Promise<Finding> {

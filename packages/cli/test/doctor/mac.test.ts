@@ -275,7 +275,7 @@ it('a check that fails is a problem, and the others go on', async () => {
   const broken = {
     name: 'broken',
     look: () => {
-      throw new Error('"zpool list" did not answer within 10 seconds');
+      throw new Error('"zpool list" did not answer\n  within 10 seconds\n');
     },
   };
   const found = [];
@@ -284,7 +284,7 @@ it('a check that fails is a problem, and the others go on', async () => {
     {
       name: 'broken',
       state: 'problem',
-      found: 'it cannot be found out: "zpool list" did not answer within 10 seconds',
+      found: 'it cannot be found out: "zpool list" did not answer; within 10 seconds',
     },
     { name: 'compiler' },
   ]);
