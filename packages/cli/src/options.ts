@@ -62,7 +62,11 @@ export function storeOptions(): Option[] {
     new Option('--sandbox <KIND>', 'runc or macos (default: macos on a Mac, else runc)')
       .env('SNAPSTEP_SANDBOX')
       .choices(SANDBOXES),
-    new Option('--macos-user <NAME:UID:GID>', 'a local user that runs steps on a Mac; may be repeated')
+    new Option(
+      '--macos-user <NAME:UID:GID>',
+      'a local user that runs steps on a Mac, and nobody’s account: all that runs as it is ended after a step. Made if ' +
+        'it is not there. May be repeated',
+    )
       .env('SNAPSTEP_MACOS_USER')
       .argParser(parseMacosUsers),
     new Option(

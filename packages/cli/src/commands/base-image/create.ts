@@ -24,8 +24,9 @@ interface Options extends ImageOptions {
 export function createImageCommand(): Command {
   return define('create', {
     description:
-      'Make a base image: run a script in fresh volumes and keep what it leaves. Prints the digest. Done again, it ' +
-      'replaces the image at once, and what is built from it gets new keys; a script that fails changes nothing.',
+      'Make a base image: run a script, with the network, in fresh volumes and keep what it leaves. On a Mac these are ' +
+      'an empty home directory, in which it starts, and an empty Homebrew. Prints the digest. Done again, it replaces ' +
+      'the image at once, and what is built from it gets new keys; a script that fails changes nothing.',
     arguments: [['<NAME>', 'what (from NAME) finds']],
     options: [
       new Option('--script <FILE>', 'a script of sh, bash or zsh; - is standard input').makeOptionMandatory(),
