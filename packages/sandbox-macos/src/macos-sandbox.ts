@@ -94,8 +94,9 @@ export class MacosSandbox implements Sandbox<'placement'> {
     if (other !== undefined) return err(failed(`a Mac cannot hold a user to a limit of ${other}`));
     const user = await this.#userOf(request);
     if (user.isErr()) return err(user.error);
-    const shared: Shared[] = [user.value];
-    if (volumes.has(BREW) && this.#workshop.prefix) shared.push(this.#workshop.prefix);
+    // The prefix first: whoever waits for it does not keep other steps from his user.
+    const { prefix } = this.#workshop;
+    const shared: Shared[] = volumes.has(BREW) && prefix ? [prefix, user.value] : [user.value];
     using turns = new DisposableStack();
     for (const one of shared) {
       const turn = await one.turn.take(signal);

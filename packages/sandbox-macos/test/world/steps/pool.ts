@@ -23,6 +23,20 @@ describe('the pool of users', () => {
     assert.deepEqual(await pair((owner) => mac.volumes(owner)), [1, 1]);
   });
 
+  it('runs a step without Homebrew while another one of the same user waits for it', async () => {
+    await using mac = await Fixture.open();
+    const first = new AbortController();
+    const ready = Promise.withResolvers<void>();
+    const holds = mac.run('echo go; sleep 1000', { signal: first.signal, onOutput: () => ready.resolve() });
+    await ready.promise;
+    const volumes = await mac.volumes(other);
+    const waits = mac.run('echo waited', { user: other, volumes });
+    assert.equal(await mac.output('echo home', { user: other, volumes: await mac.home(other) }), 'home\n');
+    first.abort('enough');
+    assert.equal((await waits).text, 'waited\n');
+    await holds;
+  });
+
   it('leaves the queue for Homebrew when it is aborted, and starts nothing', async () => {
     await using mac = await Fixture.open();
     const [first, second] = [new AbortController(), new AbortController()];
