@@ -1,4 +1,5 @@
-import { chmod, lstat, readdir } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { chmod, lstat, readdir, unlink } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import type { PoolUser } from './macos-user.ts';
 import { isMount, removeTree } from './remove-tree.ts';
@@ -75,16 +76,34 @@ interface Search {
 
 async function search(directory: string, wanted: Search): Promise<readonly string[]> {
   const { uid, device, depth, kept } = wanted;
+  const own = await lstat(directory).catch(() => undefined);
   const names = await readdir(directory).catch(() => []);
+  const isFirm = own !== undefined && isFirmIn(own);
   const left: string[] = [];
   for (const name of names) {
     const path = join(directory, name);
     if (kept.some((other) => other === path || isBelow(other, path))) continue;
     const stats = await lstat(path).catch(() => undefined);
     if (stats === undefined || isMount(stats, device)) continue;
-    if (stats.uid === uid) left.push(...(await removeTree(path, device)));
-    else if (stats.isDirectory() && stats.uid === 0 && (stats.mode & 0o022) !== 0 && depth > 1)
+    if (stats.uid === uid) {
+      left.push(...(isFirm ? await removeTree(path, device) : await removeFile(path, stats)));
+    } else if (isFirm && stats.isDirectory() && stats.uid === 0 && (stats.mode & 0o022) !== 0 && depth > 1) {
       left.push(...(await search(path, { ...wanted, depth: depth - 1 })));
+    }
   }
   return left;
+}
+
+/** Removes what is no directory. */
+async function removeFile(path: string, stats: Stats): Promise<readonly string[]> {
+  if (stats.isDirectory()) return [`${path} (others may put a link in its place)`];
+  return unlink(path).then(
+    () => [],
+    (error: Error) => [`${path} (${error.message})`],
+  );
+}
+
+/** Whether what is in a directory can be moved away, and be replaced, by nobody but its owner and root. */
+function isFirmIn({ mode }: Stats): boolean {
+  return (mode & 0o022) === 0 || (mode & 0o1000) !== 0;
 }

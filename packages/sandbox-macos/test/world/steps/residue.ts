@@ -56,6 +56,18 @@ describe('what a step leaves', () => {
     assert.equal(await isThere('/private/tmp/left'), false);
   });
 
+  it('is only told where others could put a link in the place of a directory meanwhile', async () => {
+    await using mac = await Fixture.open();
+    await mkdir('/private/tmp/everybody');
+    await chmod('/private/tmp/everybody', 0o777);
+    const warned = once(process, 'warning');
+    await mac.output('cd /private/tmp/everybody; mkdir directory; touch file');
+    const [{ message }] = await warned;
+    assert.match(message, /everybody\/directory \(others may put a link in its place\)/);
+    assert.equal(await isThere('/private/tmp/everybody/file'), false);
+    await rm('/private/tmp/everybody', { recursive: true });
+  });
+
   it('is not looked for in what is mounted in a shared place', async () => {
     await using mac = await Fixture.open();
     const places = ['/private/tmp/mounted', '/private/tmp/theirs/mounted'];
