@@ -1,4 +1,4 @@
-import { lstat, mkdir } from 'node:fs/promises';
+import { chmod, lstat, mkdir } from 'node:fs/promises';
 import { dirname, posix } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -37,6 +37,8 @@ export class PlacedVolumes {
   readonly #placement: StoreFeatures['placement'];
   readonly #owner: Owner;
   readonly #placed: Placed[] = [];
+  /** The volumes of the step, and the modes of those that nobody else can enter now. */
+  readonly #roots = new Map<string, number | undefined>();
 
   constructor(placement: StoreFeatures['placement'], owner: Owner) {
     this.#placement = placement;
@@ -48,14 +50,25 @@ export class PlacedVolumes {
     return this.#placed.map(({ path }) => path);
   }
 
-  /** Mounts a volume of the step at a place of the Mac. */
+  /**
+   * Mounts a volume of the step at a place of the Mac. Until {@link open} no other user can enter it: one who could, and may
+   * write there, would put a link in the place of a directory that we make something in.
+   */
   async placeRoot(volume: Volume, path: string): Promise<Result<void, SandboxError>> {
     await mkdir(path, { recursive: true });
     const inside = await resolveInside('/', path, { followLast: true });
     if (inside.isErr()) return err(inside.error);
     if (inside.value.existing !== path) return err(failed(`${path} is a link to ${inside.value.existing}`));
     if (await isMountPoint(path)) return err(failed(`something is mounted at ${path} already`));
-    return this.#place({ volume, path }, await Stub.make(inside.value, this.#owner));
+    const placed = await this.#place({ volume, path }, await Stub.make(inside.value, this.#owner));
+    if (placed.isErr()) return placed;
+    await this.#close(path);
+    return ok();
+  }
+
+  /** Lets others enter what lets them, while the command runs. */
+  async open(): Promise<void> {
+    for (const path of this.#roots.keys()) await this.#open(path);
   }
 
   /** Mounts caches, which may lie in each other, below what was placed. */
@@ -83,9 +96,12 @@ export class PlacedVolumes {
    * @returns Where something stays mounted.
    */
   async remove(): Promise<readonly string[]> {
+    // Nobody shall move what is mounted in there while it is looked for.
+    await Promise.all([...this.#roots.keys()].map((path) => bounded(this.#close(path).catch(traced))));
     for (;;) {
       const placed = this.#placed.at(-1);
       if (placed === undefined) return [];
+      await bounded(this.#open(placed.path).catch(traced));
       const wasInPlace = (await bounded(placed.stub.isCovered())) ?? true;
       await bounded(placed.mounted[Symbol.asyncDispose]());
       // A volume whose unmounting hangs may keep whoever looks at it as well.
@@ -94,8 +110,21 @@ export class PlacedVolumes {
       this.#placed.pop();
       const removed = placed.stub.remove({ root: this.#rootOf(placed.path), wasInPlace });
       // Whatever the command has done to what is around it, the others are unmounted.
-      await removed.catch((error: unknown) => debug('left at %s: %s', placed.path, error));
+      await removed.catch(traced);
     }
+  }
+
+  async #close(path: string): Promise<void> {
+    if (this.#roots.get(path) !== undefined) return;
+    this.#roots.set(path, (await lstat(path)).mode & 0o7777);
+    await chmod(path, 0o700);
+  }
+
+  async #open(path: string): Promise<void> {
+    const mode = this.#roots.get(path);
+    if (mode === undefined) return;
+    this.#roots.set(path, undefined);
+    await chmod(path, mode);
   }
 
   /** The tree that a place is in: the one mounted last above it. */
@@ -120,6 +149,10 @@ export class PlacedVolumes {
     await stub.cover();
     return ok();
   }
+}
+
+function traced(error: unknown): void {
+  debug('%s', error);
 }
 
 /** Where a Mac keeps all that is not the system's own. Firmlinks lead there, which look like plain directories. */

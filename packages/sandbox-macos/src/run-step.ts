@@ -107,6 +107,7 @@ class Attempt {
     // Nobody has asked for this PATH, so the profile of the home directory may add to it.
     const paths = path === this.#workshop.defaultPath ? { path, env } : { env: { ...env, ...pathOf(path) } };
     const args = suArguments({ ...command, ...paths, report });
+    await this.#placed.open();
     this.#isLaunched = true;
     const end = await runSession({ ...request, args, endUser: () => endUser(this.#user) });
     this.#stuck = end.stuck;

@@ -1,5 +1,6 @@
 import { chown, mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   detachBelow,
   directoryVolume,
@@ -36,15 +37,23 @@ export const placement: StoreFeatures['placement'] = {
     return ok({
       path: target,
       async [Symbol.asyncDispose]() {
-        // A directory above it may have been moved, and it with that.
-        const at = (await mountTable()).find((mount) => mount.number === number);
-        // Where somebody uses it this fails, and it stays.
-        if (at && (await runCommand('umount', [at.path])).isOk()) number = undefined;
+        if (number !== undefined && (await unmount(number))) number = undefined;
         await source.value[Symbol.asyncDispose]();
       },
     });
   },
 };
+
+/** Tries for a while, as a store does: somebody may just look into it. Where it stays in use, it stays mounted. */
+async function unmount(number: string): Promise<boolean> {
+  for (let tries = 0; tries < 20; tries += 1) {
+    // A directory above it may have been moved, and it with that.
+    const at = (await mountTable()).find((mount) => mount.number === number);
+    if (at === undefined || (await runCommand('umount', [at.path])).isOk()) return true;
+    await delay(20);
+  }
+  return false;
+}
 
 /** The number and the place of each mount (proc_pid_mountinfo(5)). */
 async function mountTable(): Promise<readonly { readonly number: string; readonly path: string }[]> {

@@ -6,7 +6,7 @@ import { runCommand } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { emptyVolume } from '../bind-store.ts';
 import { Fixture, HOME, inHome, isThere } from '../fixture.ts';
-import { leftIn, user } from '../suite-place.ts';
+import { leftIn, other, user } from '../suite-place.ts';
 
 const profile = '.snapstep_profile.sh';
 
@@ -101,6 +101,37 @@ describe('a command that is not friendly', () => {
     expectOk((await mac.run(script, { secrets, onOutput })).result);
     await fixed;
     assert.deepEqual(await leftIn(mac.directory), []);
+  });
+
+  it('cannot make us mount, or make anything, on the Mac while it swaps a directory of another user for a link (C9)', async () => {
+    await using mac = await Fixture.open();
+    await mkdir('/private/target', { recursive: true });
+    const stop = new AbortController();
+    const ready = Promise.withResolvers<void>();
+    const swap = `echo go; cd /; while :; do mv -T ${HOME}/d ${HOME}/e; ln -s /private/target ${HOME}/d; rm -f ${HOME}/d; mv -T ${HOME}/e ${HOME}/d; done 2>/dev/null`;
+    const volumes = await mac.home(other);
+    const onOutput = () => ready.resolve();
+    const swaps = mac.run(swap, { user: other, volumes, signal: stop.signal, onOutput });
+    await ready.promise;
+    for (let round = 0; round < 12; round += 1) {
+      const open = await mac.home();
+      await inHome(open, async (path) => {
+        await mkdir(join(path, 'd'));
+        await Promise.all([chmod(path, 0o777), chmod(join(path, 'd'), 0o777)]);
+      });
+      const volume = await emptyVolume(mac.directory, { name: 'cache', owner: user });
+      const mounts = [{ volume, target: `${HOME}/d/a/b` }];
+      const { result } = await mac.run('stat -c %a ~', { volumes: open, mounts, cwd: `${HOME}/d/x/y` });
+      if (result.isOk()) assert.equal(result.value.type, 'exited');
+      assert.deepEqual(await readdir('/private/target'), []);
+    }
+    stop.abort('enough');
+    await swaps;
+    assert.deepEqual(await leftIn(mac.directory), []);
+    const mode = await mac.home();
+    await inHome(mode, (path) => chmod(path, 0o751));
+    assert.equal(await mac.output('stat -c %a ~; chmod 1710 ~', { volumes: mode }), '751\n');
+    assert.equal(await inHome(mode, async (path) => (await lstat(path)).mode & 0o7777), 0o1710);
   });
 
   it('cannot outrun its end by starting processes', { timeout: 120_000 }, async () => {
