@@ -23,13 +23,21 @@ export interface World extends AsyncDisposable {
   reopen(): Promise<Builder>;
 }
 
+export interface WorldOptions {
+  /** `default`: what a builder takes by itself. */
+  readonly concurrency?: number | 'default';
+  readonly clock?: VirtualClock;
+  /** How much the store can hold. */
+  readonly capacityBytes?: number;
+}
+
 /** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`. */
 export async function openWorld(
   script: Script,
-  { concurrency = 8, clock }: { readonly concurrency?: number; readonly clock?: VirtualClock } = {},
+  { concurrency = 8, clock, ...disk }: WorldOptions = {},
 ): Promise<World> {
   const dir = await tempDir();
-  const store = await memoryStore();
+  const store = await memoryStore(disk);
   const sandbox = scriptedSandbox(script, clock && { clock });
   const fetcher = scriptedFetcher({
     base: { files: { origin: 'base' } },
@@ -39,7 +47,8 @@ export async function openWorld(
   const open = async (): Promise<Builder> =>
     expectOk(
       await openBuilder({
-        ...{ store, sandbox, fetcher, concurrency, stateDir: toHostPath(stateDir) },
+        ...{ store, sandbox, fetcher, stateDir: toHostPath(stateDir) },
+        ...(concurrency === 'default' ? {} : { concurrency }),
         ...(clock && { clock }),
       }),
     );
