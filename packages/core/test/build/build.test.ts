@@ -82,6 +82,18 @@ describe('one build', () => {
     expect(seen).toEqual([{ PATH: '/bin:/usr/bin', HOME: '/', A: '2' }, '/x/y', whoever({ uid: 5, gid: 6 })]);
   });
 
+  // OBuilder handed on every value of a name, and which one counted was up to the runtime.
+  it('has one value for each variable: the last of the spec, else that of the image [R14] [R15]', async () => {
+    const seen: unknown[] = [];
+    await using world = await openWorld({
+      a: async ({ request: { env } }) => void seen.push(env) as undefined,
+    });
+    const spec = (env: string): string => `((from other) ${env} (run (shell a)))`;
+    const key = await built(world.builder, spec('(env NAME one) (env HOME /h) (env NAME "two")'));
+    expect(seen).toEqual([{ PATH: '/image/bin', HOME: '/h', LANG: 'C', NAME: 'two' }]);
+    expect(await built(world.builder, spec('(env HOME /h) (env NAME two)'))).toBe(key);
+  });
+
   it('builds again what vanished from the store behind its back [P4]', async () => {
     await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
     await built(world.builder, AB);
@@ -236,6 +248,26 @@ describe('the context', () => {
     await rm(join(context, 'sub'), { recursive: true });
     keys.push(await built(world.builder, spec, { context }));
     expect(new Set(keys).size).toBe(5);
+  });
+
+  it('that changes after the key was made is an error, and nothing is saved under that key [K5]', async () => {
+    await using world = await openWorld({});
+    const context = toHostPath(join(world.dir, 'context'));
+    await writeTree(context, { a: 'before' });
+    await built(world.builder, '((from base))');
+    const prepare = world.store.prepare.bind(world.store);
+    world.store.prepare = async (asked) => {
+      await writeTree(context, { a: 'after!' });
+      return prepare(asked);
+    };
+    const spec = '((from base) (copy (src a) (dst /a)))';
+    expect(expectErr(await world.builder.build(request(spec, { context })))).toMatchObject({
+      type: 'invalid-context',
+      message: expect.stringContaining('changed while'),
+    });
+    expect(expectOk(await world.store.list())).toHaveLength(1);
+    await using result = expectOk(await world.builder.build(request(spec, { context })));
+    expect(await readResult(result, 'a')).toBe('after!');
   });
 
   it('that lacks a file is an error that names it', async () => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
@@ -145,12 +145,18 @@ describe('a builder that is opened', () => {
     expect(await keys(builder)).toContain(a);
   });
 
-  it('rebuilds an index that was damaged from the store, and keeps the damaged one [P16]', async () => {
+  it.each<readonly [how: string, damage: (whole: Buffer) => Buffer]>([
+    ['is no database', () => Buffer.from('no database at all'.repeat(1000))],
+    ['is cut off', (whole) => whole.subarray(0, whole.length / 2)],
+    ['is zeros from its second page on', (whole) => Buffer.from(whole).fill(0, 4096)],
+    ['has noise in the middle', (whole) => Buffer.from(whole).fill('noise', 5000, whole.length - 100)],
+  ])('rebuilds an index that %s from the store, and keeps the damaged one [P16]', async (_, damage) => {
     await using world = await openWorld({ a: writes('a'), b: writes('b') });
     const key = await built(world.builder, AB);
     const before = await keys(world.builder);
     await world.builder[Symbol.asyncDispose]();
-    writeFileSync(join(world.stateDir, 'index.db'), 'no database at all'.repeat(1000));
+    const file = join(world.stateDir, 'index.db');
+    writeFileSync(file, damage(readFileSync(file)));
     const builder = await world.reopen();
     expect((await keys(builder)).toSorted()).toEqual(before.toSorted());
     expect(await built(builder, AB)).toBe(key);
@@ -201,6 +207,9 @@ describe('any order of builds, leases, prunes and removals', () => {
           expect((await keys(world.builder)).toSorted()).toEqual(stored.toSorted());
           for (const { key } of leased) expect(stored).toContain(key);
         }
+        for (const one of leased) await one[Symbol.asyncDispose]();
+        expectOk(await world.builder.prune({}));
+        expect(expectOk(await world.store.list())).toEqual([]);
       }),
       { numRuns: 40 },
     );

@@ -31,7 +31,7 @@ export interface WorldOptions {
   readonly capacityBytes?: number;
 }
 
-/** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`. */
+/** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`; `other` has an environment too. */
 export async function openWorld(
   script: Script,
   { concurrency = 8, clock, ...disk }: WorldOptions = {},
@@ -41,7 +41,7 @@ export async function openWorld(
   const sandbox = scriptedSandbox(script, clock && { clock });
   const fetcher = scriptedFetcher({
     base: { files: { origin: 'base' } },
-    other: { files: { origin: 'other' } },
+    other: { files: { origin: 'other' }, env: { PATH: '/image/bin', LANG: 'C', NAME: 'image' } },
   });
   const stateDir = join(dir.path, 'state');
   const open = async (): Promise<Builder> =>
