@@ -21,6 +21,27 @@ export function escapeTests(test: SandboxTest): void {
       );
     }
   });
+  // As above: the directory was open in the runtime, which handed it on.
+  test('hands no open directory to a command (C3)', async (scene) => {
+    await using outside = await outsideDirectory();
+    await using _door = await open(outside.path);
+    const script =
+      'n=3; while [ $n -lt 64 ]; do [ -d /proc/self/fd/$n/. ] && echo $n; n=$((n+1)); done; true';
+    keepsEqual('a command has no descriptors but the three', await scene.outputOf(script), '');
+  });
+  // What a kernel runs when a program crashes is a setting; so is who may make a control group.
+  test("cannot change the kernel's settings, nor the host's control groups (R16, R22)", async (scene) => {
+    // Each is written what it holds, so that a sandbox that lets it happen does no harm.
+    const settings = ['kernel/core_pattern', 'kernel/modprobe', 'vm/swappiness', 'fs/pipe-max-size'];
+    const files = [...settings.map((name) => `/proc/sys/${name}`), '/sys/kernel/uevent_helper'];
+    const script = `for file in ${files.join(' ')}; do
+        old=$(cat $file 2>/dev/null) && (echo "$old" >$file) 2>/dev/null && echo "wrote $file"
+      done
+      for at in /sys/fs/cgroup /sys/fs/cgroup/*; do
+        mkdir $at/snapstep-suite 2>/dev/null && rmdir $at/snapstep-suite && echo "made a group in $at"
+      done; true`;
+    keepsEqual('a command changes nothing of the host', await scene.outputOf(script), '');
+  });
   // https://nvd.nist.gov/vuln/detail/CVE-2024-23652
   test('takes nothing away through a link in the place of a mount point (C10)', async (scene) => {
     await using outside = await outsideDirectory();

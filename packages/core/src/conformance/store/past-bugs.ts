@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, open, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../backend/command.ts';
 import { toCacheId, toVolumeName } from '../../backend/names.ts';
@@ -68,8 +68,59 @@ export function pastBugTests(test: StoreTest): void {
       keeps(promises.removed, mount.isErr(), mount);
     }
   });
+  callerBugTests(test);
   diskBugTests(test);
   cacheBugTests(test);
+}
+
+function callerBugTests(test: StoreTest): void {
+  // What was being removed made `df` fail: https://github.com/moby/moby/issues/51979
+  test('tells `usage` and `list` while snapshots come and go (P6)', async (scene) => {
+    await scene.save(key(0), writeA);
+    const ending = Array.from({ length: scene.scaled(20, 4) }, (_, number) => key(number + 1));
+    for (const at of ending) await scene.save(at, writeB, key(0));
+    let going = ending.length;
+    const ends = ending.map(async (at, number) => {
+      await expectOk(scene.store.remove(at), promises.atOnce);
+      if (number % 2 === 0) await dispose(await scene.prepare(at, { snapshot: key(0) }));
+      going -= 1;
+    });
+    do {
+      const usage = await expectOk(scene.store.usage(), promises.atOnce);
+      keeps(promises.usageAxes, usage.length > 0, usage);
+      const listed = await expectOk(scene.store.list(), promises.atOnce);
+      keeps(promises.atOnce, listed.includes(key(0)), listed);
+    } while (going > 0);
+    await Promise.all(ends);
+    keepsEqual(promises.removed, await scene.list(), [key(0)]);
+  });
+  // The host's umask made directories that no step could enter: https://github.com/moby/buildkit/commit/1ee85bf
+  test("gives volumes and caches the same modes, whatever the host's umask (R20)", async (scene) => {
+    const modeOf = async (path: string) => ((await stat(path)).mode & 0o7777).toString(8);
+    const umask = process.umask();
+    try {
+      for (const [number, mask] of [0o077, 0].entries()) {
+        process.umask(mask);
+        const at = key(number + 1);
+        await scene.save(at, async (path) => {
+          keepsEqual(promises.freshVolumes, await modeOf(path), '755');
+          await mkdir(join(path, 'open'));
+          await chmod(join(path, 'open'), 0o777);
+        });
+        await scene.publish(toCacheId(`${mask}`), async (path) => {
+          keepsEqual(promises.freshCache, await modeOf(path), '755');
+        });
+        keepsEqual(promises.volumeMode, await scene.look(at, modeOf), '755');
+        await using child = await scene.prepare(key(number + 11), { snapshot: at });
+        const open = await within(child.volumes, (path) => modeOf(join(path, 'open')));
+        keepsEqual(promises.modes, open, '777');
+        await using copy = await scene.checkOut(toCacheId(`${mask}`));
+        keepsEqual(promises.newestCache, await mounted(copy.volume, modeOf), '755');
+      }
+    } finally {
+      process.umask(umask);
+    }
+  });
 }
 
 function diskBugTests(test: StoreTest): void {
