@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBuilder, parseSpec, toHostPath } from '@snapstep/core';
+import { scriptedFetcher, scriptedSandbox } from '@snapstep/core/testing';
 import { openOciFetcher } from '@snapstep/fetcher-oci';
 import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { openBtrfsStore } from '@snapstep/store-btrfs';
+import { openRsyncStore } from '@snapstep/store-rsync';
 import { btrfsVolume, busyboxRootfs, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
+import { execa } from 'execa';
 import { expect, it } from 'vitest';
 
 const MIB = 1024 * 1024;
@@ -52,3 +55,43 @@ needs(
     expect(expectOk(await store.list()).length).toBeLessThan(5);
   });
 });
+
+needs('root', 'rsync')('a store on a disk that has no inodes left', () => {
+  it('is pruned until there are some again, however many bytes are free (V5)', async () => {
+    await using dir = await tempDir();
+    await using disk = await inodesDisk(join(dir.path, 'disk'), 400);
+    const place = (name: string): ReturnType<typeof toHostPath> => toHostPath(join(dir.path, name));
+    await using store = expectOk(await openRsyncStore({ path: toHostPath(join(disk.path, 'store')) }));
+    const fetcher = scriptedFetcher({ base: { files: { origin: 'base' } } });
+    const parts = { store, sandbox: scriptedSandbox({}), fetcher, stateDir: place('builder') };
+    await using builder = expectOk(await openBuilder(parts));
+    const copy = async (name: string, files: number) => {
+      const context = place(name);
+      await mkdir(context);
+      for (let i = 0; i < files; i += 1) await writeFile(join(context, `${i}`), name);
+      return builder.build({ spec: expectOk(parseSpec('((from base) (copy (src .) (dst /in/)))')), context });
+    };
+    for (let i = 0; i < 6; i += 1) await expectOk(await copy(`small-${i}`, 5))[Symbol.asyncDispose]();
+    await fillInodes(disk.path);
+    const before = expectOk(await store.list()).length;
+    await expectOk(await copy('wide', 25))[Symbol.asyncDispose]();
+    expect(before - expectOk(await store.list()).length).toBeGreaterThan(1);
+  });
+});
+
+/** A file system in memory with so many inodes, and far more bytes than they can fill. */
+async function inodesDisk(
+  path: string,
+  inodes: number,
+): Promise<AsyncDisposable & { readonly path: string }> {
+  await mkdir(path);
+  await execa('mount', ['-t', 'tmpfs', '-o', `size=64m,nr_inodes=${inodes}`, 'snapstep-test', path]);
+  return { path, [Symbol.asyncDispose]: async () => void (await execa('umount', [path])) };
+}
+
+/** Takes all inodes but a few. */
+async function fillInodes(path: string): Promise<void> {
+  await mkdir(join(path, 'others'));
+  const { ffree } = await statfs(path);
+  for (let i = 3; i < ffree; i += 1) await writeFile(join(path, 'others', `${i}`), '');
+}

@@ -1,9 +1,8 @@
-import type { Store } from '../backend/store.ts';
 import { prune, type Saved } from '../cache/prune.ts';
 import { Slots } from '../cache/slots.ts';
 import type { Engine, Room } from './engine.ts';
 
-/** After the store said that it is full, this part of it shall be free. */
+/** After the store said that it is full, this part of it shall be free: of its bytes, inodes and the like. */
 const ROOMY = 0.1;
 
 /** What removal needs to know of an engine. */
@@ -36,15 +35,8 @@ export function roomOf(engine: () => Engine): Room {
       if (removed !== since) return true;
       const saved = savedOf(engine());
       await prune(saved, { limit: 1, onRemoved }, signal);
-      const keepFreeBytes = await roomyBytes(saved.store);
-      if (keepFreeBytes !== undefined) await prune(saved, { keepFreeBytes, onRemoved }, signal);
+      await prune(saved, { keepFreePart: ROOMY, onRemoved }, signal);
       return removed !== since;
     },
   };
-}
-
-async function roomyBytes(store: Store): Promise<number | undefined> {
-  const usage = await store.usage();
-  const bytes = usage.isOk() ? usage.value.find(({ axis }) => axis === 'bytes') : undefined;
-  return bytes?.total === undefined ? undefined : bytes.total * ROOMY;
 }

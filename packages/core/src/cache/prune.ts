@@ -1,7 +1,7 @@
 import { err, ok, type Result } from 'neverthrow';
 import { cancelled, failed, type StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
-import type { Store } from '../backend/store.ts';
+import type { Store, UsageAxis } from '../backend/store.ts';
 import type { IndexDb, SavedStep } from './index-db.ts';
 import type { Leases } from './leases.ts';
 import type { StepTable } from './step-table.ts';
@@ -21,6 +21,15 @@ export interface PrunePolicy {
   readonly onRemoved?: (key: StepKey) => void;
 }
 
+/** What a builder prunes by when its store is full. */
+export interface RoomPolicy extends PrunePolicy {
+  /** Steps go as long as less than this part is free of anything that was full, not of bytes alone. */
+  readonly keepFreePart?: number;
+}
+
+/** What runs out when steps are saved, and is free again when they go. One of the others is enough of those. */
+const FILLED: readonly UsageAxis['axis'][] = ['bytes', 'inodes', 'metadata-bytes'];
+
 /** What removal needs to know and to change. */
 export interface Saved {
   readonly index: IndexDb;
@@ -37,7 +46,7 @@ export interface Saved {
  */
 export async function prune(
   saved: Saved,
-  policy: PrunePolicy,
+  policy: RoomPolicy,
   signal?: AbortSignal,
 ): Promise<Result<StepKey[], StoreError>> {
   const removed: StepKey[] = [];
@@ -57,7 +66,7 @@ export async function prune(
     }
     removed.push(next.key);
     policy.onRemoved?.(next.key);
-    const reclaimed = policy.keepFreeBytes === undefined ? ok() : await saved.store.reclaimed(signal);
+    const reclaimed = looksAtUsage(policy) ? await saved.store.reclaimed(signal) : ok();
     if (reclaimed.isErr()) return err(reclaimed.error);
   }
   const [failure] = stubborn.values();
@@ -107,21 +116,31 @@ async function removeSteps(
   });
 }
 
-function mayGo(step: SavedStep, policy: PrunePolicy, isUnderPressure: boolean): boolean {
-  const { unusedSince, keepFreeBytes, maxObjects } = policy;
+function mayGo(step: SavedStep, policy: RoomPolicy, isUnderPressure: boolean): boolean {
+  const { unusedSince, maxObjects } = policy;
   if (unusedSince !== undefined && step.usedAt < unusedSince) return true;
-  const takesAll = unusedSince === undefined && keepFreeBytes === undefined && maxObjects === undefined;
+  const takesAll = unusedSince === undefined && maxObjects === undefined && !looksAtUsage(policy);
   return takesAll || isUnderPressure;
+}
+
+function looksAtUsage({ keepFreeBytes, keepFreePart }: RoomPolicy): boolean {
+  return keepFreeBytes !== undefined || keepFreePart !== undefined;
 }
 
 async function isUnderPressure(
   { index, store }: Saved,
-  { keepFreeBytes, maxObjects }: PrunePolicy,
+  policy: RoomPolicy,
 ): Promise<Result<boolean, StoreError>> {
+  const { keepFreeBytes, keepFreePart = 0, maxObjects } = policy;
   if (maxObjects !== undefined && index.countSaved() > maxObjects) return ok(true);
-  if (keepFreeBytes === undefined) return ok(false);
+  if (!looksAtUsage(policy)) return ok(false);
   const usage = await store.usage();
   if (usage.isErr()) return err(usage.error);
+  const isCrowded = usage.value.some(
+    ({ axis, used, total }) =>
+      FILLED.includes(axis) && total !== undefined && total - used < total * keepFreePart,
+  );
+  if (isCrowded || keepFreeBytes === undefined) return ok(isCrowded);
   const bytes = usage.value.find(({ axis }) => axis === 'bytes');
   if (bytes?.total !== undefined) return ok(bytes.total - bytes.used < keepFreeBytes);
   return err(
