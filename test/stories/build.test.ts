@@ -96,7 +96,7 @@ forEachCombination('a build', (combination) => {
     expect(error).toHaveProperty('message', expect.stringContaining('no user "nobody-here"'));
   });
 
-  it('copies from the context and from a stage, without a tar in the image', async () => {
+  it('copies from the context and from a stage, without a tar in the image [K13] [K14] [X6]', async () => {
     const context = join(place.path, 'context');
     await mkdir(join(context, 'src'), { recursive: true });
     await writeFile(join(context, 'src/hello.sh'), '#!/bin/sh\necho hello from the context\n', {

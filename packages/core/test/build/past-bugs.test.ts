@@ -99,7 +99,19 @@ describe('what went wrong in other builders: secrets', () => {
   });
 });
 
-describe('what went wrong in other builders: caches, files and logs', () => {
+describe('what went wrong in other builders: images, caches, files and logs', () => {
+  // A base image was known by its name alone, and kept for ever.
+  it('asks at each build what the name of an image means (M2)', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const old = await built(world.builder, A);
+    world.images.base = { files: { origin: 'new' } };
+    await using result = expectOk(await world.builder.build(request(A)));
+    expect(result.key).not.toBe(old);
+    expect(await readResult(result, 'origin')).toBe('new');
+    await using before = expectOk(await world.builder.open(old));
+    expect(await readResult(before, 'origin')).toBe('base');
+  });
+
   // https://github.com/moby/buildkit/issues/1662
   it('gives builds that run at once a copy of a cache each, and keeps one of them whole (R12)', async () => {
     const both = Promise.withResolvers<void>();

@@ -7,6 +7,7 @@ import {
   memoryStore,
   type Script,
   type ScriptedCommand,
+  type ScriptedImage,
   type ScriptedSandbox,
   scriptedFetcher,
   scriptedSandbox,
@@ -16,6 +17,8 @@ import {
 export interface World extends AsyncDisposable {
   readonly builder: Builder;
   readonly sandbox: ScriptedSandbox;
+  /** What the names of images mean; it may change. */
+  readonly images: Record<string, ScriptedImage>;
   readonly store: Awaited<ReturnType<typeof memoryStore>>;
   readonly stateDir: string;
   readonly dir: string;
@@ -39,10 +42,11 @@ export async function openWorld(
   const dir = await tempDir();
   const store = await memoryStore(disk);
   const sandbox = scriptedSandbox(script, clock && { clock });
-  const fetcher = scriptedFetcher({
+  const images: Record<string, ScriptedImage> = {
     base: { files: { origin: 'base' } },
     other: { files: { origin: 'other' }, env: { PATH: '/image/bin', LANG: 'C', NAME: 'image' } },
-  });
+  };
+  const fetcher = scriptedFetcher(images);
   const stateDir = join(dir.path, 'state');
   const open = async (): Promise<Builder> =>
     expectOk(
@@ -65,6 +69,7 @@ export async function openWorld(
       return builder;
     },
     sandbox,
+    images,
     store,
     stateDir,
     dir: dir.path,

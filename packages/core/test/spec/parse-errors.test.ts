@@ -1,6 +1,6 @@
 import { expectErr } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { parseSpec } from '../../src/spec/index.ts';
+import { checkSpec, parseSpec, type Spec } from '../../src/spec/index.ts';
 import { type Case, told } from './told.ts';
 
 const readerErrors: readonly Case[] = [
@@ -163,6 +163,23 @@ describe('an error', () => {
       expect(told(`((from a) (run (cache ("${id}" (target /x))) (shell x)))`)).toMatch(/^1:24 /);
     },
   );
+
+  // https://nvd.nist.gov/vuln/detail/CVE-2024-23653: a build got rights that nobody had granted.
+  it.each([
+    ...['(privileged)', '(security insecure)', '(capabilities CAP_SYS_ADMIN)', '(devices /dev/kmsg)'],
+    ...['(network bridge)', '(network host host)', '(network container)', '(volumes /)', '(pid host)'],
+    ...['(cache (c (target /c) (source /etc)))', '(secrets (s (target /s) (mode 0777)))'],
+  ])('is made for what would give a command more rights: %s (C11)', (asked) => {
+    expect(told(`((from a) (run ${asked} (shell x)))`)).toMatch(/^1:\d+ .*(has no field|network)/);
+  });
+
+  it('is made for rights in a spec that is plain data (C11)', () => {
+    const op = { op: 'run', command: 'x', network: [], caches: [], secrets: [] };
+    for (const more of [{ privileged: true }, { capabilities: ['ALL'] }, { network: ['bridge'] }]) {
+      const spec = { stages: [], from: 'a', ops: [{ ...op, ...more }] } as unknown as Spec;
+      expect(expectErr(checkSpec(spec)).message).toMatch(/^ops\[0\]/);
+    }
+  });
 
   it('is made for a number of stages within stages that is too much for the stack', () => {
     expect(told(`${'((build a '.repeat(60_000)}`)).toMatch(/nest more than 200 deep/);

@@ -40,7 +40,7 @@ export function pinTests(test: FetcherTest): void {
     }
     keepsEqual('equal digests give equal files (different digests)', digests.size, 3);
   });
-  test('gives another digest once a name means another image', async (scene) => {
+  test('gives another digest once a name means another image (M2)', async (scene) => {
     const { image } = await scene.publish('moving', withText('old'));
     const before = await scene.pin(image);
     const again = await scene.publish('moving', withText('new'));

@@ -7,8 +7,8 @@ import { escapeTests } from './past-escapes.ts';
 import { codeOf, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /**
- * What went wrong in other sandboxes, one test each, by the ids of docs/failures. Where a test of another topic is
- * about the same, its title has the id.
+ * What went wrong in other sandboxes, one test each, by the id of the bug. Where a test of another topic is
+ * about the same, its title has that id.
  */
 export function pastBugTests(test: SandboxTest): void {
   escapeTests(test);

@@ -12,8 +12,8 @@ import { dispose, expectOk, key, mounted, type Scene, type StoreTest, within } f
 const apt = toCacheId('apt');
 
 /**
- * What went wrong in other stores, one test each, by the ids of docs/failures. Where a test of another topic is about
- * the same, its title has the id.
+ * What went wrong in other stores, one test each, by the id of the bug. Where a test of another topic is about the
+ * same, its title has that id.
  */
 export function pastBugTests(test: StoreTest): void {
   // OBuilder's overlay store deleted `merged` without unmounting it: https://github.com/ocurrent/obuilder/pull/215
