@@ -63,7 +63,7 @@ export function takeInventory(layout: Layout, rows: readonly DatasetRow[]): Inve
   return {
     ...{ names: tree.names, results, images, caches, leftovers },
     mounted: mounted.map((row) => row.name).filter((name) => !isLeftover(name)),
-    nextVersion: 1 + rows.reduce((highest, { name }) => Math.max(highest, versionIn(name)), 0),
+    nextVersion: 1 + rows.reduce((highest, { name }) => Math.max(highest, versionIn(layout, name)), 0),
   };
 }
 
@@ -166,9 +166,13 @@ class Tree {
   }
 }
 
-/** The number of a version or of its snapshot; 0 for other names. */
-function versionIn(name: string): number {
-  return Number(/[/@]v(\d+)(?:[/@]|$)/.exec(name)?.[1] ?? 0);
+/** The number in the name of a version or of its snapshot; 0 for other names. */
+function versionIn({ caches, cacheCopies, images }: Layout, name: string): number {
+  const container = [caches, cacheCopies, images].find((one) => name.startsWith(`${one}/`));
+  if (container === undefined) return 0;
+  const [, version = '', snapshot = ''] = name.slice(container.length + 1).split(/[/@]/);
+  const numbered = container === caches ? [version, snapshot] : [version];
+  return Math.max(0, ...numbered.map((word) => Number(/^v(\d{1,15})$/.exec(word)?.[1] ?? 0)));
 }
 
 function nameIn(dataset: string): string {

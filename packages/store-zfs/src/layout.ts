@@ -61,7 +61,7 @@ export class Layout {
   }
 
   image(name: string): Result<string, StoreError> {
-    return componentFor(name, `${this.images}/v00000000/${'x'.repeat(32)}`).map(
+    return componentFor(name, `${this.images}/v00000000/${'x'.repeat(32)}@${SNAP}`).map(
       (component) => `${this.images}/${component}`,
     );
   }

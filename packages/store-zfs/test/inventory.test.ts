@@ -61,6 +61,16 @@ describe('what lies in the dataset of a store', () => {
     expect(nextVersion).toBe(12);
   });
 
+  it('counts versions by their own names, whatever the names above and below them are', () => {
+    const below = new Layout('p/v1', toHostPath('/run/store'));
+    const found = {
+      ...{ 'p/v1/cache/c-v9': {}, 'p/v1/cache/c-v9/v4': {}, 'p/v1/cache/c-v9/v4@v4': {} },
+      ...{ 'p/v1/base-image/c-a': {}, 'p/v1/base-image/c-a/v3': {}, 'p/v1/base-image/c-a/v3/v888': {} },
+      ...{ 'p/v1/cache-tmp/x-1@v7': {}, [`p/v1/result/${KEY}/v99999999999999999999999999999`]: {} },
+    };
+    expect(takeInventory(below, rows(found)).nextVersion).toBe(8);
+  });
+
   it('is known by its property where the id of a cache was too long for a name', () => {
     const id = toCacheId('ä'.repeat(300));
     const { dataset, isHashed } = layout.cache(id);
