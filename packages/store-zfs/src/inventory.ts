@@ -27,6 +27,14 @@ export interface VersionRow {
   readonly origin: string | undefined;
 }
 
+/** What a killed owner left mounted. */
+export interface MountedRow {
+  readonly dataset: string;
+  readonly mountpoint: string;
+  /** What it is part of, if that is a leftover. */
+  readonly leftover: string | undefined;
+}
+
 /** What lies in the dataset of a store. */
 export interface Inventory {
   /** The datasets and snapshots there are. */
@@ -39,8 +47,7 @@ export interface Inventory {
   readonly caches: ReadonlyMap<CacheId, VersionRow>;
   /** What nobody needs: unfinished, half destroyed, replaced. Newest last. */
   readonly leftovers: readonly string[];
-  /** What a killed owner left mounted, of that which stays. */
-  readonly mounted: readonly string[];
+  readonly mounted: readonly MountedRow[];
   /** Greater than the number of each version. */
   readonly nextVersion: number;
 }
@@ -58,11 +65,14 @@ export function takeInventory(layout: Layout, rows: readonly DatasetRow[]): Inve
   }
   const images = imagesIn(tree, { layout, leftovers });
   const caches = cachesIn(tree, { layout, leftovers });
-  const isLeftover = (name: string) => leftovers.some((left) => name === left || name.startsWith(`${left}/`));
   const mounted = rows.filter((row) => row.mounted === 'yes' && isBelowAny(row.name, layout.containers));
+  const leftoverOf = (name: string) => leftovers.find((left) => name === left || name.startsWith(`${left}/`));
   return {
     ...{ names: tree.names, results, images, caches, leftovers },
-    mounted: mounted.map((row) => row.name).filter((name) => !isLeftover(name)),
+    mounted: mounted.map(({ name, mountpoint }) => ({
+      ...{ dataset: name, mountpoint },
+      leftover: leftoverOf(name),
+    })),
     nextVersion: 1 + rows.reduce((highest, { name }) => Math.max(highest, versionIn(layout, name)), 0),
   };
 }

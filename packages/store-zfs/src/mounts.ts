@@ -28,7 +28,7 @@ export class Mounts {
   readonly layout: Layout;
   readonly zfs: Zfs;
   readonly #at = new Map<HostPath, MountedDataset>();
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(layout: Layout, zfs: Zfs) {
     this.layout = layout;
@@ -48,14 +48,18 @@ export class Mounts {
     if (there !== undefined) return err({ type: 'busy', message: `${there.dataset} is mounted at ${path}` });
     this.#at.set(path, one);
     const mounted = await this.#mount(one, { path, readOnly });
-    if (mounted.isOk() && !this.#isClosed) return ok();
+    if (mounted.isOk() && this.#closing === undefined) return ok();
     if (mounted.isOk()) await this.#close(one, path);
     this.#at.delete(path);
     return mounted.isErr() ? mounted : err(failed('the store is closed'));
   }
 
-  /** Unmounts, and waits a little for what is busy. What stays mounted is an error that names who holds it. */
+  /**
+   * Unmounts, and waits a little for what is busy. What stays mounted is an error that names who holds it. Once the
+   * store is closed, what it mounted is gone: at the same place may be what the next opening mounted.
+   */
   async unmount(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+    if (this.#closing !== undefined) return ok(await this.#closing);
     const unmounted = await whileBusy(() => this.#unmountOnce(one, path));
     if (unmounted.isErr()) {
       return err(await withHolders(unmounted.error, { dataset: one.dataset, path }));
@@ -69,12 +73,17 @@ export class Mounts {
    * where nothing else can be done; elsewhere they lose it.
    */
   async detach(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
-    const linux = process.platform === 'linux';
-    const detached = await (linux ? detachBelow(path) : this.zfs.unmount(one.dataset, { force: true }));
-    if (detached.isErr()) return detached;
-    if (this.isOurs(path)) await attempt(rmdir(path));
-    this.forget(path);
-    return ok();
+    return this.#closing === undefined ? this.#detach(one, path) : ok(await this.#closing);
+  }
+
+  /** Unmounts what a killed owner left mounted, also where it is in use. */
+  async takeBack({ dataset, mountpoint }: MountedDataset): Promise<Result<void, StoreError>> {
+    const unmounted = await whileBusy(() => this.zfs.unmount(dataset));
+    if (unmounted.isOk() || unmounted.error.type === 'stuck') return unmounted;
+    debug('%s was left mounted, and is in use: %o', dataset, unmounted.error);
+    return mountpoint.startsWith('/')
+      ? this.#detach({ dataset, mountpoint }, mountpoint as HostPath)
+      : unmounted;
   }
 
   /** Whether it is a place of the store's own choice. */
@@ -89,7 +98,11 @@ export class Mounts {
 
   /** Takes away all there is. What cannot be taken away is found at the next open. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing ??= this.#closeAll();
+    await this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     await Promise.all([...this.#at].map(([path, one]) => this.#close(one, path)));
     this.#at.clear();
   }
@@ -97,8 +110,17 @@ export class Mounts {
   async #close(one: MountedDataset, path: HostPath): Promise<void> {
     const unmounted = await this.#unmountOnce(one, path);
     const isBusy = unmounted.isErr() && unmounted.error.type !== 'stuck';
-    const gone = isBusy ? await this.detach(one, path) : unmounted;
+    const gone = isBusy ? await this.#detach(one, path) : unmounted;
     if (gone.isErr()) debug('left for the next open: %o', gone.error);
+  }
+
+  async #detach({ dataset }: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
+    const linux = process.platform === 'linux';
+    const detached = await (linux ? detachBelow(path) : this.zfs.unmount(dataset, { force: true }));
+    if (detached.isErr()) return detached;
+    if (this.isOurs(path)) await attempt(rmdir(path));
+    this.forget(path);
+    return ok();
   }
 
   async #mount(
@@ -112,7 +134,11 @@ export class Mounts {
       if (set.isErr()) return set;
       one.mountpoint = path;
     }
-    return this.zfs.mount(one.dataset, { readOnly });
+    const mounted = await this.zfs.mount(one.dataset, { readOnly });
+    if (mounted.isOk() || !isMountedAlready(mounted.error)) return mounted;
+    // Nobody else is to mount it. Somebody did, or a command that did not end in time has ended since (Z14).
+    const unmounted = await this.zfs.unmount(one.dataset);
+    return unmounted.isErr() ? unmounted : this.zfs.mount(one.dataset, { readOnly });
   }
 
   async #unmountOnce(one: MountedDataset, path: HostPath): Promise<Result<void, StoreError>> {
@@ -126,4 +152,8 @@ export class Mounts {
     if (reset.isOk()) one.mountpoint = 'none';
     return reset;
   }
+}
+
+function isMountedAlready(error: StoreError): boolean {
+  return error.type === 'failed' && error.message.includes('filesystem already mounted');
 }

@@ -1,24 +1,37 @@
 import { ok, type Result, type StoreError } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import type { Inventory, VersionRow } from './inventory.ts';
+import type { Inventory, MountedRow, VersionRow } from './inventory.ts';
 import type { Place } from './place.ts';
 
 const debug = createDebug('snapstep:store-zfs');
 
 /** Finishes what a killed owner had begun: unmounts, completes what was published, and destroys the rest. */
 export async function settle(place: Place, inventory: Inventory): Promise<Result<void, StoreError>> {
-  await Promise.all(inventory.mounted.map((dataset) => unmount(place, dataset)));
+  const { trash } = place;
+  await takeBack(
+    place,
+    inventory.mounted.filter(({ leftover }) => leftover === undefined),
+  );
   for (const version of inventory.caches.values()) await makeIndependent(place, version);
-  place.trash.add(inventory.leftovers);
-  await place.trash.sweep();
-  await place.trash.hideAll();
+  trash.add(inventory.leftovers);
+  await trash.sweep();
+  // What is still there is in use, maybe at a place where the next step wants to mount.
+  await takeBack(
+    place,
+    inventory.mounted.filter(({ leftover }) => leftover !== undefined && trash.holds(leftover)),
+  );
+  await trash.hideAll();
   for (const version of inventory.caches.values()) await dropOlder(place, { version, inventory });
   return ok();
 }
 
-async function unmount({ zfs }: Place, dataset: string): Promise<void> {
-  const unmounted = await zfs.unmount(dataset);
-  if (unmounted.isErr()) debug('%s stays mounted: %o', dataset, unmounted.error);
+async function takeBack({ mounts }: Place, rows: readonly MountedRow[]): Promise<void> {
+  await Promise.all(
+    rows.map(async ({ dataset, mountpoint }) => {
+      const unmounted = await mounts.takeBack({ dataset, mountpoint });
+      if (unmounted.isErr()) debug('%s stays mounted: %o', dataset, unmounted.error);
+    }),
+  );
 }
 
 /** A published version that was not promoted yet would keep the one before it. */

@@ -1,10 +1,26 @@
-import { toCacheId } from '@snapstep/core/backend';
-import { expectErr, expectOk } from '@snapstep/test-support';
+import { mountPointsBelow, runCommand, toCacheId } from '@snapstep/core/backend';
+import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
 
 const cache = toCacheId('npm');
 const owner = { uid: 1000, gid: 1000 };
+
+needs('root')('the ZFS store, opened again', () => {
+  it('leaves what is mounted to the new opening, whatever of the old one is disposed', async () => {
+    await using place = await recordedStore();
+    const { volumes } = await save(place.store, { key: key(1), from: { empty: [home] } });
+    const old = expectOk((await volumes.get(home)?.mount()) ?? expect.fail('no volume'));
+    const store = await place.reopen();
+    const snapshot = expectOk(await store.lookup(key(1)));
+    await mounted(snapshot?.volumes.get(home), async () => {
+      expectOk(await runCommand('mount', ['--no-mtab', '-t', 'tmpfs', 'fake', old.path]));
+      await old[Symbol.asyncDispose]();
+      expect(expectOk(await mountPointsBelow(place.directory))).toEqual([old.path]);
+      expectOk(await runCommand('umount', ['--no-mtab', old.path]));
+    });
+  });
+});
 
 describe('the ZFS store, when a command fails', () => {
   it('destroys again what is busy for a moment (Z2)', async () => {
@@ -76,6 +92,32 @@ describe('the ZFS store, when a command fails', () => {
     expect(expectOk(await place.store.list())).toEqual([]);
     await save(place.store, { key: key(1), from: { empty: [home] } });
     expect(expectOk(await place.store.list())).toEqual([key(1)]);
+  });
+
+  it('unmounts again what a killed owner left mounted and is busy for a moment, so that it can be mounted', async () => {
+    await using place = await recordedStore();
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    const saved = place.fake.pool.datasets[`${place.fake.name}/store/result/${key(1)}/home`];
+    Object.assign(saved ?? {}, { isMounted: true });
+    place.fake.fail({ on: 'zfs unmount', times: 2, stderr: "cannot unmount '/x': pool or dataset is busy" });
+    const store = await place.reopen();
+    expect(saved?.isMounted).toBe(false);
+    await mounted(expectOk(await store.lookup(key(1)))?.volumes.get(home));
+  });
+
+  it('takes back what somebody else mounted (Z14)', async () => {
+    await using place = await recordedStore();
+    const { volumes } = await save(place.store, { key: key(1), from: { empty: [home] } });
+    const saved = place.fake.pool.datasets[`${place.fake.name}/store/result/${key(1)}/home`];
+    Object.assign(saved ?? {}, { isMounted: true });
+    place.commands();
+    await mounted(volumes.get(home), async () => {
+      expect(place.commands()).toEqual([
+        'zfs mount -o ro tank/store/result/K1/home',
+        'zfs unmount tank/store/result/K1/home',
+        'zfs mount -o ro tank/store/result/K1/home',
+      ]);
+    });
   });
 
   it('says that an unmount that does not end needs a reboot, and launches nothing more until it ends (Z11)', async () => {

@@ -45,6 +45,20 @@ needs('root', 'openzfs')('a leftover on OpenZFS that is in use', () => {
     expect(await leftoversIn(world)).toEqual([]);
     expect(await read(volumeOf(await lookup(world.store, 2), home))).toBe('again');
   });
+
+  it('may be a saved volume that a killed owner left mounted: it is taken away, and can be mounted again', async () => {
+    await using world = await openWorld();
+    await save(world.store, 1, { from: { empty: [home] } });
+    await world.store[Symbol.asyncDispose]();
+    await execa('zfs', ['mount', '-o', 'ro', `${world.dataset}/result/${key(1)}/home`]);
+    const [at = ''] = await world.mounts();
+    await using holder = await processIn(at);
+
+    const store = await world.reopen();
+    expect(await world.mounts()).toEqual([]);
+    await holder[Symbol.asyncDispose]();
+    expect(await read(volumeOf(await lookup(store, 1), home))).toBe('1');
+  });
 });
 
 /** A process whose working directory this is, until it is disposed. */
