@@ -85,9 +85,9 @@ export class BaseImages {
     if (destroyed.isErr() && hasDependents(destroyed.error)) {
       return err({ type: 'busy', message: `a snapshot was made from the base image "${name}"` });
     }
-    if (destroyed.isErr()) return destroyed;
+    // Part of it may be destroyed.
     this.#images.delete(name);
-    return ok();
+    return destroyed.isOk() ? ok() : trash.hide(container.value, destroyed.error);
   };
 
   readonly send: StoreFeatures['baseImages']['send'] = async (name, signal) => {

@@ -11,7 +11,7 @@ import {
   type Volume,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
-import { hasDependents } from './commands.ts';
+import { hasDependents, isMissing } from './commands.ts';
 import { DatasetVolume } from './dataset-volume.ts';
 import type { Inventory, VersionRow } from './inventory.ts';
 import { volumeProperties } from './layout.ts';
@@ -56,6 +56,7 @@ export class DatasetCaches implements CacheVolumes {
     const made = from
       ? await zfs.clone(`${from.dataset}@v${from.number}`, dataset, properties)
       : await zfs.create(dataset, { properties });
+    if (made.isErr() && from !== undefined && isMissing(made.error)) return this.#startAgain(id, owner);
     if (made.isErr()) {
       await this.#place.trash.discard(dataset);
       return err(made.error);
@@ -63,6 +64,13 @@ export class DatasetCaches implements CacheVolumes {
     const parts = { name: CACHE, dataset, mountpoint, isWritable: true, ...(from ? {} : { owner }) };
     const volume = new DatasetVolume(mounts, parts);
     return ok(new DatasetCacheCopy(this, this.#place, { id, volume, from }));
+  }
+
+  /** Somebody else destroyed the newest version. A cache may be empty at any time. */
+  async #startAgain(id: CacheId, owner: Owner): Promise<Result<CacheCopy, StoreError>> {
+    debug('the cache %o is gone', id);
+    const removed = await this.remove(id);
+    return removed.isErr() ? err(removed.error) : this.checkOut(id, owner);
   }
 
   async remove(id: CacheId): Promise<Result<void, StoreError>> {
@@ -111,8 +119,14 @@ export class DatasetCaches implements CacheVolumes {
     // A copy that was taken of it keeps it from being destroyed.
     if (old !== undefined) await trash.discard(old.dataset);
     if (from !== undefined) await this.#dropOrigin(`${version.dataset}@v${from.number}`);
-    await trash.sweep();
+    await this.sweep();
     return ok();
+  }
+
+  /** Destroys the versions that a copy kept until now. */
+  async sweep(): Promise<void> {
+    const { layout, trash } = this.#place;
+    await trash.sweep([layout.caches, layout.cacheCopies]);
   }
 
   /** One at a time (Z4). */
@@ -166,7 +180,7 @@ class DatasetCacheCopy implements CacheCopy {
 
   async changed(): Promise<Result<boolean, StoreError>> {
     if (this.#from !== undefined && !this.#volume.wasMounted) return ok(false);
-    if (this.#from === undefined || this.#volume.isMounted) return ok(true);
+    if (this.#from === undefined || this.#volume.mayBeWritten) return ok(true);
     // Exact once it is unmounted, since that writes out what is in memory.
     const written = await this.#place.zfs.get('written', this.#volume.dataset);
     return written.map((bytes) => bytes !== '0');
@@ -193,6 +207,6 @@ class DatasetCacheCopy implements CacheCopy {
   async #discard(): Promise<void> {
     const discarded = await this.#place.trash.discard(this.#volume.dataset);
     if (discarded.isErr()) debug('%s is left for the next open: %o', this.#volume.dataset, discarded.error);
-    await this.#place.trash.sweep();
+    await this.#caches.sweep();
   }
 }

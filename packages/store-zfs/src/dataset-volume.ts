@@ -63,8 +63,9 @@ export class DatasetVolume implements Volume {
     return this.#state.dataset;
   }
 
-  get isMounted(): boolean {
-    return this.#path !== undefined;
+  /** Whether somebody may be writing to it right now. */
+  get mayBeWritten(): boolean {
+    return this.#path !== undefined || this.#wasDetached;
   }
 
   /** False as long as certainly nothing was written to it. */

@@ -7,7 +7,7 @@ import {
   type VolumeName,
 } from '@snapstep/core/backend';
 import { textOf } from './dataset-name.ts';
-import { type Layout, SNAP } from './layout.ts';
+import { isBelowAny, type Layout, SNAP } from './layout.ts';
 import type { DatasetRow } from './zfs.ts';
 
 /** A volume that is saved, as ZFS knows it. */
@@ -187,8 +187,4 @@ function versionIn({ caches, cacheCopies, images }: Layout, name: string): numbe
 
 function nameIn(dataset: string): string {
   return dataset.slice(dataset.lastIndexOf('/') + 1);
-}
-
-function isBelowAny(name: string, containers: readonly string[]): boolean {
-  return containers.some((container) => name.startsWith(`${container}/`));
 }

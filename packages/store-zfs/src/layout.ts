@@ -105,6 +105,10 @@ export function volumeOf(dataset: string, name: VolumeName): string {
   return `${dataset}/${name}`;
 }
 
+export function isBelowAny(name: string, containers: readonly string[]): boolean {
+  return containers.some((container) => name.startsWith(`${container}/`));
+}
+
 /** ZFS takes names of at most 255 bytes. */
 export function checkLength(dataset: string): Result<void, StoreError> {
   if (dataset.length <= LONGEST) return ok();

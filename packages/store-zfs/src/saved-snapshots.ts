@@ -37,6 +37,12 @@ export class SavedSnapshots {
     return { key, volumes };
   }
 
+  /** Somebody else destroyed it, or a part of it. What is left goes before the key is used again. */
+  forget(key: StepKey): void {
+    this.#saved.delete(key);
+    this.#place.trash.add([this.#place.layout.result(key)]);
+  }
+
   /**
    * `busy`, and nothing is changed, while something that stays was made from it (Z17). After any other failure it is
    * gone for users, and the next removal, attempt or open goes on with what is left (Z16).
@@ -44,11 +50,11 @@ export class SavedSnapshots {
   async remove(key: StepKey): Promise<Result<void, StoreError>> {
     const { layout, trash } = this.#place;
     const volumes = this.#saved.get(key);
-    if (volumes === undefined && !trash.holds(layout.result(key))) return ok();
+    if (volumes === undefined) return trash.free(layout.result(key));
     const destroyed = await this.#destroy(key);
     if (destroyed.isErr() && hasDependents(destroyed.error)) return destroyed;
     this.#saved.delete(key);
-    for (const volume of volumes?.values() ?? []) await volume.close();
+    for (const volume of volumes.values()) await volume.close();
     return destroyed;
   }
 

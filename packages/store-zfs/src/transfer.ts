@@ -76,13 +76,15 @@ export class Transfer {
     const { layout, mounts, trash, zfs } = this.#place;
     const properties = { 'snapstep:volumes': [...volumes.keys()].join(',') };
     const snapped = await zfs.snapshot(snapshotOf(dataset), { properties });
-    const published = snapped.isOk() ? await zfs.rename(dataset, layout.result(key)) : snapped;
+    const result = layout.result(key);
+    const freed = snapped.isOk() ? await trash.free(result) : snapped;
+    const published = freed.isOk() ? await zfs.rename(dataset, result) : freed;
     if (published.isErr()) {
       await trash.discard(dataset);
       return err(published.error);
     }
     const saved = [...volumes].map(([name, { mountpoint }]) => {
-      const parts = { name, mountpoint, isWritable: false, dataset: volumeOf(layout.result(key), name) };
+      const parts = { name, mountpoint, isWritable: false, dataset: volumeOf(result, name) };
       return [name, new DatasetVolume(mounts, parts)] as const;
     });
     return ok(this.#saved.add(key, new Map(saved)));

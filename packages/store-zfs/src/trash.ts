@@ -3,7 +3,7 @@ import createDebug from 'debug';
 import { whileBusy } from './backoff.ts';
 import { hasDependents, isMissing } from './commands.ts';
 import { withHolders } from './holders.ts';
-import type { Layout } from './layout.ts';
+import { isBelowAny, type Layout } from './layout.ts';
 import { Slots } from './slots.ts';
 import type { Zfs } from './zfs.ts';
 
@@ -16,7 +16,10 @@ const AT_ONCE = 4;
 export class Trash {
   readonly #layout: Layout;
   readonly #zfs: Zfs;
-  readonly #doomed = new Set<string>();
+  /** By their present names, with those that they had before they were hidden. */
+  readonly #doomed = new Map<string, string>();
+  /** What is being destroyed: whoever wants the same waits for its end, since the name may be used again then. */
+  readonly #running = new Map<string, Promise<Result<void, StoreError>>>();
   readonly #slots = new Slots(AT_ONCE);
   #hasFreed = false;
 
@@ -28,6 +31,11 @@ export class Trash {
   /** Whether a name is still taken by what could neither be destroyed nor renamed. */
   holds(dataset: string): boolean {
     return this.#doomed.has(dataset);
+  }
+
+  /** Makes a name free that is taken by what could neither be destroyed nor renamed before. */
+  async free(dataset: string): Promise<Result<void, StoreError>> {
+    return this.holds(dataset) ? this.discard(dataset) : ok();
   }
 
   /** Whether something was destroyed since the last call. */
@@ -57,8 +65,9 @@ export class Trash {
     debug('%s cannot be destroyed yet: %o', dataset, reason);
     const hidden = this.#layout.attempt(this.#layout.trash);
     const renamed = await this.#zfs.rename(dataset, hidden);
+    const name = this.#doomed.get(dataset) ?? dataset;
     this.#doomed.delete(dataset);
-    this.#doomed.add(renamed.isOk() ? hidden : dataset);
+    this.#doomed.set(renamed.isOk() ? hidden : dataset, name);
     return renamed.isOk() ? ok() : err(reason);
   }
 
@@ -70,28 +79,42 @@ export class Trash {
     );
   }
 
-  /** Tries once more what could not be destroyed, again as long as that gets it further. */
-  async sweep(): Promise<void> {
-    for (let before = -1; this.#doomed.size > 0 && this.#doomed.size !== before; ) {
-      before = this.#doomed.size;
-      await Promise.all([...this.#doomed].map((dataset) => this.#destroyOnce(dataset)));
+  /**
+   * Tries once more what could not be destroyed, again as long as that gets it further.
+   *
+   * @param containers - Only what was below these; a version of a base image may stay for years.
+   */
+  async sweep(containers: readonly string[] = this.#layout.containers): Promise<void> {
+    for (let before = -1; ; ) {
+      const doomed = [...this.#doomed].filter(([, name]) => isBelowAny(name, containers));
+      if (doomed.length === 0 || doomed.length === before) return;
+      before = doomed.length;
+      await Promise.all(doomed.map(([dataset]) => this.#destroyOnce(dataset)));
     }
   }
 
   /** For datasets that somebody else knows to be leftovers. {@link sweep} destroys them. */
   add(datasets: Iterable<string>): void {
-    for (const dataset of datasets) this.#doomed.add(dataset);
+    for (const dataset of datasets) this.#doomed.set(dataset, dataset);
   }
 
   /** Takes what is left out of the way of new datasets of the same name. */
   async hideAll(): Promise<void> {
-    const visible = [...this.#doomed].filter((name) => !name.startsWith(`${this.#layout.trash}/`));
+    const visible = [...this.#doomed.keys()].filter((name) => !name.startsWith(`${this.#layout.trash}/`));
     for (const dataset of visible) {
       await this.hide(dataset, { type: 'busy', message: `${dataset} is still in use` });
     }
   }
 
-  async #destroyOnce(dataset: string): Promise<Result<void, StoreError>> {
+  #destroyOnce(dataset: string): Promise<Result<void, StoreError>> {
+    const running = this.#running.get(dataset);
+    if (running !== undefined) return running;
+    const ended = this.#destroyNow(dataset).finally(() => this.#running.delete(dataset));
+    this.#running.set(dataset, ended);
+    return ended;
+  }
+
+  async #destroyNow(dataset: string): Promise<Result<void, StoreError>> {
     const destroyed = await this.#slots.run(() => this.#zfs.destroy(dataset));
     if (destroyed.isErr() && !isMissing(destroyed.error)) return destroyed;
     this.#doomed.delete(dataset);

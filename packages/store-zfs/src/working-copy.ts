@@ -21,7 +21,7 @@ export async function makeWorkingCopy(
 ): Promise<Result<WorkingCopy, StoreError>> {
   const { dataset, signal } = request;
   // What an earlier attempt left behind, if there is anything.
-  const freed = place.trash.holds(dataset) ? await place.trash.destroy(dataset) : ok();
+  const freed = await place.trash.free(dataset);
   if (freed.isErr()) return err(freed.error);
   const made = new Map<VolumeName, DatasetVolume>();
   const copy = new WorkingCopy(place, { dataset, volumes: made });

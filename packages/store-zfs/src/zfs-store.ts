@@ -20,7 +20,7 @@ import {
 import { ZfsActive } from './active-snapshot.ts';
 import { BaseImages } from './base-images.ts';
 import { DatasetCaches } from './cache-volumes.ts';
-import type { Commands } from './commands.ts';
+import { type Commands, isMissing } from './commands.ts';
 import type { DatasetVolumes } from './dataset-volume.ts';
 import type { Inventory } from './inventory.ts';
 import type { Place } from './place.ts';
@@ -75,7 +75,8 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     const { place } = this.#parts;
     const dataset = place.layout.result(key);
     const copy = await makeWorkingCopy(place, { dataset, volumes: volumes.value, signal });
-    return copy.map((made) => new ZfsActive(this.#saved, { key, copy: made }));
+    if (copy.isErr()) return err(await this.#withoutParent(from, copy.error));
+    return ok(new ZfsActive(this.#saved, { key, copy: copy.value }));
   }
 
   async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
@@ -106,6 +107,18 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     await place.mounts.close();
     await commands.close();
     await lock[Symbol.asyncDispose]();
+  }
+
+  /** That a parent is gone which was there: somebody else destroyed it, behind the back of the store. */
+  async #withoutParent(from: PrepareRequest['from'], error: StoreError): Promise<StoreError> {
+    const { zfs, layout } = this.#parts.place;
+    if (!('snapshot' in from) || !isMissing(error)) return error;
+    // With the whole pool everything is gone, until it is back.
+    const top = await zfs.get('mounted', layout.dataset);
+    if (top.isErr()) return error;
+    const key = from.snapshot;
+    this.#saved.forget(key);
+    return { type: 'not-found', key, message: `the snapshot ${key} was destroyed by somebody else` };
   }
 
   #sources(from: PrepareRequest['from']): Result<ReadonlyMap<VolumeName, string | undefined>, StoreError> {

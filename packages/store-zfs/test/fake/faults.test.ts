@@ -1,7 +1,7 @@
 import { mountPointsBelow, runCommand, toCacheId } from '@snapstep/core/backend';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
+import { brew, home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
 
 const cache = toCacheId('npm');
 const owner = { uid: 1000, gid: 1000 };
@@ -103,6 +103,63 @@ describe('the ZFS store, when a command fails', () => {
     const store = await place.reopen();
     expect(saved?.isMounted).toBe(false);
     await mounted(expectOk(await store.lookup(key(1)))?.volumes.get(home));
+  });
+
+  it('says that a parent is gone which somebody else destroyed, and makes it again', async () => {
+    await using place = await recordedStore();
+    const { name, pool } = place.fake;
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    delete pool.datasets[`${name}/store/result/${key(1)}/home`];
+    delete pool.snapshots[`${name}/store/result/${key(1)}/home@snap`];
+    const request = { key: key(2), from: { snapshot: key(1) }, signal: never };
+    expect(expectErr(await place.store.prepare(request))).toMatchObject({ type: 'not-found', key: key(1) });
+    expect(expectOk(await place.store.lookup(key(1)))).toBeUndefined();
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    await save(place.store, { key: key(2), from: { snapshot: key(1) } });
+    const store = await place.reopen();
+    expect(expectOk(await store.list()).toSorted()).toEqual([key(1), key(2)]);
+  });
+
+  it('starts a cache again that somebody else destroyed', async () => {
+    await using place = await recordedStore();
+    await publish(place);
+    const names = [place.fake.pool.datasets, place.fake.pool.snapshots];
+    for (const all of names) {
+      for (const name of Object.keys(all)) if (name.includes('/cache/')) delete all[name];
+    }
+    await publish(place);
+    expect(expectOk(await (await place.reopen()).caches.list())).toEqual([cache]);
+  });
+
+  it('shows nothing of a base image that could be destroyed only in part', async () => {
+    await using place = await recordedStore();
+    const { baseImages } = place.store;
+    if (baseImages === undefined) throw new Error('the store has no base images');
+    await using made = expectOk(
+      await baseImages.create({ name: 'mac', volumes: [home, brew], signal: never }),
+    );
+    expectOk(await made.commit());
+    place.fake.fail({ on: 'zfs destroy', stderr: "cannot destroy 'x': I/O error" });
+    expectOk(await baseImages.remove('mac'));
+    expect(expectOk(await baseImages.list())).toEqual([]);
+    const store = await place.reopen();
+    expect(expectOk((await store.baseImages?.list()) ?? expect.fail())).toEqual([]);
+  });
+
+  it('destroys what it could not rename once, and never what has its name afterwards', async () => {
+    await using place = await recordedStore();
+    const active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    const stderr = 'cannot: I/O error';
+    place.fake.fail({ on: 'zfs destroy', stderr }, { on: 'zfs rename', stderr });
+    await active[Symbol.asyncDispose]();
+    place.commands();
+    const [, again] = await Promise.all([
+      place.store.reclaimed(),
+      prepared(place.store, { key: key(1), from: { empty: [home] } }),
+    ]);
+    expectOk(await again.commit());
+    expect(place.commands().filter((command) => command.startsWith('zfs destroy'))).toHaveLength(1);
+    expect(expectOk(await (await place.reopen()).list())).toEqual([key(1)]);
   });
 
   it('takes back what somebody else mounted (Z14)', async () => {

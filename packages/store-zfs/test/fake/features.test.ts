@@ -1,4 +1,4 @@
-import type { StoreFeatures } from '@snapstep/core/backend';
+import { type StoreFeatures, toCacheId } from '@snapstep/core/backend';
 import { expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { brew, home, key, never, prepared, recordedStore, save } from './recorded-store.ts';
@@ -51,6 +51,18 @@ describe('the commands of what only the ZFS store can do (T4)', () => {
     const { datasets } = place.fake.pool;
     const origin = datasets[`${place.fake.name}/store/result/${key(1)}/home`]?.origin;
     expect(origin).toMatch(/\/trash\/[^/]+\/home@snap$/);
+  });
+
+  it('do not try to destroy the old base image with each cache that is given back', async () => {
+    await using place = await recordedStore();
+    await makeImage(place.store.baseImages);
+    const baseImage = expectOk((await place.store.baseImages?.pin(image.name)) ?? expect.fail());
+    await save(place.store, { key: key(1), from: { baseImage: baseImage ?? expect.fail('not pinned') } });
+    await makeImage(place.store.baseImages);
+    place.commands();
+    await using copy = expectOk(await place.store.caches.checkOut(toCacheId('npm'), { uid: 0, gid: 0 }));
+    await copy[Symbol.asyncDispose]();
+    expect(place.commands().filter((command) => command.includes('/trash/'))).toEqual([]);
   });
 
   it('set one quota for all volumes of a step', async () => {
