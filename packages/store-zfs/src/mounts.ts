@@ -23,29 +23,41 @@ export interface MountedDataset {
   mountpoint: string;
 }
 
+interface MountsParts {
+  readonly layout: Layout;
+  readonly zfs: Zfs;
+  readonly maxMounts: number;
+}
+
 /** What is mounted by this opening of a store, and where. */
 export class Mounts {
   readonly layout: Layout;
   readonly zfs: Zfs;
+  readonly #most: number;
   readonly #at = new Map<HostPath, MountedDataset>();
   #closing: Promise<void> | undefined;
 
-  constructor(layout: Layout, zfs: Zfs) {
+  constructor({ layout, zfs, maxMounts }: MountsParts) {
     this.layout = layout;
     this.zfs = zfs;
+    this.#most = maxMounts;
   }
 
   get count(): number {
     return this.#at.size;
   }
 
-  /** Mounts a dataset; `busy` if another one of ours is there. */
+  /** Mounts a dataset; `busy` if another one of ours is there, or too many are mounted. */
   async mount(
     one: MountedDataset,
     { path, readOnly }: { readonly path: HostPath; readonly readOnly: boolean },
   ): Promise<Result<void, StoreError>> {
     const there = this.#at.get(path);
     if (there !== undefined) return err({ type: 'busy', message: `${there.dataset} is mounted at ${path}` });
+    if (this.#at.size >= this.#most) {
+      const message = `${this.#at.size} volumes are mounted, and "maxMounts" allows no more: ${one.dataset}`;
+      return err({ type: 'busy', message });
+    }
     this.#at.set(path, one);
     const mounted = await this.#mount(one, { path, readOnly });
     if (mounted.isOk() && this.#closing === undefined) return ok();

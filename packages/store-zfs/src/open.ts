@@ -40,9 +40,12 @@ export interface ZfsStoreOptions {
    * `/var/lib/snapstep/zfs` (on macOS and FreeBSD `/var/db/snapstep/zfs`).
    */
   readonly directory?: HostPath;
-  /** Datasets and snapshots that `usage` gives as the most there should be. Default: 10,000. */
+  /**
+   * Datasets and their snapshots. A step has two of them, and two for each volume. One that would make them more is
+   * refused with `no-space`, for which a builder removes what was not used for long. Default: 40,000.
+   */
   readonly maxObjects?: number;
-  /** Mounts that `usage` gives as the most there should be. Default: 500. */
+  /** What is mounted at the same time. Once so much is, `mount` fails with `busy`. Default: 500. */
   readonly maxMounts?: number;
   /**
    * A command that takes longer counts as stuck: it is reported so, and nothing more is launched until it ends.
@@ -97,13 +100,14 @@ interface Start extends ZfsStoreOptions {
 }
 
 async function start(parts: Start): Promise<Result<ZfsStore, StoreError>> {
-  const { dataset, commands, layout, zfs, properties, maxObjects = 10_000, maxMounts = 500 } = parts;
+  const { dataset, commands, layout, zfs, properties, maxObjects = 40_000, maxMounts = 500 } = parts;
   const quiet = await waitForRunning(dataset, { timeoutMs: 60_000 });
   if (quiet.isErr()) return err(quiet.error);
   const missing = missingProperties(properties, { 'snapstep:directory': layout.directory });
   const set = Object.keys(missing).length === 0 ? ok() : await zfs.set(missing, dataset);
   if (set.isErr()) return err(set.error);
-  const place = { commands, layout, zfs, mounts: new Mounts(layout, zfs), trash: new Trash(layout, zfs) };
+  const mounts = new Mounts({ layout, zfs, maxMounts });
+  const place = { commands, layout, zfs, mounts, trash: new Trash(layout, zfs) };
   const inventory = await prepareDatasets(place);
   if (inventory.isErr()) return err(inventory.error);
   const settled = await settle(place, inventory.value);

@@ -18,9 +18,8 @@ export class SavedSnapshots {
     return [...this.#saved.keys()];
   }
 
-  /** Datasets and their snapshots: one for each volume, and one above them. */
   get objects(): number {
-    return [...this.#saved.values()].reduce((sum, volumes) => sum + 2 * (1 + volumes.size), 0);
+    return [...this.#saved.values()].reduce((sum, volumes) => sum + objectsOf(volumes.size), 0);
   }
 
   volumes(key: StepKey): DatasetVolumes | undefined {
@@ -73,4 +72,9 @@ export class SavedSnapshots {
       rows.map((row) => [row.name, new DatasetVolume(this.#place.mounts, { ...row, isWritable: false })]),
     );
   }
+}
+
+/** Datasets and their snapshots: one for each volume, and one above them. */
+export function objectsOf(volumes: number): number {
+  return 2 * (1 + volumes);
 }

@@ -1,6 +1,7 @@
 import {
   cancelled,
   err,
+  failed,
   ok,
   type Result,
   type Snapshot,
@@ -16,6 +17,12 @@ import type { Place } from './place.ts';
 import type { SavedSnapshots } from './saved-snapshots.ts';
 import { type Received, receiveVolumes, type Sent, sendVolumes } from './streams.ts';
 
+interface TransferParts {
+  readonly saved: SavedSnapshots;
+  /** For one snapshot more. */
+  hasRoom(): Result<void, StoreError>;
+}
+
 /**
  * Moves saved snapshots. With `since`, what changed is sent if the one was made from the other, however many steps ago;
  * otherwise the whole.
@@ -24,10 +31,12 @@ export class Transfer {
   readonly format: string = FORMAT;
   readonly #place: Place;
   readonly #saved: SavedSnapshots;
+  readonly #hasRoom: TransferParts['hasRoom'];
 
-  constructor(place: Place, saved: SavedSnapshots) {
+  constructor(place: Place, { saved, hasRoom }: TransferParts) {
     this.#place = place;
     this.#saved = saved;
+    this.#hasRoom = hasRoom;
   }
 
   readonly send: StoreFeatures['transfer']['send'] = async (key, { since, signal }) => {
@@ -67,8 +76,9 @@ export class Transfer {
     const { since, signal } = options;
     if (signal.aborted) return cancelled(signal);
     if (since !== undefined && older === undefined) return missing(since);
-    if (this.#saved.volumes(key) === undefined) return undefined;
-    return { type: 'failed', message: `the snapshot ${key} is already there` };
+    if (this.#saved.volumes(key) !== undefined) return failed(`the snapshot ${key} is already there`);
+    const room = this.#hasRoom();
+    return room.isErr() ? room.error : undefined;
   }
 
   /** The snapshot itself comes last, and the rename makes it visible. */

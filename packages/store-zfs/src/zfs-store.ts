@@ -27,7 +27,7 @@ import type { Place } from './place.ts';
 import { placement } from './placement.ts';
 import { quota } from './quota.ts';
 import { waitForFreeing } from './reclaim.ts';
-import { SavedSnapshots } from './saved-snapshots.ts';
+import { objectsOf, SavedSnapshots } from './saved-snapshots.ts';
 import { Transfer } from './transfer.ts';
 import { makeWorkingCopy } from './working-copy.ts';
 
@@ -60,7 +60,7 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     this.caches = this.#caches;
     this.placement = placement;
     this.quota = quota(place);
-    this.transfer = new Transfer(place, this.#saved);
+    this.transfer = new Transfer(place, { saved: this.#saved, hasRoom: () => this.#hasRoom(1) });
     this.baseImages = new BaseImages(place, inventory);
   }
 
@@ -72,6 +72,8 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     if (signal.aborted) return err(cancelled(signal));
     const volumes = this.#sources(from);
     if (volumes.isErr()) return err(volumes.error);
+    const room = this.#hasRoom(volumes.value.size);
+    if (room.isErr()) return err(room.error);
     const { place } = this.#parts;
     const dataset = place.layout.result(key);
     const copy = await makeWorkingCopy(place, { dataset, volumes: volumes.value, signal });
@@ -94,7 +96,7 @@ export class ZfsStore implements StoreWith<StoreFeature> {
   async usage(): Promise<Result<Usage, StoreError>> {
     const { place, maxObjects, maxMounts } = this.#parts;
     const space = await place.zfs.space(place.layout.dataset);
-    const objects = this.#saved.objects + this.#caches.objects + this.baseImages.objects;
+    const objects = this.#objects;
     return space.map(({ used, available }) => [
       { axis: 'bytes', used, total: used + available },
       { axis: 'objects', used: objects, total: Math.max(maxObjects, objects) },
@@ -107,6 +109,19 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     await place.mounts.close();
     await commands.close();
     await lock[Symbol.asyncDispose]();
+  }
+
+  get #objects(): number {
+    return this.#saved.objects + this.#caches.objects + this.baseImages.objects;
+  }
+
+  /** Of what is being made only the one that is asked for counts. */
+  #hasRoom(volumes: number): Result<void, StoreError> {
+    const { maxObjects } = this.#parts;
+    const objects = this.#objects;
+    if (objects + objectsOf(volumes) <= maxObjects) return ok();
+    const message = `the store has ${objects} datasets and snapshots, and "maxObjects" allows ${maxObjects}`;
+    return err({ type: 'no-space', message });
   }
 
   /** That a parent is gone which was there: somebody else destroyed it, behind the back of the store. */

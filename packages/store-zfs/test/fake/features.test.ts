@@ -1,7 +1,7 @@
 import { type StoreFeatures, toCacheId } from '@snapstep/core/backend';
-import { expectOk } from '@snapstep/test-support';
+import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { brew, home, key, never, prepared, recordedStore, save } from './recorded-store.ts';
+import { brew, home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
 
 const IMAGE = 'tank/store/base-image/c-a:20b:25:2f:c3:bc';
 const FRESH = '-o canmount=noauto -o mountpoint=MNT';
@@ -82,6 +82,40 @@ describe('the commands of what only the ZFS store can do (T4)', () => {
     place.commands();
     expectOk(await place.store.reclaimed());
     expect(place.commands()).toEqual(['zpool get -Hp -o value freeing tank']);
+  });
+});
+
+describe('what a ZFS store is bounded by', () => {
+  it('is the number of datasets and snapshots: no more are made, until something is removed (Z9)', async () => {
+    await using place = await recordedStore({ maxObjects: 8 });
+    await save(place.store, { key: key(1), from: { empty: [home] } });
+    await save(place.store, { key: key(2), from: { empty: [home] } });
+    place.commands();
+    const request = { key: key(3), from: { snapshot: key(1) }, signal: never };
+    expect(expectErr(await place.store.prepare(request))).toMatchObject({
+      type: 'no-space',
+      message: expect.stringContaining('"maxObjects" allows 8'),
+    });
+    const body = ReadableStream.from<Uint8Array>([]);
+    const received = await place.store.transfer?.receive(key(3), body, { signal: never });
+    expect(received && expectErr(received)).toMatchObject({ type: 'no-space' });
+    expect(place.commands()).toEqual([]);
+    expectOk(await place.store.remove(key(2)));
+    await save(place.store, { key: key(3), from: { snapshot: key(1) } });
+  });
+
+  it('is the number of mounts: no more are made, until one is given back (Z8)', async () => {
+    await using place = await recordedStore({ maxMounts: 1 });
+    const { volumes } = await save(place.store, { key: key(1), from: { empty: [home, brew] } });
+    await mounted(volumes.get(home), async () => {
+      await mounted(volumes.get(home));
+      const refused = (await volumes.get(brew)?.mount()) ?? expect.fail('no volume');
+      expect(expectErr(refused)).toMatchObject({
+        type: 'busy',
+        message: expect.stringContaining('"maxMounts" allows no more'),
+      });
+    });
+    await mounted(volumes.get(brew));
   });
 });
 
