@@ -40,7 +40,7 @@ export class OverlayActive implements ActiveSnapshot {
     const saved = await this.#save(volumes);
     // The record holds them now, if there is one.
     await place.layers.release([...volumes.values()].flat());
-    for (const volume of writable) await (saved.isOk() ? volume.close() : volume.drop());
+    for (const volume of writable) await volume.end();
     const record = snapshots.get(key) ?? volumes;
     return saved.map(() => ({ key, volumes: savedVolumes(place, record) }));
   }
@@ -48,7 +48,7 @@ export class OverlayActive implements ActiveSnapshot {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    for (const volume of this.#parts.writable) await volume.drop();
+    for (const volume of this.#parts.writable) await volume.end();
   }
 
   /** @param kept - Gets what has become a layer, also when it fails later. */

@@ -73,13 +73,13 @@ class OverlayCacheCopy implements CacheCopy {
     const layers = await this.#writable.keep();
     const saved = layers.isOk() ? await caches.save(this.#id, new Map([[CACHE, layers.value]])) : layers;
     if (layers.isOk()) await place.layers.release(layers.value);
-    await (saved.isOk() ? this.#writable.close() : this.#writable.drop());
+    await this.#writable.end();
     return saved.isOk() ? ok() : err(saved.error);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    await this.#writable.drop();
+    await this.#writable.end();
   }
 }

@@ -60,7 +60,7 @@ export class OverlayfsStore implements Store {
     for (const start of starts.value) {
       const volume = await makeWritable(place, { ...start, maxLayers, signal });
       if (volume.isErr()) {
-        for (const made of writable) await made.drop();
+        for (const made of writable) await made.end();
         return err(volume.error);
       }
       writable.push(volume.value);

@@ -30,7 +30,7 @@ export interface WritableOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Makes a volume that gets the changes of one attempt. Ends by {@link WritableVolume.close} or `drop`. */
+/** Makes a volume that gets the changes of one attempt. Ends by {@link WritableVolume.end}. */
 export async function makeWritable(
   place: Place,
   options: WritableOptions,
@@ -40,7 +40,7 @@ export async function makeWritable(
   const volume = new WritableVolume(place, { name: options.name, lower: lower.value });
   const made = await volume.makeDirectories('uid' in options.from ? options.from : undefined);
   if (made.isOk()) return ok(volume);
-  await volume.drop();
+  await volume.end();
   return err(made.error);
 }
 
@@ -107,13 +107,11 @@ export class WritableVolume implements Volume {
     return ok(own.value === undefined ? this.#lower : [own.value, ...this.#lower]);
   }
 
-  /** After {@link keep}. Who has it mounted still may look at it. */
-  close(): Promise<void> {
-    return this.#mount.close(() => this.#cleanUp());
-  }
-
-  /** Throws the changes away, and takes the mount away from whoever has it. */
-  drop(): Promise<void> {
+  /**
+   * Throws away what {@link keep} has not made a layer of, and takes the mount away from whoever has it: through it
+   * the layer could be written to.
+   */
+  end(): Promise<void> {
     return this.#mount.closeNow(() => this.#cleanUp());
   }
 
