@@ -82,6 +82,7 @@ class TemporaryStore implements StoreWith<StoreFeature> {
   readonly #mounts = new MemoryMounts();
   readonly #images: MemoryImages;
   readonly #placed = new MemoryPlacement();
+  #hasEnded = false;
 
   constructor(disk: MemoryDisk) {
     this.#disk = disk;
@@ -139,6 +140,8 @@ class TemporaryStore implements StoreWith<StoreFeature> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     await this.#placed[Symbol.asyncDispose]();
     this.#disk.isOpen = false;
   }
