@@ -1,9 +1,11 @@
 import { storePromises } from '@snapstep/core/conformance';
 import type { Mutant } from '../mutant.ts';
 import { abortMutants } from './aborts.ts';
+import { cacheCopyMutants } from './cache-copies.ts';
 import { cacheMutants } from './caches.ts';
 import { contentMutants } from './content.ts';
 import { crashMutants } from './crash.ts';
+import { endingMutants } from './endings.ts';
 import { featureMutants, transferMutants } from './features.ts';
 import { imageMutants } from './images.ts';
 import { isolationMutants, mountMutants } from './isolation.ts';
@@ -12,11 +14,13 @@ import { usageMutants } from './usage.ts';
 
 export const storeMutants: readonly Mutant[] = [
   ...lifecycleMutants,
+  ...endingMutants,
   ...abortMutants,
   ...isolationMutants,
   ...mountMutants,
   ...contentMutants,
   ...cacheMutants,
+  ...cacheCopyMutants,
   ...usageMutants,
   ...featureMutants,
   ...transferMutants,

@@ -132,45 +132,6 @@ export const lifecycleMutants: readonly Mutant[] = [
       ),
   }),
   storeMutant({
-    name: 'dispose-keeps-the-files',
-    breaks: 'dropped',
-    seenBy: 'throws away what is disposed without a commit',
-    mutate: (store) =>
-      onPrepare(store, (active) => patch(active, () => ({ [Symbol.asyncDispose]: async () => {} }))),
-  }),
-  storeMutant({
-    name: 'dispose-removes-what-was-saved',
-    breaks: 'disposedLate',
-    seenBy: 'keeps a committed snapshot when its active one is disposed',
-    mutate: (store) =>
-      onPrepare(store, (active, { key }) =>
-        patch(active, (inner) => ({
-          async [Symbol.asyncDispose]() {
-            await inner[Symbol.asyncDispose]();
-            await store.remove(key);
-          },
-        })),
-      ),
-  }),
-  storeMutant({
-    name: 'second-dispose-rejects',
-    breaks: 'disposeQuiet',
-    seenBy: 'keeps a committed snapshot when its active one is disposed',
-    mutate: (store) =>
-      onPrepare(store, (active) =>
-        patch(active, (inner) => {
-          let hasEnded = false;
-          return {
-            async [Symbol.asyncDispose]() {
-              if (hasEnded) throw new Error('it has ended');
-              hasEnded = true;
-              await inner[Symbol.asyncDispose]();
-            },
-          };
-        }),
-      ),
-  }),
-  storeMutant({
     name: 'fresh-volume-has-lost-found',
     breaks: 'freshVolumes',
     seenBy: 'gives a fresh volume that is empty',

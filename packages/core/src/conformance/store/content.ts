@@ -13,10 +13,11 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { runCommand } from '../../backend/command.ts';
+import { toCacheId } from '../../backend/names.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from './describe-tree.ts';
 import { storePromises as promises, type StorePromise } from './promises.ts';
-import { type Change, expectOk, isRoot, key, type Scene, type StoreTest } from './scene.ts';
+import { type Change, expectOk, isRoot, key, mounted, type Scene, type StoreTest } from './scene.ts';
 
 /** What any user can put into a file system survives a save and two copies (V8). */
 export function contentTests(test: StoreTest): void {
@@ -63,7 +64,12 @@ export function contentTests(test: StoreTest): void {
   test('keeps holes as holes', async (scene) => {
     await scene.save(key(1), makeSparseFile);
     await scene.save(key(2), async () => {}, key(1));
-    for (const at of [key(1), key(2)]) await scene.look(at, checkSparseFile);
+    for (const at of [key(1), key(2)]) await scene.look(at, (path) => checkSparseFile(path, promises.holes));
+  });
+  test('keeps holes as holes in a cache', async (scene) => {
+    await scene.publish(toCacheId('apt'), makeSparseFile);
+    await using copy = await scene.checkOut(toCacheId('apt'));
+    await mounted(copy.volume, (path) => checkSparseFile(path, promises.newestCache));
   });
 }
 
@@ -147,11 +153,11 @@ async function makeSparseFile(path: string): Promise<void> {
   await file.write('end', 64 * MIB);
 }
 
-async function checkSparseFile(path: string): Promise<void> {
+async function checkSparseFile(path: string, promise: StorePromise): Promise<void> {
   const stats = await stat(join(path, 'sparse'));
-  keepsEqual(promises.holes, stats.size, 64 * MIB + 3);
-  keeps(promises.holes, stats.blocks * 512 < MIB, `${stats.blocks} blocks are in use for 8 bytes`);
+  keepsEqual(promise, stats.size, 64 * MIB + 3);
+  keeps(promise, stats.blocks * 512 < MIB, `${stats.blocks} blocks are in use for 8 bytes`);
   await using file = await open(join(path, 'sparse'));
   const { buffer } = await file.read({ buffer: Buffer.alloc(3), position: 64 * MIB });
-  keepsEqual(promises.holes, buffer.toString(), 'end');
+  keepsEqual(promise, buffer.toString(), 'end');
 }

@@ -50,6 +50,7 @@ function savingTests(test: StoreTest): void {
     keeps(promises.notFound, prepared.isErr() && prepared.error.type === 'not-found', error);
     keepsEqual(promises.notFound, prepared.error.key, key(1));
     keepsEqual(promises.listed, await scene.list(), []);
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
   });
 }
 

@@ -11,9 +11,8 @@ import { dispose, expectOk, key, rootfs, type Scene, type StoreTest } from './sc
 export function mountTests(test: StoreTest): void {
   test('mounts a saved volume twice, and each has a dispose of its own', async (scene) => {
     await scene.save(key(1), (path) => writeFile(join(path, 'f'), 'saved'));
-    const volume = (await scene.lookup(key(1)))?.volumes.get(rootfs);
-    keeps(promises.listed, volume !== undefined);
-    await twice(volume);
+    // Whoever asks for it gets a volume of his own.
+    await twice(() => savedVolume(scene));
   });
   test('mounts an active volume twice, and each has a dispose of its own', async (scene) => {
     await using active = await scene.prepare(key(1));
@@ -21,7 +20,7 @@ export function mountTests(test: StoreTest): void {
     keeps(promises.askedVolumes, volume !== undefined);
     await using mount = await expectOk(volume.mount());
     await writeFile(join(mount.path, 'f'), 'saved');
-    await twice(volume);
+    await twice(async () => volume);
     keepsEqual(promises.ownMounts, await textIn(mount.path), 'saved');
   });
   test('shows through one mount what was written through another', async (scene) => {
@@ -32,6 +31,25 @@ export function mountTests(test: StoreTest): void {
     await using other = await expectOk(volume.mount());
     await writeFile(join(one.path, 'f'), 'shared');
     keepsEqual(promises.ownMounts, await textIn(other.path), 'shared');
+  });
+  test('mounts one volume many times at once, and each has a dispose of its own', async (scene) => {
+    await scene.save(key(1), (path) => writeFile(join(path, 'f'), 'saved'));
+    const before = await scene.mounts();
+    const volume = await savedVolume(scene);
+    for (let round = 0; round < scene.scaled(6); round += 1) {
+      const many = Array.from({ length: 5 }, () => expectMount(volume));
+      const [last, ...others] = [await expectMount(volume), ...(await Promise.all(many))];
+      await Promise.all(others.map(dispose));
+      keepsEqual(promises.ownMounts, await textIn(last.path), 'saved');
+      // The last one goes while another comes: a moment before it, or after.
+      const early = round % 2 === 0 ? expectMount(volume) : undefined;
+      const ended = dispose(last);
+      const mount = await (early ?? expectMount(volume));
+      await ended;
+      keepsEqual(promises.ownMounts, await textIn(mount.path), 'saved');
+      await dispose(mount);
+    }
+    keepsEqual(promises.leasedMounts, await scene.mounts(), before);
   });
   test('mounts no more than is leased, and nothing once nobody leases (Z8)', async (scene) => {
     const before = await scene.mounts();
@@ -61,14 +79,20 @@ export function mountTests(test: StoreTest): void {
   });
 }
 
-async function twice(volume: Volume): Promise<void> {
-  const one = await expectMount(volume);
-  const other = await expectMount(volume);
+async function savedVolume(scene: Scene): Promise<Volume> {
+  const volume = (await scene.lookup(key(1)))?.volumes.get(rootfs);
+  keeps(promises.listed, volume !== undefined);
+  return volume;
+}
+
+async function twice(volume: () => Promise<Volume>): Promise<void> {
+  const one = await expectMount(await volume());
+  const other = await expectMount(await volume());
   await dispose(one);
   await dispose(one);
   keepsEqual(promises.ownMounts, await textIn(other.path), 'saved');
   await dispose(other);
-  const again = await expectMount(volume);
+  const again = await expectMount(await volume());
   keepsEqual(promises.ownMounts, await textIn(again.path), 'saved');
   await dispose(again);
 }

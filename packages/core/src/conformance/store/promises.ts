@@ -41,6 +41,9 @@ export const storePromises = {
   ownMounts: 'a volume may be mounted more than once, and each mount has its own dispose',
   leasedMounts: 'what is mounted is what somebody leases, and no more',
   disposedMounts: 'disposing the store unmounts all that is mounted',
+  givenUp: 'a store that was disposed can be opened again at once',
+  endedLate:
+    'what ends after the store that it belongs to does nothing, also to a store that was opened since',
 
   modes: 'a snapshot keeps modes, with setuid, setgid and sticky bits',
   volumeMode: 'a snapshot keeps the mode, owner and times of a volume itself',

@@ -161,7 +161,11 @@ export class Scene implements AsyncDisposable {
   /** As after the end of the process: what is active is not disposed first. */
   async reopen(): Promise<void> {
     await dispose(this.store);
-    this.store = await this.place.reopen();
+    try {
+      this.store = await this.place.reopen();
+    } catch (error) {
+      assert.fail(`broken promise: ${promises.givenUp}\nseen: ${show(error)}`);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { chmod, chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../backend/command.ts';
+import { toCacheId } from '../../backend/names.ts';
 import { keepsEqual } from '../promise.ts';
 import { attributesOf, giveAttributes } from './attributes.ts';
 import { survives } from './content.ts';
 import { storePromises as promises, type StorePromise } from './promises.ts';
-import { expectOk, key, type Scene, type StoreTest } from './scene.ts';
+import { expectOk, key, mounted, type Scene, type StoreTest } from './scene.ts';
 
 /** `cap_net_raw=ep` as the kernel keeps it: revision 2, effective, bit 13 of the permitted set. */
 const NET_RAW = '\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0';
@@ -20,6 +21,13 @@ export function specialFileTests(test: StoreTest): void {
   test('keeps extended attributes of a directory', async (scene) => {
     const attributes = { 'xattr.user.colour': 'rot' };
     await keepsAttributes(scene, { promise: promises.attributes, attributes, directory: true });
+  });
+  test('keeps extended attributes in a cache', async (scene) => {
+    const attributes = { 'xattr.user.colour': 'gelb' };
+    await scene.publish(toCacheId('apt'), (path) => makeFile(path, { attributes, directory: false }));
+    await using copy = await scene.checkOut(toCacheId('apt'));
+    const seen = await mounted(copy.volume, (path) => attributesOf(join(path, 'f')));
+    keepsEqual(promises.newestCache, seen, attributes);
   });
   test('keeps access control lists', async (scene) => {
     const attributes = { 'acl.access': 'user::rw-,user:70001:r--,group::r--,mask::r--,other::---' };
@@ -72,13 +80,17 @@ async function keepsAttributes(
   },
 ): Promise<void> {
   const { promise, attributes, directory = false } = options;
-  await scene.save(key(1), async (path) => {
-    await (directory ? mkdir(join(path, 'f')) : writeFile(join(path, 'f'), 'x'));
-    await giveAttributes(join(path, 'f'), { attributes, directory });
-    assert.deepEqual(await attributesOf(join(path, 'f')), attributes, 'the disk below cannot keep it');
-  });
+  await scene.save(key(1), (path) => makeFile(path, { attributes, directory }));
   await scene.save(key(2), async () => {}, key(1));
   for (const at of [key(1), key(2)]) {
     keepsEqual(promise, await scene.look(at, (path) => attributesOf(join(path, 'f'))), attributes);
   }
+}
+
+/** Makes a file or a directory `f` that has attributes. */
+async function makeFile(path: string, entry: Parameters<typeof giveAttributes>[1]): Promise<void> {
+  const file = join(path, 'f');
+  await (entry.directory ? mkdir(file) : writeFile(file, 'x'));
+  await giveAttributes(file, entry);
+  assert.deepEqual(await attributesOf(file), entry.attributes, 'the disk below cannot keep it');
 }

@@ -4,6 +4,7 @@ import { abortTests } from './aborts.ts';
 import { cacheIsolationTests } from './cache-isolation.ts';
 import { cacheTests } from './caches.ts';
 import { contentTests } from './content.ts';
+import { endingTests } from './endings.ts';
 import { withDump } from './failed-scene.ts';
 import { featureTests } from './features/features.ts';
 import { isolationTests } from './isolation.ts';
@@ -19,6 +20,7 @@ import { usageTests } from './usage.ts';
 
 export type StoreTopic =
   | 'lifecycle'
+  | 'endings'
   | 'aborts'
   | 'isolation'
   | 'mounts'
@@ -35,6 +37,7 @@ export type StoreTopic =
 
 const topics: Readonly<Record<StoreTopic, (test: StoreTest, options: StoreSuiteOptions) => void>> = {
   lifecycle: lifecycleTests,
+  endings: endingTests,
   aborts: abortTests,
   isolation: isolationTests,
   mounts: mountTests,

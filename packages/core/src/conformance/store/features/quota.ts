@@ -26,6 +26,9 @@ export function quotaTests(test: StoreTest): void {
     const saved = await settled(active.commit());
     keeps(promises.quotaSaved, saved.isErr() && saved.error.type === 'no-space', saved);
     keepsEqual(promises.quotaSaved, await scene.list(), []);
+    keepsEqual(promises.quotaSaved, await scene.lookup(key(1)), undefined);
+    await dispose(active);
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
   });
   test('lets all others go on, and the same step can be tried again', async (scene) => {
     await using full = await scene.prepare(key(1));
