@@ -1,13 +1,15 @@
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { err, escapeName, type HostPath, ok, type Store } from '@snapstep/core/backend';
-import { firstPath, onCheckOut, onPrepare, patch, pathOf } from './patch.ts';
+import { onCheckOut, onPrepare, patch, pathOf } from './patch.ts';
 
 /** How an example store is broken, so that it matters only when its process is killed. */
 export const crashing = {
   'saves-file-by-file': savesFileByFile,
   'publishes-file-by-file': publishesFileByFile,
+  'saves-volume-by-volume': savesVolumeByVolume,
+  'lock-given-up-at-once': givesUpLock,
 } satisfies Record<string, (store: Store, path: HostPath) => void>;
 
 export type Crashing = keyof typeof crashing;
@@ -17,13 +19,41 @@ function savesFileByFile(store: Store, path: HostPath): void {
   onPrepare(store, (active, { key }) =>
     patch(active, () => ({
       async commit() {
-        await copySlowly(await firstPath(active.volumes), join(path, 'snapshots', key, 'rootfs'));
+        for (const name of active.volumes.keys()) {
+          await mkdir(join(path, 'snapshots', key, name), { recursive: true });
+        }
+        for (const [name, volume] of active.volumes) {
+          await copySlowly(await pathOf(volume), join(path, 'snapshots', key, name));
+        }
         const saved = await store.lookup(key);
         if (saved.isErr()) return err(saved.error);
         return ok(saved.value ?? { key, volumes: new Map() });
       },
     })),
   );
+}
+
+/** A rename for each volume, where there is one for all of them in a healthy store. */
+function savesVolumeByVolume(store: Store, path: HostPath): void {
+  onPrepare(store, (active, { key }) =>
+    patch(active, () => ({
+      async commit() {
+        await mkdir(join(path, 'snapshots', key));
+        for (const [name, volume] of active.volumes) {
+          await rename(await pathOf(volume), join(path, 'snapshots', key, name));
+          await delay(60);
+        }
+        const saved = await store.lookup(key);
+        if (saved.isErr()) return err(saved.error);
+        return ok(saved.value ?? { key, volumes: new Map() });
+      },
+    })),
+  );
+}
+
+/** As a lock that is known only to the process. */
+function givesUpLock(store: Store): void {
+  void store[Symbol.asyncDispose]();
 }
 
 /** Copies over the version that is there. */

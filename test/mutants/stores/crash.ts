@@ -12,6 +12,8 @@ import { dueTo, unfinished } from './store-mutant.ts';
 export const crashMutants: readonly Mutant[] = [
   crashMutant('saves-file-by-file', 'committed'),
   crashMutant('publishes-file-by-file', 'crashedCache'),
+  crashMutant('saves-volume-by-volume', 'allVolumes'),
+  crashMutant('lock-given-up-at-once', 'oneOwner'),
 ];
 
 function crashMutant(name: Crashing, breaks: keyof typeof storePromises): Mutant {

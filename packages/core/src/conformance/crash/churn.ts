@@ -1,12 +1,14 @@
 import { writeSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CacheId, toCacheId } from '../../backend/names.ts';
+import { type CacheId, toCacheId, toVolumeName, type VolumeName } from '../../backend/names.ts';
 import type { Store } from '../../backend/store.ts';
-import { expectOk, key, mounted, rootfs, within } from '../store/scene.ts';
+import { expectOk, key, mounted } from '../store/scene.ts';
 
 export const cache: CacheId = toCacheId('churned');
-/** How many files each step rewrites; all of them say the step's number. */
+/** Several, which are saved at once or not at all. */
+export const volumeNames: readonly VolumeName[] = ['brew', 'home'].map(toVolumeName);
+/** How many files in each volume each step rewrites; all of them say the step's number. */
 export const fileCount = 30;
 const nobody = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
@@ -35,13 +37,15 @@ async function saveNext(
   store: Store,
   step: { readonly number: number; readonly parent: number },
 ): Promise<void> {
-  const from = step.parent < 0 ? { empty: [rootfs] } : { snapshot: key(step.parent) };
+  const from = step.parent < 0 ? { empty: volumeNames } : { snapshot: key(step.parent) };
   const signal = new AbortController().signal;
   await using active = await expectOk(store.prepare({ key: key(step.number), from, signal }));
-  await within(active.volumes, async (path) => {
-    if (step.parent < 0) await writeBallast(path);
-    await writeVersion(path, step.number);
-  });
+  for (const volume of active.volumes.values()) {
+    await mounted(volume, async (path) => {
+      if (step.parent < 0) await writeBallast(path);
+      await writeVersion(path, step.number);
+    });
+  }
   await expectOk(active.commit());
 }
 

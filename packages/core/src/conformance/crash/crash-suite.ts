@@ -7,14 +7,15 @@ import { createInterface } from 'node:readline';
 import type { Store } from '../../backend/store.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { storePromises as promises } from '../store/promises.ts';
-import { expectOk, key, mounted, within } from '../store/scene.ts';
+import { dispose, expectOk, key, mounted } from '../store/scene.ts';
 import { group, type TestFunctions } from '../test-functions.ts';
-import { cache, fileCount, leaf } from './churn.ts';
+import { cache, fileCount, leaf, volumeNames } from './churn.ts';
 
 /** Where a store is killed and opened again. Disposing it takes everything away. */
 export interface CrashPlace extends AsyncDisposable {
   /** Starts a process that opens the store here and gives it to `churn`: a program and its arguments. */
   readonly command: readonly [string, ...string[]];
+  /** Opens the store here; rejects while another process has it. */
   open(): Promise<Store>;
   /** What lies in the place of a store just opened that is neither a snapshot nor a cache nor the store's own. */
   leftovers(): Promise<readonly string[]>;
@@ -33,7 +34,7 @@ export function crashSuite(functions: TestFunctions, options: CrashSuiteOptions)
       await using place = await options.place();
       const reported = new Reported();
       for (let round = 0; round < (options.rounds ?? 6); round += 1) {
-        await killWhileChurning(place.command, reported);
+        await killWhileChurning(place, reported);
         await checkPlace(place, reported);
       }
       assert.ok(reported.saved.size >= 1, 'nothing was saved before the kills');
@@ -53,8 +54,8 @@ class Reported {
 }
 
 /** Lets the process report once to three times, then kills it after a random while. */
-async function killWhileChurning(command: CrashPlace['command'], reported: Reported): Promise<void> {
-  const [file, ...args] = command;
+async function killWhileChurning(place: CrashPlace, reported: Reported): Promise<void> {
+  const [file, ...args] = place.command;
   const child: ChildProcess = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
   let stderr = '';
@@ -70,11 +71,24 @@ async function killWhileChurning(command: CrashPlace['command'], reported: Repor
     await Promise.race([once(lines, 'line'), exited]);
   }
   assert.equal(child.exitCode, null, `the process ended by itself: ${stderr}`);
+  try {
+    await expectOwned(place);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 250);
   await exited;
   clearTimeout(timer);
   await closed;
   assert.equal(child.signalCode, 'SIGKILL', `the process ended by itself: ${stderr}`);
+}
+
+async function expectOwned(place: CrashPlace): Promise<void> {
+  const second = await place.open().catch(() => undefined);
+  if (second === undefined) return;
+  await dispose(second);
+  keeps(promises.oneOwner, false, 'it was opened while another process had it open');
 }
 
 async function checkPlace(place: CrashPlace, reported: Reported): Promise<void> {
@@ -98,11 +112,14 @@ async function checkPlace(place: CrashPlace, reported: Reported): Promise<void> 
 async function checkSnapshot(store: Store, number: number): Promise<void> {
   const snapshot = await expectOk(store.lookup(key(number)));
   keeps(promises.listed, snapshot !== undefined, `snapshot ${number} is listed and cannot be found`);
-  await within(snapshot.volumes, async (path) => {
-    const ballast = await readdir(join(path, 'ballast')).catch(() => []);
-    keepsEqual(promises.committed, ballast.length, 200);
-    keepsEqual(promises.committed, await versions(path), Array(fileCount).fill(`${number}`));
-  });
+  keepsEqual(promises.allVolumes, [...snapshot.volumes.keys()].sort(), volumeNames);
+  for (const volume of snapshot.volumes.values()) {
+    await mounted(volume, async (path) => {
+      const ballast = await readdir(join(path, 'ballast')).catch(() => []);
+      keepsEqual(promises.committed, ballast.length, 200);
+      keepsEqual(promises.committed, await versions(path), Array(fileCount).fill(`${number}`));
+    });
+  }
 }
 
 /** The old version, the new one, or none. */
