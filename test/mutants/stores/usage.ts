@@ -43,6 +43,21 @@ export const usageMutants: readonly Mutant[] = [
     seenBy: 'counts the bytes that are saved',
     lie: (axis) => [axis.axis === 'bytes' ? { ...axis, used: 0 } : axis],
   }),
+  storeMutant({
+    name: 'usage-as-it-was-at-first',
+    breaks: 'usageBytes',
+    seenBy: 'counts the bytes that are saved',
+    mutate: (store) =>
+      patch(store, (inner) => {
+        let first: ReturnType<typeof inner.usage> | undefined;
+        return {
+          usage() {
+            first ??= inner.usage();
+            return first;
+          },
+        };
+      }),
+  }),
   usageMutant({
     name: 'objects-not-counted',
     breaks: 'usageObjects',

@@ -3,12 +3,13 @@ import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../backend/command.ts';
+import type { StepKey } from '../../backend/names.ts';
 import type { UsageAxis } from '../../backend/store.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { storePromises as promises } from './promises.ts';
 import { expectOk, key, type Scene, type StoreTest } from './scene.ts';
 
-const MIB = 1024 * 1024;
+const SIZE = 8 * 1024 * 1024;
 
 /** What the store says about what can run out. */
 export function usageTests(test: StoreTest): void {
@@ -24,11 +25,12 @@ export function usageTests(test: StoreTest): void {
     }
   });
   test('counts the bytes that are saved', async (scene) => {
-    const size = 8 * MIB;
-    await scene.save(key(1), (path) => writeSynced(join(path, 'random'), size));
-    // Some disks count what was written only seconds later, and what is not on them yet not at all.
-    const enough = async () => ((await axis(scene, 'bytes'))?.used ?? 0) >= size;
-    keeps(promises.usageBytes, await eventually(enough), await expectOk(scene.store.usage()));
+    // Somebody else may delete files from the same disk at the same time; hardly twice in a row.
+    const grown: number[] = [];
+    while (grown.length < 2 && !grown.some((bytes) => bytes >= SIZE / 2)) {
+      grown.push(await grownBytes(scene, key(grown.length)));
+    }
+    keeps(promises.usageBytes, Math.max(...grown) >= SIZE / 2, `${grown} bytes more are used by ${SIZE}`);
   });
   test('counts one object more for each snapshot, where it counts them (Z9)', async (scene) => {
     const before = await axis(scene, 'objects');
@@ -48,6 +50,16 @@ export function usageTests(test: StoreTest): void {
 
 async function axis(scene: Scene, name: UsageAxis['axis']): Promise<UsageAxis | undefined> {
   return (await expectOk(scene.store.usage())).find((candidate) => candidate.axis === name);
+}
+
+/** How much `usage` goes up when random bytes are saved. */
+async function grownBytes(scene: Scene, at: StepKey): Promise<number> {
+  const used = async () => (await axis(scene, 'bytes'))?.used ?? 0;
+  const before = await used();
+  await scene.save(at, (path) => writeSynced(join(path, 'random'), SIZE));
+  // Some disks count what was written only seconds later, and what is not on them yet not at all.
+  await eventually(async () => (await used()) - before >= SIZE / 2);
+  return (await used()) - before;
 }
 
 async function writeSynced(path: string, size: number): Promise<void> {
