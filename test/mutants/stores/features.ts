@@ -1,4 +1,16 @@
-import { type ActiveSnapshot, ok, orThrow, runCommand, toVolumeName } from '@snapstep/core/backend';
+import { mkdir, rmdir } from 'node:fs/promises';
+import {
+  type ActiveSnapshot,
+  ok,
+  orThrow,
+  type Result,
+  runCommand,
+  type Snapshot,
+  type StepKey,
+  type Store,
+  type StoreError,
+  toVolumeName,
+} from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
 import { onPrepare, patch } from './patch.ts';
 import { storeMutant } from './store-mutant.ts';
@@ -55,6 +67,24 @@ export const featureMutants: readonly Mutant[] = [
       })),
   }),
   storeMutant({
+    name: 'placement-target-made-anew',
+    breaks: 'displaced',
+    seenBy: 'gives the target back as it was',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        placement: {
+          mountAt: async (volume, target, options) =>
+            (await inner.placement.mountAt(volume, target, options)).map((mount) => ({
+              path: mount.path,
+              async [Symbol.asyncDispose]() {
+                await mount[Symbol.asyncDispose]();
+                await rmdir(target).then(() => mkdir(target));
+              },
+            })),
+        },
+      })),
+  }),
+  storeMutant({
     name: 'quota-checked-at-commit',
     breaks: 'quotaLimits',
     seenBy: 'lets an active snapshot hold no more than its quota',
@@ -101,6 +131,55 @@ export const transferMutants: readonly Mutant[] = [
       })),
   }),
   storeMutant({
+    name: 'first-volume-sent',
+    breaks: 'transferred',
+    seenBy: 'sends every volume of a snapshot',
+    mutate: (store, { disk }) =>
+      patch(store.transfer, (inner) => ({
+        async receive(key, body, options) {
+          const received = await inner.receive(key, body, options);
+          const names = disk.snapshots.get(key);
+          if (names !== undefined) disk.snapshots.set(key, names.slice(0, 1));
+          return received;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'changes-to-nothing-received',
+    breaks: 'transferredSince',
+    seenBy: 'receives no changes to a snapshot that it does not have',
+    mutate: (store) =>
+      patch(store.transfer, (inner) => ({
+        async receive(key, body, options) {
+          const received = await inner.receive(key, body, options);
+          return received.isErr() && received.error.type === 'not-found' ? saveEmpty(store, key) : received;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'stalled-stream-not-given-up',
+    breaks: 'quiet',
+    seenBy: 'gives up a stream that stands still',
+    mutate: (store) =>
+      patch(store.transfer, (inner) => ({
+        receive: (key, body, options) =>
+          inner.receive(key, body, { ...options, signal: new AbortController().signal }),
+      })),
+  }),
+  storeMutant({
+    name: 'received-after-an-abort',
+    breaks: 'cancelled',
+    seenBy: 'sends and receives nothing where it is aborted before',
+    mutate: (store) =>
+      patch(store.transfer, (inner) => ({
+        receive: (key, body, { signal, ...options }) =>
+          inner.receive(key, body, {
+            ...options,
+            signal: signal.aborted ? new AbortController().signal : signal,
+          }),
+      })),
+  }),
+  storeMutant({
     name: 'since-ignored',
     breaks: 'transferredSince',
     seenBy: 'sends with `since` only what changed',
@@ -118,11 +197,15 @@ export const transferMutants: readonly Mutant[] = [
       patch(store.transfer, (inner) => ({
         async receive(key, body, options) {
           const received = await inner.receive(key, body, options);
-          if (received.isOk()) return received;
-          const from = { empty: [toVolumeName('rootfs')] };
-          await using active = orThrow(await store.prepare({ key, from, signal: options.signal }));
-          return await active.commit();
+          return received.isOk() ? received : saveEmpty(store, key);
         },
       })),
   }),
 ];
+
+async function saveEmpty(store: Store, key: StepKey): Promise<Result<Snapshot, StoreError>> {
+  const from = { empty: [toVolumeName('rootfs')] };
+  const signal = new AbortController().signal;
+  await using active = orThrow(await store.prepare({ key, from, signal }));
+  return await active.commit();
+}

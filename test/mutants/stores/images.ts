@@ -153,6 +153,29 @@ export const imageMutants: readonly Mutant[] = [
       })),
   }),
   storeMutant({
+    name: 'first-volume-of-an-image-sent',
+    breaks: 'imageMoved',
+    seenBy: 'sends every volume of a base image',
+    mutate: (store, { disk }) =>
+      patch(store.baseImages, (inner) => ({
+        async receive(name, body, signal) {
+          const received = await inner.receive(name, body, signal);
+          const version = disk.images.get(name);
+          if (version) disk.images.set(name, { ...version, volumes: version.volumes.slice(0, 1) });
+          return received;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'image-made-after-an-abort',
+    breaks: 'cancelled',
+    seenBy: 'makes, sends and receives no base image where it is aborted before',
+    mutate: (store) =>
+      patch(store.baseImages, (inner) => ({
+        create: (request) => inner.create({ ...request, signal: new AbortController().signal }),
+      })),
+  }),
+  storeMutant({
     name: 'image-dropped-before-it-is-received',
     breaks: 'imageCut',
     seenBy: 'receives nothing of a stream that ends early',

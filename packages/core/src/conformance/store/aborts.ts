@@ -5,12 +5,11 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { runningProcesses } from '../running-processes.ts';
 import { writeA, writeB } from './lifecycle.ts';
 import { storePromises as promises } from './promises.ts';
-import { dispose, key, rootfs, type Scene, type StoreTest, settled } from './scene.ts';
+import { bounded, dispose, key, rootfs, type Scene, type StoreTest, settled } from './scene.ts';
 
 /** How many turns a call is given first, then how many parts of the time that it takes whole. */
 const TURNS = 12;
 const PARTS = 20;
-const ABORT_SECONDS = 30;
 
 /** A call that is aborted, at every moment of it. */
 export function abortTests(test: StoreTest): void {
@@ -67,11 +66,17 @@ class Abort {
 
   /** Waits for the end of a call, within a bound, and for all that it started. */
   async during<T>(call: () => Outcome<T, StoreError>): Promise<Result<T, StoreError>> {
+    const others = await runningProcesses();
     const started = performance.now();
     this.#arrange(() => this.#controller.abort(this.reason));
     const result = await bounded(settled(call()));
     this.milliseconds = performance.now() - started;
-    keepsEqual(promises.quiet, [...(await runningProcesses()).values()], []);
+    const own = [...(await runningProcesses())].filter(([pid]) => !others.has(pid));
+    keepsEqual(
+      promises.quiet,
+      own.map(([, line]) => line),
+      [],
+    );
     if (result.isOk()) return result;
     keepsEqual(promises.cancelled, result.error, { type: 'cancelled', reason: this.reason });
     keeps(promises.cancelled, this.signal.aborted, 'it was not aborted');
@@ -109,17 +114,6 @@ async function atEveryMoment(scene: Scene, attempt: (abort: Abort) => Promise<vo
 async function afterTurns(turns: number, abort: () => void): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
   abort();
-}
-
-async function bounded<T>(call: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ABORT_SECONDS * 1000);
-  });
-  const result = await Promise.race([call.then((value) => ({ value })), late]);
-  clearTimeout(timer);
-  keeps(promises.quiet, result !== undefined, `it did not settle within ${ABORT_SECONDS} seconds`);
-  return result.value;
 }
 
 async function manyFiles(path: string): Promise<void> {

@@ -64,6 +64,20 @@ export async function settled<T, E>(outcome: Outcome<T, E>): Promise<Awaited<Out
   }
 }
 
+const ABORT_SECONDS = 30;
+
+/** What a call gives that must end by itself, or by an abort, long before anybody would lose patience. */
+export async function bounded<T>(call: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ABORT_SECONDS * 1000);
+  });
+  const result = await Promise.race([call.then((value) => ({ value })), late]);
+  clearTimeout(timer);
+  keeps(promises.quiet, result !== undefined, `it did not settle within ${ABORT_SECONDS} seconds`);
+  return result.value;
+}
+
 /** Disposes something, which may not reject. */
 export async function dispose(what: AsyncDisposable): Promise<void> {
   try {

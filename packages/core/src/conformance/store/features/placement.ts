@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHostPath } from '../../../backend/names.ts';
@@ -25,7 +25,8 @@ export function placementTests(test: StoreTest): void {
   });
   test('gives the target back as it was, when the mount is disposed, also twice', async (scene) => {
     await using target = await targetDirectory();
-    const before = await scene.mounts();
+    await chmod(target.path, 0o2750);
+    const [before, directory] = [await scene.mounts(), await modeAndOwner(target.path)];
     await scene.save(key(1), (path) => writeFile(join(path, 'saved'), ''));
     const mount = await place(scene, {
       volume: (await scene.lookup(key(1)))?.volumes.get(rootfs),
@@ -36,6 +37,7 @@ export function placementTests(test: StoreTest): void {
     await dispose(mount);
     keepsEqual(promises.displaced, await namesIn(target.path), []);
     keepsEqual(promises.displaced, await scene.mounts(), before);
+    keepsEqual(promises.displaced, await modeAndOwner(target.path), directory);
   });
   test('places one volume, then another, at one target', async (scene) => {
     await using target = await targetDirectory();
@@ -86,6 +88,11 @@ async function place(
   const { volume, target, readOnly = false } = options;
   const placed = placement.mountAt(volume as Volume, toHostPath(target), { readOnly });
   return expectOk(placed, promises.placed);
+}
+
+async function modeAndOwner(path: string): Promise<string> {
+  const { mode, uid, gid } = await lstat(path);
+  return `${mode.toString(8)} ${uid}:${gid}`;
 }
 
 /** An empty directory, like that of a home. */

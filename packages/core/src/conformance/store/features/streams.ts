@@ -5,6 +5,22 @@ export async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8
   return Buffer.concat(chunks);
 }
 
+/** A stream that gives some bytes, and stands still then, and the moment when somebody wants more. */
+export function stalledStream(bytes: Uint8Array): {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly reached: Promise<void>;
+} {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const rest = [bytes];
+  const pull = (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> | void => {
+    const next = rest.pop();
+    if (next !== undefined) return controller.enqueue(next);
+    resolve();
+    return new Promise<void>(() => {});
+  };
+  return { body: new ReadableStream({ pull }), reached: promise };
+}
+
 /** A stream of bytes in chunks of 16 KiB; with `error` it fails after them. */
 export function streamOf(bytes: Uint8Array, error?: Error): ReadableStream<Uint8Array> {
   let at = 0;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { appendFile, chmod, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StepKey } from '../../../backend/names.ts';
+import { type StepKey, toVolumeName } from '../../../backend/names.ts';
 import type { StoreFeatures, StoreWith } from '../../../backend/store.ts';
 import { keeps, keepsEqual } from '../../promise.ts';
 import { storePromises as promises } from '../promises.ts';
-import { expectOk, key, type Scene, type StoreTest, settled } from '../scene.ts';
-import { bytesOf, streamOf } from './streams.ts';
+import { bounded, expectOk, key, mounted, type Scene, type StoreTest, settled } from '../scene.ts';
+import { bytesOf, stalledStream, streamOf } from './streams.ts';
 
 const signal = (): AbortSignal => new AbortController().signal;
 
@@ -42,7 +42,24 @@ export function transferTests(test: StoreTest): void {
     keepsEqual(promises.transferredSince, await other.tree(key(2)), await scene.tree(key(2)));
     keepsEqual(promises.immutable, await other.tree(key(1)), await scene.tree(key(1)));
   });
+  test('sends every volume of a snapshot', async (scene) => {
+    await using other = await scene.another();
+    const names = [toVolumeName('brew'), toVolumeName('home')];
+    await using active = await scene.prepare(key(1), { empty: names });
+    for (const [name, volume] of active.volumes) {
+      await mounted(volume, (path) => writeFile(join(path, 'name'), name));
+    }
+    await expectOk(active.commit());
+    await move({ from: scene, to: other, at: key(1) });
+    const volumes = [...((await other.lookup(key(1)))?.volumes ?? [])];
+    keepsEqual(promises.transferred, volumes.map(([name]) => name).sort(), names);
+    for (const [name, volume] of volumes) {
+      const text = await mounted(volume, (path) => readFile(join(path, 'name'), 'utf8').catch(String));
+      keepsEqual(promises.transferred, text, name);
+    }
+  });
   cutTests(test);
+  abortTests(test);
 }
 
 function cutTests(test: StoreTest): void {
@@ -72,6 +89,25 @@ function cutTests(test: StoreTest): void {
     }
     keepsEqual(promises.leftNothing, await other.leftovers(), []);
   });
+  test('receives no changes to a snapshot that it does not have', async (scene) => {
+    await using other = await scene.another();
+    await scene.save(key(1), writeFiles);
+    await scene.save(key(2), changeFiles, key(1));
+    const options = { since: key(1), signal: signal() };
+    const body = await expectOk(transfer(scene).send(key(2), options));
+    const received = await settled(transfer(other).receive(key(2), body, options));
+    keeps(promises.transferredSince, received.isErr(), received);
+    keepsEqual(promises.transferredSince, await other.list(), []);
+    keepsEqual(promises.leftNothing, await other.leftovers(), []);
+  });
+  test('answers `not-found` for a snapshot that is not there', async (scene) => {
+    const sent = await settled(transfer(scene).send(key(1), { signal: signal() }));
+    const isMissing = sent.isErr() && sent.error.type === 'not-found' && sent.error.key === key(1);
+    keeps(promises.notFound, isMissing, sent);
+  });
+}
+
+function abortTests(test: StoreTest): void {
   test('answers an abort of a transfer with `cancelled`, and shows nothing', async (scene) => {
     await using other = await scene.another();
     await scene.save(key(1), writeFiles);
@@ -84,10 +120,32 @@ function cutTests(test: StoreTest): void {
     if (received.isErr()) keepsEqual(promises.cancelled, received.error, { type: 'cancelled', reason });
     keepsEqual(promises.transferCut, await other.list(), received.isOk() ? [key(1)] : []);
   });
-  test('answers `not-found` for a snapshot that is not there', async (scene) => {
-    const sent = await settled(transfer(scene).send(key(1), { signal: signal() }));
-    const isMissing = sent.isErr() && sent.error.type === 'not-found' && sent.error.key === key(1);
-    keeps(promises.notFound, isMissing, sent);
+  test('gives up a stream that stands still once it is aborted, and leaves nothing of it', async (scene) => {
+    await using other = await scene.another();
+    await scene.save(key(1), writeFiles);
+    const whole = await bytesOf(await expectOk(transfer(scene).send(key(1), { signal: signal() })));
+    const [controller, reason] = [new AbortController(), { why: 'enough' }];
+    const { body, reached } = stalledStream(whole.subarray(0, whole.length >> 1));
+    const receiving = bounded(settled(transfer(other).receive(key(1), body, { signal: controller.signal })));
+    await Promise.race([reached, receiving]);
+    controller.abort(reason);
+    const received = await receiving;
+    keepsEqual(promises.cancelled, received.isErr() && received.error, { type: 'cancelled', reason });
+    keepsEqual(promises.transferCut, await other.list(), []);
+    keepsEqual(promises.leftNothing, await other.leftovers(), []);
+    await expectOk(transfer(other).receive(key(1), streamOf(whole), { signal: signal() }));
+  });
+  test('sends and receives nothing where it is aborted before', async (scene) => {
+    await using other = await scene.another();
+    await scene.save(key(1), writeFiles);
+    const reason = { why: 'before' };
+    const aborted = { signal: AbortSignal.abort(reason) };
+    const sent = await settled(transfer(scene).send(key(1), aborted));
+    keepsEqual(promises.cancelled, sent.isErr() && sent.error, { type: 'cancelled', reason });
+    const body = await expectOk(transfer(scene).send(key(1), { signal: signal() }));
+    const received = await settled(transfer(other).receive(key(1), body, aborted));
+    keepsEqual(promises.cancelled, received.isErr() && received.error, { type: 'cancelled', reason });
+    keepsEqual(promises.transferCut, await other.list(), []);
   });
 }
 
