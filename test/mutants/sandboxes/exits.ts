@@ -51,6 +51,25 @@ const answers: readonly SandboxBreakage[] = [
     },
   },
   {
+    name: 'relative-command-from-the-root',
+    promise: 'a command with a slash in its name is looked up from its directory',
+    killedBy: /a command with a slash in its name is looked up from `cwd`/,
+    first: ['looks a command up in the PATH'],
+    run: (run) => (request) => run(request.argv[0].startsWith('./') ? { ...request, cwd: '/' } : request),
+  },
+  {
+    name: 'not-executable-is-a-failure',
+    promise: 'a command that cannot be executed exits with 126',
+    killedBy: /a command that cannot be executed exits with 126/,
+    first: ['answers 126'],
+    run: (run) => async (request) => {
+      const exit = await run(request);
+      return exit.isOk() && exit.value.type === 'exited' && exit.value.code === 126
+        ? err({ type: 'failed', message: `exec: ${request.argv[0]}: permission denied` })
+        : exit;
+    },
+  },
+  {
     name: 'arguments-through-a-shell',
     promise: 'the arguments reach the command as they are',
     killedBy: /`argv` reaches the command as it is/,
@@ -101,6 +120,19 @@ const aborts: readonly SandboxBreakage[] = [
       // A listener that comes too late never hears of it.
       request.signal.addEventListener('abort', () => controller.abort(request.signal.reason));
       return run({ ...request, signal: controller.signal });
+    },
+  },
+  {
+    name: 'abort-ends-all',
+    promise: 'aborting ends one command, and no other',
+    killedBy: /an abort ends no other command/,
+    first: ['ends only the one that is aborted'],
+    run: (run) => {
+      const all = new AbortController();
+      return (request) => {
+        request.signal.addEventListener('abort', () => all.abort(request.signal.reason));
+        return run({ ...request, signal: AbortSignal.any([request.signal, all.signal]) });
+      };
     },
   },
   {

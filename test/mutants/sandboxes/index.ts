@@ -1,4 +1,5 @@
 import type { Mutant } from '../mutant.ts';
+import { escapeMutants } from './escapes.ts';
 import { exitMutants } from './exits.ts';
 import { limitMutants } from './limits.ts';
 import { outputMutants } from './output.ts';
@@ -13,4 +14,5 @@ export const sandboxMutants: readonly Mutant[] = [
   ...limitMutants,
   ...worldMutants,
   ...volumeMutants,
+  ...escapeMutants,
 ];

@@ -68,6 +68,19 @@ const outputs: readonly SandboxBreakage[] = [
     ),
   },
   {
+    name: 'writes-at-once',
+    promise: 'one write is waited for before the next',
+    killedBy: /one chunk is written after the other|output is not collected in memory/,
+    first: ['waits for the log: of 100 MB'],
+    run: (run) => async (request) => {
+      const writes: Promise<void>[] = [];
+      const write = async (chunk: Chunk) => void writes.push(request.output.write(copy(chunk)));
+      const exit = await run({ ...request, output: { write } });
+      await Promise.all(writes);
+      return exit;
+    },
+  },
+  {
     name: 'swallows-a-rejecting-log',
     promise: 'where a write rejects, `run` rejects with the same reason',
     killedBy: /`run` rejects with the reason of a log that rejects/,
@@ -121,6 +134,14 @@ const inputs: readonly SandboxBreakage[] = [
     run: (run) => (request) => run(withOpenEnd(request)),
   },
   {
+    name: 'standard-input-cut',
+    promise: '`stdin` reaches the command whole',
+    killedBy: /`stdin` reaches the command whole/,
+    first: ['gives what it is given, whole and once'],
+    run: (run) => (request) =>
+      run(request.stdin === undefined ? request : { ...request, stdin: firstChunk(request.stdin) }),
+  },
+  {
     name: 'waits-for-standard-input',
     promise: '`run` settles where `stdin` never ends',
     killedBy: /`run` settles/,
@@ -147,6 +168,18 @@ function withOpenEnd(request: RunRequest): RunRequest {
   const open = new TransformStream<Uint8Array, Uint8Array>();
   void stdin.pipeTo(open.writable, { preventClose: true }).catch(() => delay(0));
   return { ...request, stdin: open.readable };
+}
+
+/** As much of it as one read gives. */
+function firstChunk(stdin: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = stdin.getReader();
+  return new ReadableStream({
+    async start(controller) {
+      const { value } = await reader.read();
+      if (value !== undefined) controller.enqueue(value);
+      controller.close();
+    },
+  });
 }
 
 function copy(chunk: Chunk): Chunk {

@@ -4,14 +4,15 @@ import { dirname, join } from 'node:path';
 import {
   directoryVolume,
   orThrow,
-  type RunRequest,
   runCommand,
   type SecretFile,
   toHostPath,
   type Volume,
 } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
-import { type Run, type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
+import { inRootfs, thenInRootfs } from './in-rootfs.ts';
+import { runtimeThat } from './runtime-that.ts';
+import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 
 const secrets: readonly SandboxBreakage[] = [
   {
@@ -50,6 +51,30 @@ const secrets: readonly SandboxBreakage[] = [
     },
   },
   {
+    name: 'secret-on-the-disk-of-the-host',
+    promise: 'the value of a secret is on no disk',
+    killedBy: /the value of a secret is on no disk/,
+    first: ['keeps a secret on no disk'],
+    runtime: (dir) =>
+      runtimeThat(dir, `s#"source":"[^"]*/secrets/0"#"source":"${dir}/secret"#`, {
+        before: `cp -p "$arg/secrets/0" "${dir}/secret"`,
+      }),
+  },
+  {
+    name: 'secret-is-text',
+    promise: 'a secret is bytes of any kind',
+    killedBy: /secrets are whole/,
+    first: ['gives bytes of any kind and length'],
+    run: (run) => (request) =>
+      run({
+        ...request,
+        secrets: request.secrets.map(({ target, value }) => ({
+          target,
+          value: Buffer.from(Buffer.from(value).toString('utf8')),
+        })),
+      }),
+  },
+  {
     name: 'secret-on-the-command-line',
     promise: 'a secret is on no command line and in no environment',
     killedBy: /a secret is on no command line and in no environment/,
@@ -67,6 +92,17 @@ const secrets: readonly SandboxBreakage[] = [
 ];
 
 const caches: readonly SandboxBreakage[] = [
+  {
+    name: 'no-cache-in-a-cache',
+    promise: 'a cache may lie in another',
+    killedBy: /a cache may lie in another/,
+    first: ['mounts one cache in another'],
+    run: (run) => (request) => {
+      const isInner = (target: string) =>
+        request.mounts.some((other) => target.startsWith(`${other.target}/`));
+      return run({ ...request, mounts: request.mounts.filter(({ target }) => !isInner(target)) });
+    },
+  },
   {
     name: 'read-only-is-ignored',
     promise: 'nobody can write to a cache that is mounted read-only',
@@ -143,23 +179,6 @@ const owners: readonly SandboxBreakage[] = [
 ];
 
 export const volumeMutants: readonly Mutant[] = [...secrets, ...caches, ...owners].map(sandboxMutant);
-
-/** Does something to the root file system of each command that has ended. */
-function thenInRootfs(work: (request: RunRequest, root: string) => Promise<unknown>): (run: Run) => Run {
-  return (run) => async (request) => {
-    const exit = await run(request);
-    if (exit.isOk()) await inRootfs(request, (root) => work(request, root));
-    return exit;
-  };
-}
-
-async function inRootfs<T>({ volumes }: RunRequest, work: (root: string) => Promise<T>): Promise<T> {
-  const [volume] = volumes.values();
-  const mounted = await volume?.mount();
-  if (mounted?.isOk() !== true) throw new Error('the root file system cannot be mounted');
-  await using place = mounted.value;
-  return await work(place.path);
-}
 
 async function makeFile(path: string, content: Uint8Array | string = ''): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

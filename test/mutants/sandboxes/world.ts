@@ -1,7 +1,7 @@
-import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, failed, ok } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
+import { runtimeThat } from './runtime-that.ts';
 import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 
 const environments: readonly SandboxBreakage[] = [
@@ -183,25 +183,6 @@ const walls: readonly SandboxBreakage[] = [
 ];
 
 export const worldMutants: readonly Mutant[] = [...environments, ...users, ...walls].map(sandboxMutant);
-
-/** A runc that changes what it was told, as if the author had written it so. */
-async function runtimeThat(dir: string, sed: string): Promise<string> {
-  const script = `#!/bin/sh
-for arg do
-  if [ "$previous" = --bundle ]; then
-    before=$(cksum <"$arg/config.json")
-    sed -i '${sed}' "$arg/config.json"
-    [ "$before" != "$(cksum <"$arg/config.json")" ] || { echo 'nothing to change' >&2; exit 1; }
-  fi
-  previous=$arg
-done
-exec runc "$@"
-`;
-  const path = join(dir, 'runtime');
-  await writeFile(path, script);
-  await chmod(path, 0o755);
-  return path;
-}
 
 function failWithoutLayout(): never {
   throw new Error('the healthy sandbox has no volumes');

@@ -68,6 +68,9 @@ export function exitTests(test: SandboxTest): void {
       const found = await scene.outputOf(['suite-tool'], { env, promise });
       keepsEqual(promise, found, `${one}\n`);
     }
+    const promise = 'a command with a slash in its name is looked up from `cwd`';
+    const relative = await scene.outputOf(['./suite-tool'], { cwd: second, promise });
+    keepsEqual(promise, relative, `${second}\n`);
     const missing = await scene.run(['suite-tool'], { cwd: first });
     keepsEqual('a command is looked up in the `PATH` of `env` only', answer(missing), {
       type: 'exited',

@@ -6,7 +6,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
 import { broken } from './accounts.ts';
-import { describeRan, type SandboxTest } from './scene.ts';
+import { describeRan, type SandboxTest, UP } from './scene.ts';
 
 /** Cache volumes in the step's world. */
 export function mountTests(test: SandboxTest): void {
@@ -62,10 +62,9 @@ export function mountTests(test: SandboxTest): void {
       { volume: inner, target: `${scene.directory}/cache/in/ner` },
     ];
     for (const order of [mounts, mounts.toReversed()]) {
-      const output = await scene.outputOf(`cd ${scene.directory}/cache; cat in/ner/file; touch here`, {
-        mounts: order,
-      });
-      keepsEqual('a cache may lie in another', output, 'text');
+      const promise = 'a cache may lie in another';
+      const script = `cd ${scene.directory}/cache; cat in/ner/file && touch here`;
+      keepsEqual(promise, await scene.outputOf(script, { mounts: order, promise }), 'text');
     }
     const names = await mounted(outer, (path) => readdir(path));
     keepsEqual('mount points leave no trace in caches', names, ['here']);
@@ -84,7 +83,7 @@ export function mountTests(test: SandboxTest): void {
   test('never leaves the volumes by a link in a target (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
     try {
-      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
+      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ${UP} ${scene.directory}/up`);
       const target = `${scene.directory}/up${outside}/escaped`;
       await scene.run('true', { mounts: [{ volume: await scene.cache(), target }] });
       keepsEqual('no path of a request leads to the host', await readdir(outside), []);

@@ -22,7 +22,7 @@ export function processTests(test: SandboxTest): void {
 }
 
 /** Gives the host the time to look. */
-const LOOK = 'echo started; sleep 0.5 2>/dev/null || sleep 1';
+export const LOOK = 'echo started; sleep 0.5 2>/dev/null || sleep 1';
 
 const kinds: Readonly<Record<string, (mark: string) => string>> = {
   'a process in the background': (mark) => started(`sleep ${mark} &`),
@@ -54,7 +54,7 @@ export function inSession(script: string): string {
 }
 
 /** Gives what a script starts the time to begin, so that there is something to end. */
-function started(script: string): string {
+export function started(script: string): string {
   return `${script}\nsleep 0.2 2>/dev/null || sleep 1`;
 }
 

@@ -14,6 +14,9 @@ import type { SandboxAccount, SandboxPlace, SandboxWorld } from './place.ts';
 /** Registers one test, which gets a fresh place. */
 export type SandboxTest = (title: string, body: (scene: SandboxScene) => Promise<void>) => void;
 
+/** From wherever volumes are on the host, it leads to its root directory. */
+export const UP: string = `${'../'.repeat(40)}.`;
+
 export type Argv = readonly [string, ...string[]];
 
 export interface MustSucceed extends Partial<RunRequest> {

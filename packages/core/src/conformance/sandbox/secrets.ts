@@ -1,9 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, statfs } from 'node:fs/promises';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
-import { commandLinesWith } from './processes.ts';
-import { describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
+import { commandLinesWith, LOOK, makeMark, pidsWith, started } from './processes.ts';
+import { collect, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 const SECRET = 'sw0rdfish-4711';
 const value: Uint8Array = Buffer.from(SECRET);
@@ -47,6 +47,9 @@ export function secretTests(test: SandboxTest): void {
       output.split('\n').map((line) => line.trim()),
       ['100000', '0', SECRET],
     );
+    const log = collect();
+    await scene.outputOf(`cat ${a}`, { secrets, output: log });
+    keepsEqual('secrets are whole', Buffer.compare(log.bytes(), bytes), 0);
   });
   test('takes a secret away with the command, however it ends (S1)', async (scene) => {
     const before = await scene.tree();
@@ -85,6 +88,20 @@ export function secretTests(test: SandboxTest): void {
     );
     keepsEqual('a secret leaves no trace in a cache', await mounted(volume, describeTree), before);
   });
+  test('keeps a secret on no disk (where the host sees the files of a command)', async (scene) => {
+    const [mark, target] = [makeMark(), `${scene.directory}/secret`];
+    const types: number[] = [];
+    const write = async () => {
+      for (const pid of await pidsWith(`sleep ${mark}`)) {
+        const found = await statfs(`/proc/${pid}/root${target}`).catch(() => undefined);
+        if (found !== undefined) types.push(found.type);
+      }
+    };
+    const script = `${started(`sleep ${mark} &`)}; ${LOOK}`;
+    await scene.outputOf(script, { secrets: [{ target, value }], output: { write } });
+    const disks = types.filter((type) => !IN_MEMORY.includes(type)).map((type) => type.toString(16));
+    keepsEqual('the value of a secret is on no disk (types of file systems)', disks, []);
+  });
   test('shows a secret in no list of processes and in no environment', async (scene) => {
     const seen: string[] = [];
     const write = async () => {
@@ -95,6 +112,9 @@ export function secretTests(test: SandboxTest): void {
     keepsEqual('a secret is on no command line and in no environment', seen, []);
   });
 }
+
+/** What statfs(2) says of tmpfs and ramfs. */
+const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
 
 function secretsOf(scene: SandboxScene): readonly { readonly target: string; readonly value: Uint8Array }[] {
   return [`${scene.directory}/secret`, `${scene.directory}/in/a/directory`, `${scene.elsewhere}-secret`].map(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keeps, keepsEqual } from '../promise.ts';
 import { mounted } from '../store/scene.ts';
-import type { SandboxTest } from './scene.ts';
+import { type SandboxTest, UP } from './scene.ts';
 
 export interface EnvironmentOptions {
   /** Variables that commands have although nobody asked for them, against the contract. Say why where you name one. */
@@ -74,7 +74,7 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
   test('never leaves the volumes by a link in the working directory (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
     try {
-      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ../../../../../.. ${scene.directory}/up`);
+      await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ${UP} ${scene.directory}/up`);
       await scene.run('touch here', { cwd: `${scene.directory}/up${outside}/escaped` });
       keepsEqual('no path of a request leads to the host', await readdir(outside), []);
     } finally {
