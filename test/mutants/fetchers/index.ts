@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
 import { cancelled, err, failed, ok, orThrow, runCommand, type Volumes } from '@snapstep/core/backend';
 import { fetcherSuite } from '@snapstep/core/conformance';
 import type { Mutant } from '../mutant.ts';
@@ -102,6 +103,63 @@ const unpacking: readonly FetcherBreakage[] = [
     change: afterwards((path) =>
       runCommand('sh', ['-c', 'cd "$0/bin" && cp -p alias new && mv new alias || true', path]),
     ),
+  },
+  {
+    name: 'modes-through-links',
+    promise: 'nothing is written outside of the volumes, whatever links are in an image',
+    killedBy: /nothing is written outside of the volumes/,
+    first: ['touches nothing on the host that a link in the image leads to'],
+    change: afterwards((path) =>
+      runCommand('find', [path, '-type', 'l', '-exec', 'chmod', '700', '{}', '+']),
+    ),
+  },
+  {
+    name: 'log-of-nothing',
+    promise: 'the log gets lines about what is done',
+    killedBy: /the log gets lines/,
+    first: ['tells the log what it does'],
+    change: ({ fetcher }) => ({
+      unpack: (image, into, io) => fetcher.unpack(image, into, { ...io, log: { write: async () => {} } }),
+    }),
+  },
+  {
+    name: 'missing-without-the-image',
+    promise: '`image-not-found` says which image',
+    killedBy: /`image-not-found` says which image/,
+    first: ['answers `image-not-found`, with the image'],
+    change: ({ fetcher }) => ({
+      pin: async (image, signal) =>
+        (await fetcher.pin(image, signal)).mapErr((error) =>
+          error.type === 'image-not-found' ? { ...error, image: { ...error.image, name: '' } } : error,
+        ),
+    }),
+  },
+  {
+    name: 'descriptors-stay-open',
+    promise: 'nothing of a call is left when it has settled',
+    killedBy: /nothing of a call is left when it has settled \(descriptors\)/,
+    first: ['keeps no descriptors of calls that have settled'],
+    change: ({ fetcher }) => {
+      const kept: FileHandle[] = [];
+      return {
+        unpack: async (image, into, io) => {
+          kept.push(await open('/dev/null'));
+          return fetcher.unpack(image, into, io);
+        },
+      };
+    },
+  },
+  {
+    name: 'abort-without-reason',
+    promise: 'an aborted `unpack` answers `cancelled`, with the reason',
+    killedBy: /an aborted `unpack` answers `cancelled`/,
+    first: ['writes nothing where it is aborted before'],
+    change: ({ fetcher }) => ({
+      unpack: async (image, into, io) =>
+        (await fetcher.unpack(image, into, io)).mapErr((error) =>
+          error.type === 'cancelled' ? { ...error, reason: undefined } : error,
+        ),
+    }),
   },
   {
     name: 'stays-mounted',

@@ -1,4 +1,16 @@
-import { chmod, chown, lchown, link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lchown,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { err } from 'neverthrow';
 import { runCommand } from '../../backend/command.ts';
@@ -18,6 +30,28 @@ export function unpackTests(test: FetcherTest): void {
     const { result, volumes } = await scene.unpack(await scene.pin(image));
     keeps('an image that was pinned can be unpacked', result.isOk(), result);
     expectLines(await treeOf(volumes), expected);
+  });
+  test('touches nothing on the host that a link in the image leads to', async (scene) => {
+    const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
+    try {
+      await writeFile(join(outside, 'kept'), 'kept');
+      const before = await describeTree(outside);
+      const { image, files } = await scene.publish('links', async (path) => {
+        await symlink(join(outside, 'kept'), join(path, 'file'));
+        await symlink(outside, join(path, 'directory'));
+        await symlink(`${'../'.repeat(40)}${outside.slice(1)}/kept`, join(path, 'up'));
+        if (isRoot) await lchown(join(path, 'file'), 12, 34);
+        await settle(path);
+      });
+      const expected = await describeTree(files);
+      const { result, volumes } = await scene.unpack(await scene.pin(image));
+      keeps('an image that was pinned can be unpacked', result.isOk(), result);
+      expectLines(await treeOf(volumes), expected);
+      const promise = 'nothing is written outside of the volumes';
+      keepsEqual(promise, await describeTree(outside), before);
+    } finally {
+      await rm(outside, { recursive: true });
+    }
   });
   test('writes the same files each time, also several times at once', async (scene) => {
     const { image, files } = await scene.publish('twice', makeEverything);
