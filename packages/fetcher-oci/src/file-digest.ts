@@ -25,6 +25,8 @@ export function stampOf(stat: BigIntStats): FileStamp {
   return { file: `${stat.dev}:${stat.ino}`, stamp: `${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}` };
 }
 
+type FileTimes = Pick<BigIntStats, 'ctimeNs' | 'mtimeNs'>;
+
 export interface FreshDigest {
   readonly digest: string;
   /** False if it was written to so recently that one more write might not show in its times. */
@@ -33,6 +35,8 @@ export interface FreshDigest {
 
 /** The kernel's clock for file times moves in steps of up to 10 ms. */
 const RACY_MILLISECONDS = 100;
+/** On disks that keep whole seconds, as ext4 with small inodes does, or every other one. */
+const RACY_SECONDS = 2100;
 
 /**
  * Reads a regular file that had the given `lstat`. A failure if it is another file by now, or is written to
@@ -53,8 +57,14 @@ export async function readDigest(
   if (digest instanceof Error) return err(failed(`cannot read ${path}: ${digest.message}`, digest));
   if (digest === undefined) return err(cancelled(signal));
   if (!(await isStill(opened, stat))) return err(changed(path));
-  const recent = BigInt(started - RACY_MILLISECONDS) * 1_000_000n;
-  return ok({ digest, settled: stat.ctimeNs < recent && stat.mtimeNs < recent });
+  return ok({ digest, settled: isSettled(stat, started) });
+}
+
+/** Whether one more write after `readAt` must show in the times of a file. */
+export function isSettled({ ctimeNs, mtimeNs }: FileTimes, readAt: number): boolean {
+  const racy = ctimeNs % 1_000_000_000n === 0n ? RACY_SECONDS : RACY_MILLISECONDS;
+  const recent = BigInt(readAt - racy) * 1_000_000n;
+  return ctimeNs < recent && mtimeNs < recent;
 }
 
 async function isStill(file: FileHandle, stat: BigIntStats): Promise<boolean> {

@@ -5,8 +5,11 @@ import { DatabaseSync } from 'node:sqlite';
 import createDebug from 'debug';
 import type { HostPath } from '../backend/names.ts';
 
-/** A file that changed so lately may change again without its times showing it. */
+/** A file that changed so lately may change again without its times showing it: they move in steps of up to 10 ms. */
 const SETTLED_MS = 100;
+/** On disks that keep whole seconds, as ext4 with small inodes and HFS+ do, or every other one. */
+const SETTLED_SECONDS_MS = 2100;
+const SECOND = 1_000_000_000n;
 const MOST_ROWS = 1_000_000;
 const BATCH = 1000;
 
@@ -54,10 +57,16 @@ export class HashCache implements Disposable {
     return this.#find.get(...identity(stat))?.sha256 as string | undefined;
   }
 
-  /** Kept at the next {@link flush}, or before if there are many. */
-  remember(stat: BigIntStats, sha256: string): void {
+  /**
+   * Kept at the next {@link flush}, or before if there are many; not at all if the file had changed so lately when it
+   * was read that another change might not show.
+   *
+   * @param readAt - When reading it began, as `Date.now` tells.
+   */
+  remember(stat: BigIntStats, sha256: string, readAt: number): void {
     const newest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeMs : stat.mtimeMs;
-    if (Date.now() - Number(newest) <= SETTLED_MS) return;
+    const settled = stat.ctimeNs % SECOND === 0n ? SETTLED_SECONDS_MS : SETTLED_MS;
+    if (readAt - Number(newest) <= settled) return;
     this.#pending.push([...identity(stat), sha256]);
     if (this.#pending.length >= BATCH) this.flush();
   }

@@ -119,12 +119,13 @@ async function hashFile(
 ): Promise<Result<string, SourceError>> {
   const known = cache.find(entry.stat);
   if (known !== undefined) return ok(known);
+  const readAt = Date.now();
   const fd = openSeen(entry);
   if (fd.isErr()) return err(fd.error);
   try {
     const sha256 = await hashContent(fd.value, { size: entry.stat.size, pause });
     if (!isSameFile(fstatSync(fd.value, { bigint: true }), entry.stat)) return changed(entry);
-    cache.remember(entry.stat, sha256);
+    cache.remember(entry.stat, sha256, readAt);
     return ok(sha256);
   } finally {
     closeSync(fd.value);

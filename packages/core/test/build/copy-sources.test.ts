@@ -137,7 +137,7 @@ describe('a source', () => {
     await expect.poll(known).toMatch(/^[0-9a-f]{64}$/);
     const first = await manifest();
     expect(await manifest()).toBe(first);
-    place.hashes.remember(stat, '0'.repeat(64));
+    place.hashes.remember(stat, '0'.repeat(64), Date.now());
     place.hashes.flush();
     expect(await manifest()).not.toBe(first);
   });
