@@ -53,12 +53,26 @@ export class Commands {
     [file, ...args]: readonly [file: string, ...args: string[]],
     { stuckAfterMs = this.#limits.stuckAfterMs, ...options }: CommandOptions & Partial<CommandLimits>,
   ): Promise<Result<string, StoreError>> {
-    if (this.#stuck) return err(this.#stuck);
-    if (this.closing.aborted) return err(failed('the store is closed'));
+    const refusal = this.refusal();
+    if (refusal !== undefined) return err(refusal);
     const ended = this.track(runCommand(file, args, options));
     const result = await this.#inTime(ended, { command: [file, ...args], stuckAfterMs });
     if (result.isErr()) return err('exitCode' in result.error ? commandFailure(result.error) : result.error);
     return ok(result.value);
+  }
+
+  /** Why nothing may be launched now. */
+  refusal(): StoreError | undefined {
+    return this.#stuck ?? (this.closing.aborted ? failed('the store is closed') : undefined);
+  }
+
+  /** Waits for the end of a process that was killed. One that does not end in time is stuck. */
+  async endOf(ended: Promise<unknown>, command: readonly string[]): Promise<Result<void, Stuck>> {
+    const { stuckAfterMs } = this.#limits;
+    return this.#inTime(
+      ended.then(() => ok()),
+      { command, stuckAfterMs },
+    );
   }
 
   /** Makes {@link close} wait for what is not run by {@link run}, such as a command with a stream. */

@@ -78,6 +78,8 @@ async function receiveInto(
 ): Promise<Result<Received, StoreError>> {
   const volumes = new Map<VolumeName, { dataset: string; mountpoint: string }>();
   const receiver = new Receiver(place, { ...request, dataset, volumes });
+  const end = () => void receiver[Symbol.asyncDispose]();
+  request.signal.addEventListener('abort', end);
   // A stream that ends is one that cannot be read any more.
   const body = request.body.pipeThrough(new TransformStream(), { signal: request.signal });
   try {
@@ -89,6 +91,7 @@ async function receiveInto(
     if (!(error instanceof BrokenStream)) throw error;
     return err(error.failure);
   } finally {
+    request.signal.removeEventListener('abort', end);
     await receiver[Symbol.asyncDispose]();
   }
   if (volumes.size > 0) return ok({ dataset, volumes });
@@ -121,6 +124,7 @@ class Receiver implements AsyncDisposable {
     return finished.isOk() && frame.kind === 'V' ? this.#begin(frame) : finished;
   }
 
+  /** Also of one that takes nothing more. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#current?.[Symbol.asyncDispose]();
   }
@@ -134,6 +138,8 @@ class Receiver implements AsyncDisposable {
     if (frame.isIncremental && origin === undefined) {
       return err(failed(`the stream has only what changed in "${name}", and it is not known since when`));
     }
+    const refusal = this.#place.commands.refusal();
+    if (refusal !== undefined) return err(refusal);
     const dataset = volumeOf(this.#parts.dataset, name);
     const mountpoint = this.#place.layout.mountPoint();
     this.#parts.volumes.set(name, { dataset, mountpoint });

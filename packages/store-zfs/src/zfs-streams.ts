@@ -23,6 +23,8 @@ export async function* sendSnapshot(
   { snapshot, since, signal }: SendOptions,
 ): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
+  const refusal = commands.refusal();
+  if (refusal !== undefined) throw new Error(messageOf(refusal));
   const args = ['send', ...(since === undefined ? [] : ['-i', since]), snapshot];
   const process = new StreamingZfs(commands, { args, stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => process.kill();
@@ -31,12 +33,15 @@ export async function* sendSnapshot(
     for await (const chunk of process.child.stdout ?? []) yield chunk;
     signal.throwIfAborted();
     const sent = await process.ended();
-    if (sent.isErr()) throw new Error('message' in sent.error ? sent.error.message : sent.error.type);
+    if (sent.isErr()) throw new Error(messageOf(sent.error));
   } finally {
     signal.removeEventListener('abort', kill);
-    process.kill();
-    await process.ended();
+    await process.end();
   }
+}
+
+function messageOf(error: StoreError): string {
+  return 'message' in error ? error.message : error.type;
 }
 
 /** A `zfs receive` that is fed with a stream. Ends by {@link finish} or by disposing it. */
@@ -68,17 +73,19 @@ export class Receiving implements AsyncDisposable {
     return this.#process.ended();
   }
 
+  /** What is being written or waited for settles then. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill();
-    await this.#process.ended();
+    await this.#process.end();
   }
 }
 
 /** A `zfs` of which an end is a stream. */
 class StreamingZfs {
   readonly child: ChildProcess;
+  readonly #commands: Commands;
   readonly #args: readonly string[];
   readonly #closed: Promise<unknown>;
+  readonly #givenUp = Promise.withResolvers<void>();
   #stderr = '';
   #spawnError: Error | undefined;
 
@@ -87,6 +94,7 @@ class StreamingZfs {
     { args, stdio }: { readonly args: readonly string[]; readonly stdio: ('ignore' | 'pipe')[] },
   ) {
     debug('zfs %o', args);
+    this.#commands = commands;
     this.#args = args;
     this.child = spawn('zfs', args, { stdio, env: { ...process.env, LC_ALL: 'C' } });
     this.#closed = new Promise((resolve) => this.child.once('close', resolve));
@@ -98,9 +106,9 @@ class StreamingZfs {
     this.child.stderr?.on('data', (chunk) => {
       this.#stderr += chunk;
     });
-    const kill = () => this.kill();
-    commands.closing.addEventListener('abort', kill);
-    void commands.track(this.ended()).finally(() => commands.closing.removeEventListener('abort', kill));
+    const end = () => void this.end();
+    commands.closing.addEventListener('abort', end);
+    void commands.track(this.ended()).finally(() => commands.closing.removeEventListener('abort', end));
   }
 
   kill(): void {
@@ -108,8 +116,15 @@ class StreamingZfs {
     this.child.kill('SIGKILL');
   }
 
+  /** Kills it, and waits until it is gone, or counts as stuck. */
+  async end(): Promise<void> {
+    this.kill();
+    const ended = await this.#commands.endOf(this.ended(), ['zfs', ...this.#args]);
+    if (ended.isErr()) this.#givenUp.resolve();
+  }
+
   async ended(): Promise<Result<void, StoreError>> {
-    if (this.#spawnError === undefined) await this.#closed;
+    if (this.#spawnError === undefined) await Promise.race([this.#closed, this.#givenUp.promise]);
     const { exitCode } = this.child;
     const command = `zfs ${this.#args.join(' ')}`;
     if (this.#spawnError) return err(failed(`"${command}" cannot be started`, this.#spawnError));
