@@ -40,6 +40,10 @@ export class DatasetVolume implements Volume {
   #isWritable: boolean;
   #isTouched: boolean;
   #leases = 0;
+  /** Counts up when its leases are taken away. */
+  #epoch = 0;
+  /** While it is being saved: whether it was mounted then, for however short a time. */
+  #wasOpen = false;
   #wasMounted = false;
   /** Somebody may still write to it, though it is mounted nowhere. */
   #wasDetached = false;
@@ -98,13 +102,18 @@ export class DatasetVolume implements Volume {
     });
   }
 
+  /** Its snapshot is about to be taken. */
+  beginSave(): void {
+    this.#wasOpen = this.mayBeWritten;
+  }
+
   /**
-   * From now on it is read-only, and what it was when its snapshot was taken. Who has it mounted keeps it; what he
-   * writes then is rolled back before the next one gets it.
+   * From now on it is read-only, and what it was when its snapshot was taken. Who has it mounted keeps it until somebody
+   * else wants it; what he wrote then is rolled back before.
    */
   seal(): void {
     this.#isWritable = false;
-    this.#isTouched = this.#path !== undefined || this.#wasDetached;
+    this.#isTouched = this.#wasOpen;
   }
 
   /** Nobody gets it any more, and who has it loses it. */
@@ -127,6 +136,7 @@ export class DatasetVolume implements Volume {
     if (mounted.isErr()) return mounted;
     this.#path = path;
     this.#wasMounted = true;
+    this.#wasOpen = true;
     return this.#giveToOwner(path);
   }
 
@@ -140,10 +150,11 @@ export class DatasetVolume implements Volume {
 
   #lease(): Mounted {
     this.#leases += 1;
+    const epoch = this.#epoch;
     let isHeld = true;
     const path = this.#path as HostPath;
     const giveBack = async (): Promise<void> => {
-      if (!isHeld || this.#isClosed) return;
+      if (!isHeld || this.#isClosed || epoch !== this.#epoch) return;
       isHeld = false;
       this.#leases -= 1;
       if (this.#leases === 0) await this.#unmount(path);
@@ -163,7 +174,9 @@ export class DatasetVolume implements Volume {
   }
 
   async #makeSure(): Promise<Result<void, StoreError>> {
-    if (!this.#isUnsure || this.#path === undefined) return ok();
+    if (this.#path === undefined) return ok();
+    if (this.#isTouched && !this.#isUnsure) return this.#takeBack(this.#path);
+    if (!this.#isUnsure) return ok();
     const mounted = await this.#mounts.zfs.get('mounted', this.dataset);
     if (mounted.isErr()) return err(mounted.error);
     this.#isUnsure = false;
@@ -171,6 +184,13 @@ export class DatasetVolume implements Volume {
     this.#mounts.forget(this.#path);
     this.#path = undefined;
     return ok();
+  }
+
+  /** It is mounted as it was before it was sealed. */
+  #takeBack(path: HostPath): Promise<Result<void, StoreError>> {
+    this.#epoch += 1;
+    this.#leases = 0;
+    return this.#unmount(path, true);
   }
 
   #detach(path: HostPath): Promise<Result<void, StoreError>> {

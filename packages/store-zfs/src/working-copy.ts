@@ -67,6 +67,7 @@ export class WorkingCopy {
   async save(): Promise<Result<void, StoreError>> {
     const names = [...this.volumes.keys()].join(',');
     const properties = { 'snapstep:volumes': names };
+    for (const volume of this.volumes.values()) volume.beginSave();
     const saved = await this.#place.zfs.snapshot(snapshotOf(this.dataset), { properties, recursive: true });
     if (saved.isErr()) {
       await this.drop();

@@ -51,6 +51,31 @@ describe('the commands of the ZFS store (T4)', () => {
     ]);
   });
 
+  it('take a volume from who still has it mounted since before it was saved, and roll back what he wrote', async () => {
+    await using place = await recordedStore();
+    await using active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    await using early = expectOk((await active.volumes.get(home)?.mount()) ?? expect.fail('no volume'));
+    const { volumes } = expectOk(await active.commit());
+    place.commands();
+    await mounted(volumes.get(home), async () => early[Symbol.asyncDispose]());
+    expect(place.commands()).toEqual([
+      'zfs unmount tank/store/result/K1/home',
+      'zfs rollback tank/store/result/K1/home@snap',
+      'zfs mount -o ro tank/store/result/K1/home',
+      'zfs unmount tank/store/result/K1/home',
+    ]);
+  });
+
+  it('roll back what was written until an unmount that came with the commit', async () => {
+    await using place = await recordedStore();
+    await using active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    const early = expectOk((await active.volumes.get(home)?.mount()) ?? expect.fail('no volume'));
+    const [saved] = await Promise.all([active.commit(), early[Symbol.asyncDispose]()]);
+    place.commands();
+    await mounted(expectOk(saved).volumes.get(home));
+    expect(place.commands()[0]).toBe('zfs rollback tank/store/result/K1/home@snap');
+  });
+
   it('put a volume where a Mac wants it, and take both back with one', async () => {
     await using place = await recordedStore();
     await using active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
