@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
-import { runCommand } from '../../backend/command.ts';
+import { hostTool } from '../host-tool.ts';
 import { keepsEqual } from '../promise.ts';
-import { expectOk } from '../store/scene.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
 
 /** What a command leaves running ends with it. */
@@ -90,7 +89,7 @@ async function processesWith(text: string): Promise<readonly HostProcess[]> {
 
 async function hostProcesses(): Promise<readonly HostProcess[]> {
   if (process.platform !== 'linux') {
-    const lines = (await expectOk(runCommand('ps', ['-A', '-o', 'pid=,args=']))).split('\n');
+    const lines = (await hostTool('ps', ['-A', '-o', 'pid=,args='])).split('\n');
     return lines.map((line) => ({ pid: line.trim().split(' ')[0] ?? '', line }));
   }
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

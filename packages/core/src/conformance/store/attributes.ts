@@ -1,6 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { runCommand } from '../../backend/command.ts';
-import { expectOk } from './scene.ts';
+import { hostTool } from '../host-tool.ts';
 
 /*
  * Node has no calls for extended attributes, and their own tools are seldom installed; GNU tar is. It carries
@@ -22,7 +21,7 @@ export async function giveAttributes(
     Buffer.alloc(1024),
   ]);
   const flags = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner'];
-  await expectOk(runCommand('tar', [...flags, '-C', dirname(path), '-xf', '-'], { input: archive }));
+  await hostTool('tar', [...flags, '-C', dirname(path), '-xf', '-'], { input: archive });
 }
 
 /** Every extended attribute and access control list of a file. Their values must be ASCII. */
@@ -31,7 +30,7 @@ export async function attributesOf(path: string): Promise<Record<string, string>
   const twice = ['--xattrs-exclude=system.*', '--xattrs-exclude=trusted.SGI_ACL_*'];
   const wanted = ['--xattrs', '--xattrs-include=*', ...twice, '--acls', '--numeric-owner'];
   const flags = ['--format=posix', ...wanted, '--no-recursion', '-C', dirname(path)];
-  const archive = await expectOk(runCommand('tar', [...flags, '-cf', '-', basename(path)]));
+  const archive = await hostTool('tar', [...flags, '-cf', '-', basename(path)]);
   return Object.fromEntries(Array.from(archive.matchAll(/(\d+) SCHILY\.([^=\n]+)=/g), parseRecord));
 }
 

@@ -12,12 +12,12 @@ import {
 } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { runCommand } from '../../backend/command.ts';
 import { toCacheId } from '../../backend/names.ts';
+import { hostTool } from '../host-tool.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from './describe-tree.ts';
 import { storePromises as promises, type StorePromise } from './promises.ts';
-import { type Change, expectOk, isRoot, key, mounted, type Scene, type StoreTest } from './scene.ts';
+import { type Change, isRoot, key, mounted, type Scene, type StoreTest } from './scene.ts';
 
 /** What any user can put into a file system survives a save and two copies (V8). */
 export function contentTests(test: StoreTest): void {
@@ -57,9 +57,7 @@ export function contentTests(test: StoreTest): void {
     }));
   linkTests(test);
   test('keeps a named pipe', (scene) =>
-    survives(scene, promises.pipes, (path) =>
-      expectOk(runCommand('mkfifo', ['-m', '640', join(path, 'pipe')])),
-    ));
+    survives(scene, promises.pipes, (path) => hostTool('mkfifo', ['-m', '640', join(path, 'pipe')])));
   test('keeps a socket', (scene) => survives(scene, promises.sockets, makeSocket));
   test('keeps holes as holes', async (scene) => {
     await scene.save(key(1), makeSparseFile);
@@ -101,7 +99,7 @@ function linkTests(test: StoreTest): void {
       await writeFile(join(path, 'a'), 'x');
       await link(join(path, 'a'), join(path, 'b'));
     });
-    await scene.save(key(2), (path) => expectOk(replaceByCopy(path)), key(1));
+    await scene.save(key(2), replaceByCopy, key(1));
     await scene.save(key(3), (path) => writeFile(join(path, 'a'), 'y'), key(2));
     const text = await scene.look(key(3), (path) => readFile(join(path, 'b'), 'utf8'));
     keepsEqual(promises.hardLinks, text, 'x');
@@ -124,12 +122,12 @@ export async function survives(scene: Scene, promise: StorePromise, make: Change
 }
 
 function setTime(path: string, seconds: string): Promise<string> {
-  return expectOk(runCommand('touch', ['--no-dereference', `--date=@${seconds}`, path]));
+  return hostTool('touch', ['--no-dereference', `--date=@${seconds}`, path]);
 }
 
 /** The same content, mode, owner and times, but a file of its own. */
-function replaceByCopy(path: string): ReturnType<typeof runCommand> {
-  return runCommand('cp', ['-pT', '--remove-destination', join(path, 'a'), join(path, 'b')]);
+function replaceByCopy(path: string): Promise<string> {
+  return hostTool('cp', ['-pT', '--remove-destination', join(path, 'a'), join(path, 'b')]);
 }
 
 /** A program that was killed leaves its socket; one that ends itself deletes it, but not its other names. */

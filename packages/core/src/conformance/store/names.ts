@@ -1,6 +1,6 @@
 import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runCommand } from '../../backend/command.ts';
+import { hostTool } from '../host-tool.ts';
 import { keepsEqual } from '../promise.ts';
 import { survives } from './content.ts';
 import { storePromises as promises } from './promises.ts';
@@ -92,6 +92,6 @@ async function makeBottomless(path: string): Promise<void> {
 
 /** How many levels there are above the file `end`. */
 async function depthOf(path: string): Promise<number> {
-  const found = await expectOk(runCommand('find', ['.', '-name', 'end', '-printf', '%d\n'], { cwd: path }));
+  const found = await hostTool('find', ['.', '-name', 'end', '-printf', '%d\n'], { cwd: path });
   return Number(found) - 1;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { chmod, chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runCommand } from '../../backend/command.ts';
 import { toCacheId } from '../../backend/names.ts';
+import { hostTool } from '../host-tool.ts';
 import { keepsEqual } from '../promise.ts';
 import { attributesOf, giveAttributes } from './attributes.ts';
 import { survives } from './content.ts';
 import { storePromises as promises, type StorePromise } from './promises.ts';
-import { expectOk, key, mounted, type Scene, type StoreTest } from './scene.ts';
+import { key, mounted, type Scene, type StoreTest } from './scene.ts';
 
 /** `cap_net_raw=ep` as the kernel keeps it: revision 2, effective, bit 13 of the permitted set. */
 const NET_RAW = '\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0';
@@ -62,13 +62,11 @@ function rootTests(test: (title: string, body: (scene: Scene) => Promise<void>) 
     survives(scene, promises.volumeMode, (path) => chown(path, 70_000, 4)));
   test('keeps device nodes', (scene) =>
     survives(scene, promises.devices, async (path) => {
-      await expectOk(runCommand('mknod', ['-m', '666', join(path, 'null'), 'c', '1', '3']));
-      await expectOk(runCommand('mknod', [join(path, 'loop'), 'b', '7', '200']));
+      await hostTool('mknod', ['-m', '666', join(path, 'null'), 'c', '1', '3']);
+      await hostTool('mknod', [join(path, 'loop'), 'b', '7', '200']);
     }));
   test('keeps the device node 0:0, which is a whiteout to overlayfs', (scene) =>
-    survives(scene, promises.devices, (path) =>
-      expectOk(runCommand('mknod', [join(path, 'whiteout'), 'c', '0', '0'])),
-    ));
+    survives(scene, promises.devices, (path) => hostTool('mknod', [join(path, 'whiteout'), 'c', '0', '0'])));
 }
 
 async function keepsAttributes(

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../../backend/command.ts';
 import type { StepKey } from '../../backend/names.ts';
 import type { UsageAxis } from '../../backend/store.ts';
+import { hostTool } from '../host-tool.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { storePromises as promises } from './promises.ts';
 import { expectOk, key, type Scene, type StoreTest } from './scene.ts';
@@ -67,7 +67,7 @@ async function writeSynced(path: string, size: number): Promise<void> {
   await file.write(randomBytes(size));
   await file.sync();
   // Btrfs counts the bytes of a file with its next transaction, half a minute later.
-  if (process.platform === 'linux') await expectOk(runCommand('sync', ['-f', path]));
+  if (process.platform === 'linux') await hostTool('sync', ['-f', path]);
 }
 
 /** Asks for ten seconds. */
