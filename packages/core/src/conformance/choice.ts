@@ -15,16 +15,16 @@ export class Choice {
     this.#unknown = new Set(except);
   }
 
-  /** The tests of a topic that are wanted. */
+  /** The tests of a topic that are wanted. One that is registered as not `possible` is known, and left out. */
   of<S>(
     topic: string,
-    register: (test: (title: string, body: (scene: S) => Promise<void>) => void) => void,
+    register: (test: (title: string, body: (scene: S) => Promise<void>, possible?: boolean) => void) => void,
   ): readonly ChosenTest<S>[] {
     const tests: ChosenTest<S>[] = [];
     this.#unknown.delete(topic);
-    register((title, body) => {
+    register((title, body, possible = true) => {
       this.#unknown.delete(title);
-      if (!this.#except.has(topic) && !this.#except.has(title)) tests.push({ title, body });
+      if (possible && !this.#except.has(topic) && !this.#except.has(title)) tests.push({ title, body });
     });
     return tests;
   }

@@ -6,7 +6,7 @@ export type TestFunctions =
     }
   | { readonly test: (title: string, body: () => Promise<void>) => unknown };
 
-export type Register = (title: string, body: () => Promise<void>) => void;
+type Register = (title: string, body: () => Promise<void>) => void;
 
 /** Registers tests under a title: in a block of their own, or, where the runner has none, as a prefix. */
 export function group(functions: TestFunctions, title: string, body: (register: Register) => void): void {

@@ -1,5 +1,6 @@
 import type { StoreFeature } from '../../backend/store.ts';
-import { group, type Register, type TestFunctions } from '../test-functions.ts';
+import { Choice } from '../choice.ts';
+import { group, type TestFunctions } from '../test-functions.ts';
 import { abortTests } from './aborts.ts';
 import { cacheIsolationTests } from './cache-isolation.ts';
 import { cacheTests } from './caches.ts';
@@ -87,25 +88,17 @@ export interface StoreSuiteOptions {
  * @throws Error if `except` has something that is no topic and no title.
  */
 export function storeSuite(functions: TestFunctions, options: StoreSuiteOptions): void {
-  const unknown = new Set(options.except);
+  const choice = new Choice('storeSuite', options.except);
   for (const [topic, register] of Object.entries(topics)) {
-    const isLeftOut = unknown.delete(topic);
-    const add: StoreTest = (title, body, { root = false } = {}) => {
-      const wanted = !unknown.delete(title) && !isLeftOut && (isRoot || !root);
-      if (wanted) tests.push([title, () => runTest(body, options)]);
-    };
-    const tests: [title: string, run: () => Promise<void>][] = [];
-    register(add, options);
-    if (tests.length > 0) group(functions, `store: ${topic}`, (it) => registerAll(it, tests));
+    const tests = choice.of<Scene>(topic, (test) =>
+      register((title, body, { root = false } = {}) => test(title, body, isRoot || !root), options),
+    );
+    if (tests.length === 0) continue;
+    group(functions, `store: ${topic}`, (add) => {
+      for (const { title, body } of tests) add(title, () => runTest(body, options));
+    });
   }
-  if (unknown.size === 0) return;
-  throw new Error(
-    `storeSuite has no topic and no test ${[...unknown].map((name) => `"${name}"`).join(', ')}`,
-  );
-}
-
-function registerAll(it: Register, tests: readonly (readonly [string, () => Promise<void>])[]): void {
-  for (const [title, run] of tests) it(title, run);
+  choice.expectAllKnown();
 }
 
 async function runTest(body: Parameters<StoreTest>[1], options: StoreSuiteOptions): Promise<void> {
