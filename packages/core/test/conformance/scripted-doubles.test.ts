@@ -63,7 +63,8 @@ async function openSandbox(): Promise<SandboxPlace> {
 
 /** What a script of an embedder could do: the command itself, in the step's root file system. */
 const inShell: ScriptedCommand = async ({ request, root }) => {
-  const joined = ['-c', 'exec "$0" "$@" 2>&1', '/usr/sbin/chroot', root, ...request.argv];
+  const inside = ['/bin/sh', '-c', 'cd "$0" && exec "$@"', request.cwd, ...request.argv];
+  const joined = ['-c', 'exec "$0" "$@" 2>&1', '/usr/sbin/chroot', root, ...inside];
   const child = spawn('/bin/sh', joined, {
     env: request.env,
     stdio: ['ignore', 'pipe', 'ignore'],
