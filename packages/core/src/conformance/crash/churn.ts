@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CacheId, toCacheId, toVolumeName, type VolumeName } from '../../backend/names.ts';
 import type { Store } from '../../backend/store.ts';
@@ -10,6 +10,8 @@ export const cache: CacheId = toCacheId('churned');
 export const volumeNames: readonly VolumeName[] = ['brew', 'home'].map(toVolumeName);
 /** How many files in each volume each step rewrites; all of them say the step's number. */
 export const fileCount = 30;
+/** How the name of a file begins that is there only while a step runs. */
+export const dirtName = 'dirt';
 const nobody = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 /**
@@ -42,8 +44,12 @@ async function saveNext(
   await using active = await expectOk(store.prepare({ key: key(step.number), from, signal }));
   for (const volume of active.volumes.values()) {
     await mounted(volume, async (path) => {
+      // The next attempt at this key is another process: it would not take this away.
+      const dirt = join(path, `${dirtName}-${process.pid}`);
+      await writeFile(dirt, '');
       if (step.parent < 0) await writeBallast(path);
       await writeVersion(path, step.number);
+      await rm(dirt);
     });
   }
   await expectOk(active.commit());

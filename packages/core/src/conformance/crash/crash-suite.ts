@@ -9,7 +9,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { storePromises as promises } from '../store/promises.ts';
 import { dispose, expectOk, key, mounted } from '../store/scene.ts';
 import { group, type TestFunctions } from '../test-functions.ts';
-import { cache, fileCount, leaf, volumeNames } from './churn.ts';
+import { cache, dirtName, fileCount, leaf, volumeNames } from './churn.ts';
 
 /** Where a store is killed and opened again. Disposing it takes everything away. */
 export interface CrashPlace extends AsyncDisposable {
@@ -115,6 +115,8 @@ async function checkSnapshot(store: Store, number: number): Promise<void> {
   keepsEqual(promises.allVolumes, [...snapshot.volumes.keys()].sort(), volumeNames);
   for (const volume of snapshot.volumes.values()) {
     await mounted(volume, async (path) => {
+      const dirt = (await readdir(path)).filter((name) => name.startsWith(dirtName));
+      keepsEqual(promises.keyAgain, dirt, []);
       const ballast = await readdir(join(path, 'ballast')).catch(() => []);
       keepsEqual(promises.committed, ballast.length, 200);
       keepsEqual(promises.committed, await versions(path), Array(fileCount).fill(`${number}`));
