@@ -121,6 +121,14 @@ describe('parseMountPoints (T3)', () => {
 });
 
 needs('root', 'btrfs')('the store on a small disk', () => {
+  // Data that lay on another disk than the one that was watched filled that.
+  it('tells of the disk that it lies on, and of no other (P22)', async () => {
+    await using disk = await btrfsVolume({ sizeMiB: 256 });
+    await using store = await openAt(await mkdtemp(join(disk.path, 'x-')), {});
+    const bytes = expectOk(await store.usage()).find(({ axis }) => axis === 'bytes');
+    expect(bytes?.total).toBeGreaterThan(100 * 1024 * 1024);
+    expect(bytes?.total).toBeLessThanOrEqual(256 * 1024 * 1024);
+  });
   it('answers `no-space` when a copy does not fit, and leaves nothing of it', async () => {
     await using disk = await btrfsVolume({ sizeMiB: 256 });
     const path = await mkdtemp(join(disk.path, 'x-'));

@@ -1,5 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { expectOk } from '@snapstep/test-support';
+import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { built, gate, openWorld, request } from './world.ts';
 
@@ -25,6 +26,35 @@ describe('a health check', () => {
     for (const check of checks) expectOk(check);
     expect(world.sandbox.ran).toHaveLength(3);
     expect(expectOk(await world.store.list())).toEqual([base]);
+  });
+});
+
+describe('a builder after many builds', () => {
+  // https://github.com/ocurrent/obuilder/commit/ab58e15
+  it('has no more files open, whether they ended well, failed or were cancelled (T6)', async () => {
+    const stop = { now: new AbortController() };
+    await using world = await openWorld({
+      good: async () => 0,
+      bad: async () => 1,
+      endless: async ({ request: { signal } }) => {
+        stop.now.abort(new Error('enough'));
+        return Promise.reject(signal.reason);
+      },
+    });
+    const round = async (number: number): Promise<void> => {
+      stop.now = new AbortController();
+      const run = (name: string): string => `((from base) (env N ${number}) (run (shell ${name})))`;
+      await built(world.builder, run('good'));
+      await built(world.builder, run('good'), { onEvent: () => {} });
+      expectErr(await world.builder.build(request(run('bad'), { onEvent: () => {} })));
+      const { signal } = stop.now;
+      expectErr(await world.builder.build(request(run('endless'), { signal, onEvent: () => {} })));
+      expectOk(await world.builder.prune({ limit: 1 }));
+    };
+    await round(0);
+    const before = (await readdir('/dev/fd')).length;
+    for (let number = 1; number <= 15; number += 1) await round(number);
+    expect((await readdir('/dev/fd')).length - before).toBeLessThan(5);
   });
 });
 
