@@ -118,7 +118,8 @@ export function commandFailure(error: CommandFailed): StoreError {
   const { stderr, message } = error;
   if (/out of space|No space left on device|quota exceeded/i.test(stderr))
     return { type: 'no-space', message };
-  if (/ is busy|dependent clones/.test(stderr)) return { type: 'busy', message };
+  // What macOS says of a volume in use is `unmount failed`.
+  if (/ is busy|dependent clones|unmount failed/.test(stderr)) return { type: 'busy', message };
   if (/ZFS modules are not loaded|\/dev\/zfs/.test(stderr)) {
     return failed(`${message}. Load the kernel module first, such as by "modprobe zfs"`, error);
   }

@@ -43,6 +43,9 @@ export function warningsOf(tools: ZfsVersion, pool: PoolState): string[] {
     ...(isOld(tools)
       ? [`OpenZFS ${tools.text} is older than ${OLDEST.major}.${OLDEST.minor}: update it`]
       : []),
+    ...(mayDamage(tools)
+      ? [`OpenZFS ${tools.text} may copy holes instead of data, if its packager has not mended it: update it`]
+      : []),
     ...(pool.health === 'ONLINE' ? [] : [`the pool is ${pool.health}: see "zpool status"`]),
     ...(fill > FULLEST
       ? [`the pool is ${Math.round(fill * 100)} % full: ZFS slows down above ${FULLEST * 100} %`]
@@ -52,4 +55,14 @@ export function warningsOf(tools: ZfsVersion, pool: PoolState): string[] {
 
 function isOld({ major, minor }: ZfsVersion): boolean {
   return major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor);
+}
+
+/**
+ * Versions in which a file that is copied right after it was written may come out with zeros (Z7): 2.1.4 to 2.1.13,
+ * 2.2.0 and 2.2.1 (https://github.com/openzfs/zfs/issues/15526). Distributions have mended some without a new number.
+ */
+function mayDamage({ text }: ZfsVersion): boolean {
+  const [, release = '', patch = ''] = /^zfs-(2\.[12])\.(\d+)(?:\D|$)/.exec(text) ?? [];
+  if (patch === '') return false;
+  return release === '2.1' ? Number(patch) >= 4 && Number(patch) <= 13 : Number(patch) <= 1;
 }

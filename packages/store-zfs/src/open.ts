@@ -22,7 +22,7 @@ import { checkLength, Layout } from './layout.ts';
 import { Mounts } from './mounts.ts';
 import type { Place } from './place.ts';
 import { version } from './pool.ts';
-import { missingProperties } from './root-properties.ts';
+import { missingProperties, obstacle } from './root-properties.ts';
 import { waitForRunning } from './running-commands.ts';
 import { settle } from './settle.ts';
 import { Trash } from './trash.ts';
@@ -74,6 +74,8 @@ export async function openZfsStore(options: ZfsStoreOptions): Promise<Result<Zfs
   const zfs = new Zfs(commands, { stuckAfterMs: Math.min(stuckAfterMs, UNMOUNT_MS) });
   const properties = await zfs.properties(dataset);
   if (properties.isErr()) return err(explainMissing(dataset, properties.error));
+  const unusable = obstacle(dataset, properties.value);
+  if (unusable !== undefined) return err(unusable);
   const directory = chooseDirectory(options, properties.value);
   if (directory.isErr()) return err(directory.error);
   const lock = await openStoreDirectory({ path: directory.value, kind: 'zfs', create: true });

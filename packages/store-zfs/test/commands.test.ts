@@ -40,6 +40,7 @@ describe('the commands of a store', () => {
       commandFailure({ type: 'failed', message: stderr, exitCode: 1, stderr }).type;
     expect(tag("cannot create 'p/x': out of space")).toBe('no-space');
     expect(tag("cannot unmount '/x': pool or dataset is busy")).toBe('busy');
+    expect(tag("cannot unmount '/x': unmount failed")).toBe('busy');
     expect(tag("cannot destroy 'p/x': filesystem has dependent clones\nuse '-R' to ...")).toBe('busy');
     expect(tag("cannot open 'p/x': dataset does not exist")).toBe('failed');
   });

@@ -79,6 +79,21 @@ describe('what the tools print', () => {
 });
 
 describe('an inspection', () => {
+  it.each([
+    ['zfs-2.1.3-1', 0],
+    ['zfs-2.1.4', 1],
+    ['zfs-2.1.13-pve1', 1],
+    ['zfs-2.1.14-1', 0],
+    ['zfs-2.2.1-1', 1],
+    ['zfs-2.2.2-1', 0],
+    ['zfs-2.3.0-1', 0],
+  ])('warns of versions that damage what is copied: %s (Z7)', (text, count) => {
+    const pool = { health: 'ONLINE', size: 1000, allocated: 1, free: 999 };
+    const warnings = warningsOf(expectOk(parseVersion(text)), pool);
+    expect(warnings).toHaveLength(count);
+    if (count > 0) expect(warnings[0]).toContain(text);
+  });
+
   it('of what is no dataset is an error, and runs nothing', async () => {
     expect(expectErr(await inspectZfs('-rf'))).toMatchObject({
       message: '"-rf" is not the name of a dataset',

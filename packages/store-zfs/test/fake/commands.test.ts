@@ -1,6 +1,7 @@
 import { toCacheId, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { openZfsStore } from '../../src/index.ts';
 import { brew, home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
 
 const owner = { uid: 1000, gid: 1000 };
@@ -160,6 +161,29 @@ describe('the commands of the ZFS store (T4)', () => {
       'zfs get -Hp -o property,value,source all tank/store',
       'zfs list -Hp -r -t filesystem,snapshot -o name,guid,origin,mounted,mountpoint,written,snapstep:volumes,snapstep:id tank/store',
     ]);
+  });
+
+  it('set what the pool has otherwise, and what keeps others from taking snapshots', async () => {
+    await using place = await recordedStore();
+    const { name, pool } = place.fake;
+    expect(pool.datasets[`${name}/store`]?.properties).toMatchObject({ 'com.sun:auto-snapshot': 'false' });
+    Object.assign(pool.datasets[name]?.properties ?? {}, { exec: 'off', setuid: 'off', sharenfs: 'on' });
+    await place.reopen();
+    expect(place.commands()).toContain('zfs set exec=on setuid=on sharenfs=off tank/store');
+  });
+
+  it.each([
+    ['readonly', 'on', 'is read-only'],
+    ['keystatus', 'unavailable', 'its key is not loaded'],
+  ])('change nothing where nothing could be written: %s=%s', async (property, value, message) => {
+    await using place = await recordedStore();
+    const { name, pool } = place.fake;
+    await place.store[Symbol.asyncDispose]();
+    Object.assign(pool.datasets[`${name}/store`]?.properties ?? {}, { [property]: value });
+    place.commands();
+    const opened = await openZfsStore({ dataset: `${name}/store`, directory: place.directory });
+    expect(expectErr(opened)).toMatchObject({ type: 'failed', message: expect.stringContaining(message) });
+    expect(place.commands().filter((command) => !/^zfs (version|get)/.test(command))).toEqual([]);
   });
 
   it('destroy what a killed owner left, and unmount what it had mounted (Z15)', async () => {
