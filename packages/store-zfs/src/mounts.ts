@@ -60,6 +60,7 @@ export class Mounts {
     }
     this.#at.set(path, one);
     const mounted = await this.#mount(one, { path, readOnly });
+    if (mounted.isErr() && one.mountpoint === path && !this.isOurs(path)) await this.#unmountOnce(one, path);
     if (mounted.isOk() && this.#closing === undefined) return ok();
     if (mounted.isOk()) await this.#close(one, path);
     this.#at.delete(path);

@@ -116,8 +116,13 @@ export function promote(pool: PoolState, name: string): Answer {
   const origin = clone.origin;
   const all = snapshotsOf(pool, parent);
   const grandparent = datasetOf(pool, parent).origin;
-  for (const snap of all.slice(0, all.indexOf(origin) + 1))
-    moveSnapshot(pool, snap, name + snap.slice(parent.length));
+  const moved = all.slice(0, all.indexOf(origin) + 1);
+  const twice = moved.find((snap) => pool.snapshots[name + snap.slice(parent.length)]);
+  if (twice !== undefined) {
+    const [, snap] = twice.split('@');
+    return refused(`cannot promote '${name}': conflicting snapshot '${snap}' from parent '${origin}'`);
+  }
+  for (const snap of moved) moveSnapshot(pool, snap, name + snap.slice(parent.length));
   datasetOf(pool, parent).origin = name + origin.slice(parent.length);
   if (grandparent === undefined) delete clone.origin;
   else clone.origin = grandparent;

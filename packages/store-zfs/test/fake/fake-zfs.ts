@@ -33,6 +33,7 @@ export class FakeZfs implements AsyncDisposable {
   readonly #undo: () => Promise<void>;
   #calls: string[] = [];
   #faults: Fault[] = [];
+  #states: PoolState[] = [];
   #hanging = Promise.withResolvers<void>();
 
   /** @param requests - Where the programs write their number and their words, a line each. */
@@ -49,6 +50,21 @@ export class FakeZfs implements AsyncDisposable {
     const calls = this.#calls;
     this.#calls = [];
     return calls;
+  }
+
+  /** The pool as it was after each command since the last call: what a kill may leave. */
+  states(): readonly PoolState[] {
+    const states = this.#states;
+    this.#states = [];
+    return states;
+  }
+
+  /** Makes the pool what it was. */
+  restore(state: PoolState): void {
+    const { datasets, snapshots, next } = structuredClone(state);
+    replace(this.pool.datasets, datasets);
+    replace(this.pool.snapshots, snapshots);
+    this.pool.next = next;
   }
 
   fail(...faults: readonly Fault[]): void {
@@ -72,6 +88,7 @@ export class FakeZfs implements AsyncDisposable {
     if (fault?.hangs) await this.#hanging.promise;
     const failure = fault?.stderr === undefined ? undefined : `${fault.stderr}\n`;
     const answer = failure ? { code: 1, stdout: '', stderr: failure } : run(this.pool, command);
+    this.#states.push(structuredClone(this.pool));
     await writeFile(join(this.directory, `answer.${number}`), asShell(answer));
   }
 
@@ -83,6 +100,11 @@ export class FakeZfs implements AsyncDisposable {
     this.#faults.splice(at, 1, ...(left > 0 ? [{ ...fault, times: left }] : []));
     return fault;
   }
+}
+
+function replace<T>(all: Record<string, T>, by: Readonly<Record<string, T>>): void {
+  for (const name of Object.keys(all)) delete all[name];
+  Object.assign(all, by);
 }
 
 export async function fakeZfs(): Promise<FakeZfs> {

@@ -1,4 +1,4 @@
-import { mountPointsBelow, runCommand, toCacheId } from '@snapstep/core/backend';
+import { mountPointsBelow, runCommand, toCacheId, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { brew, home, key, mounted, never, prepared, recordedStore, save } from './recorded-store.ts';
@@ -160,6 +160,22 @@ describe('the ZFS store, when a command fails', () => {
     expectOk(await again.commit());
     expect(place.commands().filter((command) => command.startsWith('zfs destroy'))).toHaveLength(1);
     expect(expectOk(await (await place.reopen()).list())).toEqual([key(1)]);
+  });
+
+  it('puts the mount point back of what could not be mounted where a Mac wants it', async () => {
+    await using place = await recordedStore();
+    await using active = await prepared(place.store, { key: key(1), from: { empty: [home] } });
+    const volume = active.volumes.get(home);
+    if (volume === undefined || place.store.placement === undefined) throw new Error('no volume to place');
+    place.commands();
+    place.fake.fail({ on: 'zfs mount', stderr: "cannot mount 'x': directory is not empty" });
+    const target = toHostPath(`${place.directory}/target`);
+    expect(expectErr(await place.store.placement.mountAt(volume, target))).toMatchObject({ type: 'failed' });
+    expect(place.commands()).toEqual([
+      'zfs set mountpoint=DIR/target tank/store/result/K1/home',
+      'zfs mount tank/store/result/K1/home',
+      'zfs set mountpoint=none tank/store/result/K1/home',
+    ]);
   });
 
   it('takes back what somebody else mounted (Z14)', async () => {
