@@ -1,4 +1,4 @@
-import { access, chmod, mkdir, readdir, rmdir } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attempt,
@@ -80,14 +80,9 @@ export async function openZfsStore(options: ZfsStoreOptions): Promise<Result<Zfs
   if (directory.isErr()) return err(directory.error);
   const lock = await openStoreDirectory({ path: directory.value, kind: 'zfs', create: true });
   if (lock.isErr()) return err(lock.error);
-  const layout = new Layout(dataset, directory.value);
   const store = await start({
     ...options,
-    commands,
-    zfs,
-    layout,
-    lock: lock.value,
-    properties: properties.value,
+    ...{ commands, zfs, directory: directory.value, lock: lock.value, properties: properties.value },
   });
   if (store.isErr()) await lock.value[Symbol.asyncDispose]();
   return store;
@@ -96,16 +91,20 @@ export async function openZfsStore(options: ZfsStoreOptions): Promise<Result<Zfs
 interface Start extends ZfsStoreOptions {
   readonly commands: Commands;
   readonly zfs: Zfs;
-  readonly layout: Layout;
+  readonly directory: HostPath;
   readonly lock: OwnerLock;
   readonly properties: ReadonlyMap<string, Property>;
 }
 
 async function start(parts: Start): Promise<Result<ZfsStore, StoreError>> {
-  const { dataset, commands, layout, zfs, properties, maxObjects = 40_000, maxMounts = 500 } = parts;
+  const { dataset, directory, commands, zfs, properties, maxObjects = 40_000, maxMounts = 500 } = parts;
   const quiet = await waitForRunning(dataset, { timeoutMs: 60_000 });
   if (quiet.isErr()) return err(quiet.error);
-  const missing = missingProperties(properties, { 'snapstep:directory': layout.directory });
+  // The system tells mounts by the paths that are behind links, such as `/private/var` of a Mac.
+  const real = await attempt(realpath(directory));
+  if (real.isErr()) return err(real.error);
+  const layout = new Layout(dataset, toHostPath(real.value));
+  const missing = missingProperties(properties, { 'snapstep:directory': directory });
   const set = Object.keys(missing).length === 0 ? ok() : await zfs.set(missing, dataset);
   if (set.isErr()) return err(set.error);
   const mounts = new Mounts({ layout, zfs, maxMounts });

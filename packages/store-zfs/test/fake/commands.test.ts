@@ -1,3 +1,4 @@
+import { mkdir, realpath, symlink } from 'node:fs/promises';
 import { toCacheId, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -170,6 +171,22 @@ describe('the commands of the ZFS store (T4)', () => {
     Object.assign(pool.datasets[name]?.properties ?? {}, { exec: 'off', setuid: 'off', sharenfs: 'on' });
     await place.reopen();
     expect(place.commands()).toContain('zfs set exec=on setuid=on sharenfs=off tank/store');
+  });
+
+  it('name mount points as the system does, whatever links lead to the directory', async () => {
+    await using place = await recordedStore();
+    await place.store[Symbol.asyncDispose]();
+    const dataset = `${place.fake.name}/linked`;
+    place.fake.pool.datasets[dataset] = { guid: 3, properties: {}, isMounted: false, written: 0 };
+    const directory = toHostPath(`${place.directory}/../link`);
+    await mkdir(`${place.directory}/../real`);
+    await symlink('real', directory);
+    for (const number of [1, 2]) {
+      await using store = expectOk(await openZfsStore({ dataset, directory }));
+      place.fake.calls();
+      await save(store, { key: key(number), from: { empty: [home] } });
+      expect(place.fake.calls()[0]).toContain(`mountpoint=${await realpath(directory)}/mnt/`);
+    }
   });
 
   it.each([
