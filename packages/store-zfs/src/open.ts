@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, readdir, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -155,9 +156,20 @@ function chooseDirectory(
   return err(failed(`${dataset} has its lock and its mounts in ${value}, not in ${directory}. ${hint}`));
 }
 
-function defaultDirectory(dataset: string): HostPath {
+/** Exported for tests. */
+export function defaultDirectory(dataset: string): HostPath {
   const state = process.platform === 'linux' ? '/var/lib' : '/var/db';
-  return toHostPath(join(state, 'snapstep/zfs', escapeName(dataset)));
+  return toHostPath(join(state, 'snapstep/zfs', fileNameFor(dataset)));
+}
+
+/** A file's name has less room than a dataset's, once what is not a small letter is escaped. */
+function fileNameFor(dataset: string): string {
+  try {
+    return escapeName(dataset);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return `h-${createHash('sha256').update(dataset).digest('hex')}`;
+  }
 }
 
 function explainMissing(dataset: string, error: StoreError): StoreError {

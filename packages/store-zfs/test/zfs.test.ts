@@ -1,8 +1,10 @@
+import { basename } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { componentFor, inspectZfs, isDatasetName, textOf } from '../src/index.ts';
 import { warningsOf } from '../src/inspect.ts';
+import { defaultDirectory } from '../src/open.ts';
 import { parsePoolState, parseVersion } from '../src/pool.ts';
 import { parseRows } from '../src/zfs.ts';
 
@@ -21,6 +23,13 @@ describe('the name of a dataset', () => {
 
   it('that would be too long below its parent is refused', () => {
     expect(expectErr(componentFor('x'.repeat(250), 'pool/cache')).type).toBe('failed');
+  });
+
+  it('gives a directory of its own, however long it is', () => {
+    const long = `TANK/${'A'.repeat(140)}`;
+    const directories = ['tank/a', long, `${long.slice(0, -1)}B`].map(defaultDirectory);
+    expect(new Set(directories).size).toBe(3);
+    expect(directories.filter((path) => basename(path).length > 255)).toEqual([]);
   });
 
   it('is told from what is none', () => {
