@@ -119,7 +119,7 @@ class StreamingZfs {
   /** Kills it, and waits until it is gone, or counts as stuck. */
   async end(): Promise<void> {
     this.kill();
-    const ended = await this.#commands.endOf(this.ended(), ['zfs', ...this.#args]);
+    const ended = await this.#commands.endOf(this.#closed, ['zfs', ...this.#args]);
     if (ended.isErr()) this.#givenUp.resolve();
   }
 
