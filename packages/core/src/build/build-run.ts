@@ -8,6 +8,7 @@ import { manifestOfCopy } from './copy-step.ts';
 import type { Engine } from './engine.ts';
 import { fromStore, isOwnersFault, lost } from './errors.ts';
 import { EventQueue } from './event-queue.ts';
+import { catchThrown } from './produce.ts';
 import { type KeyedStep, StepKeys } from './step-keys.ts';
 import { type StepPlace, StepReporter } from './step-reporter.ts';
 import {
@@ -130,7 +131,7 @@ class BuildRun implements Disposable {
   #stage(stage: StagePlan): Promise<Result<StepKey, BuildError>> {
     const known = this.#stages.get(stage);
     if (known) return known;
-    const end = this.#buildStage(stage).then((result) => {
+    const end = catchThrown(this.#signal, () => this.#buildStage(stage)).then((result) => {
       if (result.isErr() && !this.#signal.aborted) {
         this.#failure = result.error;
         this.#abort.abort(new Error(`stage "${stage.name}" failed`));

@@ -57,7 +57,7 @@ export async function produce(engine: Engine, step: StepToMake, io: Running): Pr
 }
 
 /** What system calls threw becomes a failure, and what an abort threw `cancelled`; a bug is thrown on. */
-async function catchThrown<T>(
+export async function catchThrown<T>(
   signal: AbortSignal,
   work: () => Promise<Result<T, BuildError>>,
 ): Promise<Result<T, BuildError>> {

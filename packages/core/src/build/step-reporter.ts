@@ -50,7 +50,7 @@ export class StepReporter {
   /** A step that need not run. */
   async cached(place: StepPlace): Promise<void> {
     if (!this.#events.isHeard) return;
-    const log = this.#replays ? await this.#logs.find(place.key) : undefined;
+    const log = this.#replays ? await this.#find(place.key) : undefined;
     await this.#events.emit({ type: 'step-started', ...place, source: 'cache' });
     if (log) await this.#pass(place, this.#read(log));
     await this.#events.emit(done(place, { source: 'cache', milliseconds: 0 }));
@@ -105,10 +105,24 @@ export class StepReporter {
         await this.#events.emit({ type: 'step-output', key, stage, chunk: next.value });
       }
     } catch (error) {
-      if (this.#signal.aborted) return;
-      const { message } = error as Error;
-      await this.#events.emit({ type: 'note', text: `the log of ${key} cannot be read: ${message}` });
+      await this.#unreadable(key, error);
     }
+  }
+
+  async #find(key: StepKey): Promise<StepLog | undefined> {
+    try {
+      return await this.#logs.find(key);
+    } catch (error) {
+      await this.#unreadable(key, error);
+      return undefined;
+    }
+  }
+
+  /** What a step printed is no reason to fail a build that has its files. */
+  async #unreadable(key: StepKey, error: unknown): Promise<void> {
+    if (this.#signal.aborted) return;
+    const { message } = error as Error;
+    await this.#events.emit({ type: 'note', text: `the log of ${key} cannot be read: ${message}` });
   }
 }
 

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -98,6 +98,38 @@ describe('what goes behind the back of a builder', () => {
     await built(world.builder, A, heard);
     expect(heard.sources()).toEqual(['cache', 'cache']);
     expect(expectOk(await world.builder.prune({})).removed).toHaveLength(2);
+  });
+
+  // A failure before there was a log was raised into the scheduler.
+  it('a log that cannot be made is a failure of its build, and of no other [P4] [L4]', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, A);
+    const logs = join(world.stateDir, 'logs');
+    await rm(logs, { recursive: true });
+    await writeFile(logs, '');
+    expect(expectErr(await world.builder.build(request(AB)))).toMatchObject({ type: 'store' });
+    const heard = listen();
+    await built(world.builder, A, heard);
+    expect(heard.sources()).toEqual(['cache', 'cache']);
+    const notes = heard.events.flatMap((event) => (event.type === 'note' ? event.text : []));
+    expect(notes).toEqual(Array(2).fill(expect.stringMatching(/^the log of \w+ cannot be read: ENOTDIR/)));
+    expect(world.store.mounted).toBe(0);
+    await rm(logs);
+    await built(world.builder, AB);
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'b']);
+  });
+
+  it('a record that cannot be read is a failure of its build, and nothing is thrown [P4]', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, A);
+    const steps = join(world.stateDir, 'steps');
+    await rename(steps, `${steps}.aside`);
+    await writeFile(steps, '');
+    expect(expectErr(await world.builder.build(request(AB)))).toMatchObject({ type: 'store' });
+    await rm(steps);
+    await rename(`${steps}.aside`, steps);
+    await built(world.builder, AB);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
   });
 
   it('a snapshot that two builds miss is made again for both', async () => {
