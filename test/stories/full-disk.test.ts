@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBuilder, parseSpec, toHostPath } from '@snapstep/core';
 import { scriptedFetcher, scriptedSandbox } from '@snapstep/core/testing';
@@ -79,6 +79,31 @@ needs('root', 'rsync')('a store on a disk that has no inodes left', () => {
   });
 });
 
+needs('root', 'rsync')('a disk that is full to the last byte, with the state of the builder on it', () => {
+  it('is pruned, and builds go on; what is cached needs no byte', async () => {
+    await using dir = await tempDir();
+    await using disk = await inodesDisk(join(dir.path, 'disk'), 4000);
+    const place = (name: string): ReturnType<typeof toHostPath> => toHostPath(join(disk.path, name));
+    await using store = expectOk(await openRsyncStore({ path: place('store') }));
+    const fetcher = scriptedFetcher({ base: { files: { origin: 'base' } } });
+    const parts = { store, sandbox: scriptedSandbox({}), fetcher, stateDir: place('builder') };
+    await using builder = expectOk(await openBuilder(parts));
+    const copy = async (name: string) => {
+      const context = toHostPath(join(dir.path, name));
+      await mkdir(context, { recursive: true });
+      await writeFile(join(context, 'file'), name.repeat(MIB));
+      return builder.build({ spec: expectOk(parseSpec('((from base) (copy (src .) (dst /in/)))')), context });
+    };
+    for (let i = 0; i < 3; i += 1) await expectOk(await copy(`old-${i}`))[Symbol.asyncDispose]();
+    await fillBytes(disk.path);
+    await expectOk(await copy('new'))[Symbol.asyncDispose]();
+    await fillBytes(disk.path);
+    await expectOk(await copy('new'))[Symbol.asyncDispose]();
+    expect(expectOk(await builder.prune({})).removed.length).toBeGreaterThan(0);
+    expect(expectOk(await store.list())).toEqual([]);
+  });
+});
+
 /** A file system in memory with so many inodes, and far more bytes than they can fill. */
 async function inodesDisk(
   path: string,
@@ -94,4 +119,13 @@ async function fillInodes(path: string): Promise<void> {
   await mkdir(join(path, 'others'));
   const { ffree } = await statfs(path);
   for (let i = 3; i < ffree; i += 1) await writeFile(join(path, 'others', `${i}`), '');
+}
+
+/** Takes every byte. */
+async function fillBytes(path: string): Promise<void> {
+  await using file = await open(join(path, 'filler'), 'a');
+  for (const size of [MIB, 4096, 1]) {
+    const block = randomBytes(size);
+    while (await file.write(block).catch(() => undefined)) {}
+  }
 }

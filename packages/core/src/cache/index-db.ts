@@ -1,8 +1,8 @@
-import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../backend/clock.ts';
 import type { HostPath, StepKey } from '../backend/names.ts';
+import { isDatabaseFull, openIndexFile, VERSION } from './index-file.ts';
 
 /** A saved step, as `list` gives it. */
 export interface SavedStep {
@@ -18,30 +18,6 @@ export interface SavedStep {
 
 /** `saving`: the step runs, nothing is promised. `saved`: it is there, whole. `removing`: it must not be used again. */
 export type RowState = 'saving' | 'saved' | 'removing';
-
-/** What `user_version` says once the index knows all that is in the store. */
-const VERSION = 1;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS steps (
-    key TEXT PRIMARY KEY,
-    parent TEXT REFERENCES steps (key) ON DELETE SET NULL,
-    state TEXT NOT NULL CHECK (state IN ('saving', 'saved', 'removing')),
-    op TEXT NOT NULL,
-    title TEXT NOT NULL,
-    saved_ms INTEGER NOT NULL,
-    used_ms INTEGER NOT NULL,
-    used_sequence INTEGER NOT NULL,
-    run_ms INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS steps_parent ON steps (parent);
-  CREATE INDEX IF NOT EXISTS steps_used ON steps (used_sequence);
-  CREATE TABLE IF NOT EXISTS aliases (
-    quick TEXT PRIMARY KEY,
-    key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS aliases_key ON aliases (key);
-`;
 
 interface Row {
   readonly key: StepKey;
@@ -61,6 +37,8 @@ export class IndexDb implements Disposable {
   readonly #statements = new Map<string, StatementSync>();
   readonly #clock: Clock;
   #sequence: number;
+  /** Steps that are being removed, and which there was no room to mark so. */
+  readonly #unmarked = new Set<StepKey>();
 
   private constructor(db: DatabaseSync, clock: Clock) {
     this.#db = db;
@@ -68,21 +46,9 @@ export class IndexDb implements Disposable {
     this.#sequence = Number(this.#get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0);
   }
 
-  /**
-   * Opens the index, or a new one in the place of a file that is damaged, which is kept beside it.
-   *
-   * @throws What SQLite says, where the file may well be whole: the disk is full, or it is of a newer version.
-   */
+  /** @throws What SQLite says, see {@link openIndexFile}. */
   static open(stateDir: HostPath, clock: Clock): IndexDb {
-    const path = join(stateDir, 'index.db');
-    try {
-      return new IndexDb(openDatabase(path), clock);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      renameSync(path, `${path}.damaged-${Date.now()}`);
-      for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
-      return new IndexDb(openDatabase(path), clock);
-    }
+    return new IndexDb(openIndexFile(join(stateDir, 'index.db')), clock);
   }
 
   /** Whether it was never filled from the store: it is new, or was damaged, or filling it was interrupted. */
@@ -99,6 +65,7 @@ export class IndexDb implements Disposable {
   }
 
   isSaved(key: StepKey): boolean {
+    if (this.#unmarked.has(key)) return false;
     return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'saved'", key) !== undefined;
   }
 
@@ -121,26 +88,31 @@ export class IndexDb implements Disposable {
     );
   }
 
-  /** These steps were of use: the last one most recently. */
+  /** These steps were of use: the last one most recently. Where there is no room to say so, they go a little early. */
   touch(keys: readonly StepKey[]): void {
     if (keys.length === 0) return;
     const now = this.#clock.now();
-    this.#atOnce(() => {
-      for (const key of keys) {
-        this.#run(
-          'UPDATE steps SET used_ms = max(used_ms, ?), used_sequence = ? WHERE key = ?',
-          ...[now, this.#next(), key],
-        );
-      }
-    });
+    ifThereIsRoom(() =>
+      this.#atOnce(() => {
+        for (const key of keys) {
+          this.#run(
+            'UPDATE steps SET used_ms = max(used_ms, ?), used_sequence = ? WHERE key = ?',
+            ...[now, this.#next(), key],
+          );
+        }
+      }),
+    );
   }
 
+  /** Goes on where there is no room for the mark: nothing could be removed from a full disk otherwise. */
   removing(key: StepKey): void {
-    this.#run("UPDATE steps SET state = 'removing' WHERE key = ?", key);
+    if (!ifThereIsRoom(() => this.#run("UPDATE steps SET state = 'removing' WHERE key = ?", key)))
+      this.#unmarked.add(key);
   }
 
   /** It is not removed after all. */
   keep(key: StepKey): void {
+    this.#unmarked.delete(key);
     this.#run("UPDATE steps SET state = 'saved' WHERE key = ? AND state = 'removing'", key);
   }
 
@@ -149,13 +121,16 @@ export class IndexDb implements Disposable {
     return this.#get('SELECT 1 FROM steps WHERE key = ?', key) !== undefined;
   }
 
-  forget(key: StepKey): void {
-    this.#run('DELETE FROM steps WHERE key = ?', key);
+  /** @returns Whether there was room for that. A step that was removed stays so, either way. */
+  forget(key: StepKey): boolean {
+    const isForgotten = ifThereIsRoom(() => this.#run('DELETE FROM steps WHERE key = ?', key));
+    if (isForgotten) this.#unmarked.delete(key);
+    return isForgotten;
   }
 
-  /** Remembers that what `quick` names has the same files as the saved step `key`. */
+  /** Remembers that what `quick` names has the same files as the saved step `key`, where there is room for that. */
   alias(quick: StepKey, key: StepKey): void {
-    this.#run('INSERT OR REPLACE INTO aliases VALUES (?, ?)', quick, key);
+    ifThereIsRoom(() => this.#run('INSERT OR REPLACE INTO aliases VALUES (?, ?)', quick, key));
   }
 
   resolveAlias(quick: StepKey): StepKey | undefined {
@@ -184,7 +159,8 @@ export class IndexDb implements Disposable {
   }
 
   list(): SavedStep[] {
-    return this.#saved("SELECT * FROM steps WHERE state = 'saved' ORDER BY used_sequence");
+    const saved = this.#saved("SELECT * FROM steps WHERE state = 'saved' ORDER BY used_sequence");
+    return saved.filter(({ key }) => !this.#unmarked.has(key));
   }
 
   /** Saved steps of one kind, the most recently used first. */
@@ -273,28 +249,13 @@ function toStep(row: Row): SavedStep {
   };
 }
 
-class DamagedIndex extends Error {}
-
-/** SQLITE_CORRUPT and SQLITE_NOTADB of https://www.sqlite.org/rescode.html, or what the health check found. */
-function isDamage(error: unknown): boolean {
-  if (error instanceof DamagedIndex) return true;
-  return error instanceof Error && 'errcode' in error && (error.errcode === 11 || error.errcode === 26);
-}
-
-/** @throws If the file is not a healthy index of this version. */
-function openDatabase(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+/** @returns False where the disk has no room for a change of the index. */
+function ifThereIsRoom(change: () => void): boolean {
   try {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-    const version = db.prepare('PRAGMA user_version').get()?.user_version;
-    if (version !== 0 && version !== VERSION)
-      throw new Error(`${path} is of version ${version}, not ${VERSION}`);
-    const health = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (health !== 'ok') throw new DamagedIndex(`${path} is damaged: ${health}`);
-    db.exec(SCHEMA);
-    return db;
+    change();
+    return true;
   } catch (error) {
-    db.close();
+    if (isDatabaseFull(error)) return false;
     throw error;
   }
 }

@@ -49,14 +49,19 @@ export async function prune(
   policy: RoomPolicy,
   signal?: AbortSignal,
 ): Promise<Result<StepKey[], StoreError>> {
-  const removed: StepKey[] = [];
+  const removed = new Set<StepKey>();
   const stubborn = new Map<StepKey, StoreError>();
-  while (removed.length < (policy.limit ?? Number.POSITIVE_INFINITY)) {
+  while (removed.size < (policy.limit ?? Number.POSITIVE_INFINITY)) {
     if (signal?.aborted) return err(cancelled(signal));
     const pressure = await isUnderPressure(saved, policy);
     if (pressure.isErr()) return err(pressure.error);
     const next = saved.index.firstLeaf(
-      (step) => mayGo(step, policy, pressure.value) && !stubborn.has(step.key) && !isInUse(saved, step.key),
+      (step) =>
+        mayGo(step, policy, pressure.value) &&
+        !stubborn.has(step.key) &&
+        // The row of a step that is gone stays while the disk of the index has no room for a change.
+        !removed.has(step.key) &&
+        !isInUse(saved, step.key),
     );
     if (next === undefined) break;
     const gone = await removeSteps(saved, [next.key], signal);
@@ -64,15 +69,15 @@ export async function prune(
       stubborn.set(next.key, gone.error);
       continue;
     }
-    removed.push(next.key);
+    removed.add(next.key);
     policy.onRemoved?.(next.key);
     const reclaimed = looksAtUsage(policy) ? await saved.store.reclaimed(signal) : ok();
     if (reclaimed.isErr()) return err(reclaimed.error);
   }
   const [failure] = stubborn.values();
   if (failure !== undefined) return err(failure);
-  const reclaimed = removed.length === 0 ? ok() : await saved.store.reclaimed(signal);
-  return reclaimed.map(() => removed);
+  const reclaimed = removed.size === 0 ? ok() : await saved.store.reclaimed(signal);
+  return reclaimed.map(() => [...removed]);
 }
 
 /** Removes a step and all that was built on it; nothing at all if one of them is in use. */
@@ -110,6 +115,10 @@ async function removeSteps(
         return removed;
       }
       await onRemoved(key);
+      if (index.forget(key)) continue;
+      // The disk was full: it has room once the store has freed what was removed.
+      const reclaimed = await store.reclaimed(signal);
+      if (reclaimed.isErr()) return reclaimed;
       index.forget(key);
     }
     return ok();
