@@ -27,8 +27,8 @@ export interface RoomPolicy extends PrunePolicy {
   readonly keepFreePart?: number;
 }
 
-/** What runs out when steps are saved, and is free again when they go. One of the others is enough of those. */
-const FILLED: readonly UsageAxis['axis'][] = ['bytes', 'inodes', 'metadata-bytes'];
+/** What runs out when steps are saved, and is free again when they go. */
+const FILLED: readonly UsageAxis['axis'][] = ['bytes', 'inodes', 'metadata-bytes', 'objects'];
 
 /** What removal needs to know and to change. */
 export interface Saved {

@@ -45,6 +45,17 @@ describe('what went wrong in other builders: removal', () => {
     expect(new Set(await Promise.all(builds)).size).toBe(3);
   });
 
+  it('makes room also where a store has too many objects, and for more than one step (Z9)', async () => {
+    const names = Array.from({ length: 25 }, (_, number) => `step${number}`);
+    await using world = await openWorld(Object.fromEntries(names.map((name) => [name, writes(name)])));
+    const build = (name = '') => built(world.builder, `((from base) (run (shell ${name})))`);
+    for (const name of names.slice(1)) await build(name);
+    // More than it may have, as where several steps were begun at once.
+    boundObjects(world, 20);
+    await build(names[0]);
+    expect(expectOk(await world.store.list()).length).toBeLessThanOrEqual(19);
+  });
+
   // OCluster pruned for ever where there was nothing to prune.
   it('gives up where pruning makes no room, after a bounded number of tries (P11)', async () => {
     await using world = await openWorld({ a: writes('a') });
@@ -205,6 +216,18 @@ function fillDisk({ store }: World, long: 'once for each step' | 'for good'): ()
     return err(FULL);
   };
   return () => calls;
+}
+
+/** Makes a store refuse new snapshots while it has more than so many. */
+function boundObjects({ store }: World, most: number): void {
+  const [prepare, usage] = [store.prepare.bind(store), store.usage.bind(store)];
+  const count = async () => expectOk(await store.list()).length;
+  store.prepare = async (asked) => ((await count()) >= most ? err(FULL) : prepare(asked));
+  store.usage = async () => {
+    const used = await count();
+    const objects = { axis: 'objects', used, total: Math.max(used, most) } as const;
+    return (await usage()).map((axes) => [...axes.filter(({ axis }) => axis !== 'objects'), objects]);
+  };
 }
 
 async function filesBelow(directory: string): Promise<ReadonlyMap<string, Buffer>> {
