@@ -1,11 +1,16 @@
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Check } from './report.ts';
 
-/** A directory of this run alone, so that what is left in it, or in use below it, was left by this run. */
+/**
+ * A directory of this run alone, so that what is left in it, or in use below it, was left by this run. As below `/tmp`,
+ * other users can reach what is theirs.
+ */
 export async function privateTemp(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'snapstep-'));
+  const directory = await mkdtemp(join(tmpdir(), 'snapstep-'));
+  await chmod(directory, 0o711);
+  return directory;
 }
 
 /**
