@@ -1,19 +1,12 @@
 import { inspect } from 'node:util';
 import { needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { KINDS, mutantsOf } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import type { Kind } from './mutants.ts';
 import { runMutant } from './run-mutants.ts';
-import { mutantsByPromise } from './stores/index.ts';
 
-describe('the promises of a store', () => {
-  it('have each a mutant', () => {
-    const untested = [...mutantsByPromise()].filter(([, mutants]) => mutants.length === 0);
-    expect(untested).toEqual([]);
-  });
-});
-
-for (const kind of KINDS) {
-  const mutants = await mutantsOf(kind);
+/** Each mutant of one kind is a test. They are in several files, since files run at the same time. */
+export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
   describe(`a ${kind} that breaks a promise fails the suite`, () => {
     it('has a name for each mutant', () => {
       expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
