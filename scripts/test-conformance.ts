@@ -31,7 +31,7 @@ async function main(wanted: readonly string[]): Promise<number> {
   }
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const temp = await privateTemp();
-  const nothingLeft = await leftovers(temp);
+  const nothingLeft = await leftovers(temp, stop);
   const run = await runVitest({ args: files, reporter: 'dot', temp, signal: stop });
   for (const file of run.report?.testResults ?? []) printBackends(file);
   countRun(tally, run);

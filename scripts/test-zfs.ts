@@ -19,7 +19,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: readonly string[]): Promise<number> {
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const temp = await privateTemp();
-  const nothingLeft = await leftovers(temp);
+  const nothingLeft = await leftovers(temp, stop);
   countRun(tally, await runVitest({ args: [...FILES, ...args], temp, signal: stop }));
   await runCheck(tally, nothingLeft, new AbortController().signal);
   return printSummary(tally);

@@ -19,7 +19,7 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const tally: Tally = { passed: 0, failed: [], skipped: 0 };
   const temp = await privateTemp();
-  const nothingLeft = await leftovers(temp);
+  const nothingLeft = await leftovers(temp, stop);
   const guestSuites = openGuestSuites({ temp, signal: stop });
   const packed = join(repository, '.tools/packed');
   const checks = [

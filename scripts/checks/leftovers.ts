@@ -1,7 +1,9 @@
-import { chmod, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Check } from './report.ts';
+import { cgroups, loopDevices, mounts, processes } from './residue.ts';
+import { takeAway } from './take-away.ts';
 
 /**
  * A directory of this run alone, so that what is left in it, or in use below it, was left by this run. As below `/tmp`,
@@ -16,18 +18,20 @@ export async function privateTemp(): Promise<string> {
 /**
  * Looks for what the tests should have taken away: files below `temp`; mounts, in any mount namespace, and loop
  * devices of something below it; processes that use it, or inherited it as their `TMPDIR`; cgroups with our name that were
- * not there before.
+ * not there before. A run that was stopped has tests that ended in the middle: what they left is taken away first.
  */
-export async function leftovers(temp: string): Promise<Check> {
-  const cgroupsBefore = new Set(await cgroups());
+export async function leftovers(temp: string, stop: AbortSignal): Promise<Check> {
+  const before = new Set(await cgroups());
+  const newCgroups = async () => (await cgroups()).filter((path) => !before.has(path));
   return {
     name: 'nothing is left: mounts, loop devices, processes, cgroups, files',
     async run() {
+      if (stop.aborted) await takeAway(temp);
       const found = [
-        ...(await mounts(temp)),
-        ...(await loopDevices(temp)),
-        ...(await processes(temp)),
-        ...(await cgroups()).filter((path) => !cgroupsBefore.has(path)).map((path) => `cgroup ${path}`),
+        ...(await mounts(temp)).map(({ path, pid }) => `mount ${path} (seen by process ${pid})`),
+        ...(await loopDevices(temp)).map(({ device, file }) => `loop device ${device} of ${file}`),
+        ...(await processes(temp)).map(({ pid, command }) => `process ${pid} ${command}`),
+        ...(await newCgroups()).map((path) => `cgroup ${path}`),
         ...(await readdir(temp)).map((name) => `file ${join(temp, name)}`),
       ];
       if (found.length > 0) return found.join('\n');
@@ -35,56 +39,4 @@ export async function leftovers(temp: string): Promise<Check> {
       return undefined;
     },
   };
-}
-
-async function mounts(temp: string): Promise<string[]> {
-  const lines = new Set<string>();
-  for (const pid of await pids()) {
-    const table = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(gone);
-    for (const line of table.split('\n')) {
-      if (line.includes(temp)) lines.add(`mount ${line.split(' ')[4]} (seen by process ${pid})`);
-    }
-  }
-  return [...lines];
-}
-
-async function loopDevices(temp: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of await readdir('/sys/block').catch(() => [])) {
-    const file = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(gone);
-    if (file.startsWith(temp)) found.push(`loop device /dev/${name} of ${file.trim()}`);
-  }
-  return found;
-}
-
-async function processes(temp: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of await pids()) {
-    const texts = await Promise.all([
-      readFile(`/proc/${pid}/environ`, 'utf8').catch(gone),
-      readFile(`/proc/${pid}/cmdline`, 'utf8').catch(gone),
-      readlink(`/proc/${pid}/cwd`).catch(gone),
-      readlink(`/proc/${pid}/root`).catch(gone),
-    ]);
-    if (!texts.some((text) => text.includes(temp))) continue;
-    found.push(`process ${pid} ${(texts[1] ?? '').replaceAll('\0', ' ')}`);
-  }
-  return found;
-}
-
-/** Version 1 has a tree for each controller, version 2 one for all. */
-async function cgroups(): Promise<string[]> {
-  const all = await readdir('/sys/fs/cgroup', { recursive: true, withFileTypes: true }).catch(() => []);
-  return all
-    .filter((entry) => entry.isDirectory() && entry.name.includes('snapstep'))
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-async function pids(): Promise<string[]> {
-  return (await readdir('/proc').catch(() => [])).filter((name) => /^[0-9]+$/.test(name));
-}
-
-/** What ended while we looked, or is not ours to see, left nothing. */
-function gone(): string {
-  return '';
 }
