@@ -22,9 +22,9 @@ import {
 } from '../packages/sandbox-macos/test/guest/support/mac-builder.ts';
 import { obuilderCached, obuilderSetup, obuilderStep, rsyncSetup, rsyncStep } from './macos-flow-commands.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** In a home directory, and as many in a Homebrew. */
-const SIZES = [1000, 10_000];
+const SIZES = [500, 5000];
 const counterDir = '/run/macos-flow';
 
 await makeCounter();
