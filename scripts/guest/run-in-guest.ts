@@ -68,13 +68,16 @@ interface Machine extends GuestJob {
   readonly console: string;
 }
 
-/** Emulated: where KVM is offered inside another virtual machine, it may be slower than that, or not start. */
+/**
+ * Emulated: where KVM is offered inside another virtual machine, it may be slower than that, or not start. One processor:
+ * with two, Node crashes now and then (SIGSEGV, SIGTRAP), and two machines at once take each other's time.
+ */
 function qemuArguments(
   dir: string,
   { job, project, memoryMb = 4096, out, code, console }: Machine,
 ): string[] {
   return [
-    ...['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'Nehalem', '-smp', '2', '-m', `${memoryMb}`],
+    ...['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'Nehalem', '-smp', '1', '-m', `${memoryMb}`],
     ...['-machine', 'q35', '-nodefaults', '-display', 'none', '-no-reboot'],
     ...['-kernel', join(dir, 'vmlinuz'), '-initrd', join(dir, 'initrd.img')],
     ...['-append', KERNEL_OPTIONS.join(' ')],

@@ -77,6 +77,8 @@ function guestScript(args: readonly string[]): string {
 echo "$(zfs version | paste -sd, | sed 's/,/, /'), Linux $(uname -r): the guest's, up after $(cut -d. -f1 /proc/uptime) s"
 mkdir -p /job/out
 ${environment.join('\n')}
+# Programs that tests start from our sources need half the time for that.
+export NODE_COMPILE_CACHE=/tmp/node-compile-cache
 cd /snapstep && exec node node_modules/vitest/vitest.mjs ${vitest.join(' ')}
 `;
 }

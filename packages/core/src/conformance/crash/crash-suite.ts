@@ -45,16 +45,28 @@ export function crashSuite(functions: TestFunctions, options: CrashSuiteOptions)
 class Reported {
   readonly saved = new Set<number>();
   readonly removed = new Set<number>();
+  /** The longest time between two lines so far, in milliseconds: on a slow or busy machine far more than at first. */
+  longestGap = 250;
+  #last: number | undefined;
 
   read(line: string): void {
     const [what, number] = line.split(' ');
     assert.ok(what === 'saved' || what === 'removed', `the process said: ${line}`);
     this[what].add(Number(number));
+    const now = performance.now();
+    if (this.#last !== undefined) this.longestGap = Math.max(this.longestGap, now - this.#last);
+    this.#last = now;
+  }
+
+  /** The next line is the first one of a process. */
+  restart(): void {
+    this.#last = undefined;
   }
 }
 
-/** Lets the process report once to three times, then kills it after a random while. */
+/** Lets the process report once to three times, then kills it at any moment of what it does next. */
 async function killWhileChurning(place: CrashPlace, reported: Reported): Promise<void> {
+  reported.restart();
   const [file, ...args] = place.command;
   const child: ChildProcess = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
@@ -77,7 +89,7 @@ async function killWhileChurning(place: CrashPlace, reported: Reported): Promise
     child.kill('SIGKILL');
     throw error;
   }
-  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 250);
+  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * reported.longestGap);
   await exited;
   clearTimeout(timer);
   await closed;
