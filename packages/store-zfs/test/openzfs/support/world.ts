@@ -13,10 +13,10 @@ import {
   type VolumeName,
   type Volumes,
 } from '@snapstep/core/backend';
-import { expectOk, zfsPool } from '@snapstep/test-support';
+import { expectOk, tempDir, zfsPool } from '@snapstep/test-support';
+import { execa } from 'execa';
 import { openZfsStore, type ZfsStore } from '../../../src/index.ts';
 import { mountsOf } from '../../support/leftovers.ts';
-import { scratchDataset } from '../../support/place.ts';
 
 export const home: VolumeName = toVolumeName('home');
 export const brew: VolumeName = toVolumeName('brew');
@@ -36,10 +36,12 @@ export interface World extends AsyncDisposable {
 
 export async function openWorld(): Promise<World> {
   await using made = new AsyncDisposableStack();
+  const temp = made.use(await tempDir());
+  const directory = toHostPath(join(temp.path, 'store'));
   const pool = made.use(await zfsPool());
-  const scratch = made.use(await scratchDataset(pool.name));
-  const { dataset } = scratch;
-  const directory = toHostPath(join(scratch.directory, 'store'));
+  // It goes with the pool: to destroy a thousand results one by one takes minutes.
+  const dataset = `${pool.name}/store`;
+  await execa('zfs', ['create', '-o', 'canmount=off', dataset]);
   const open = async () => expectOk(await openZfsStore({ dataset, directory }));
   let store = await open();
   made.defer(() => store[Symbol.asyncDispose]());
