@@ -3,10 +3,10 @@
  * `npm run test:mutants`, or with parts of the names: `npm run test:mutants -- store:visible`.
  */
 import { lacking } from '@snapstep/test-support/machine';
+import { mutantsByPromise } from '../test/mutants/by-promise.ts';
 import type { Mutant, Verdict } from '../test/mutants/mutant.ts';
-import { KINDS, type Kind, mutantsOf } from '../test/mutants/mutants.ts';
+import { KINDS, type Kind, mutantsOf, PROMISES } from '../test/mutants/mutants.ts';
 import { runMutant } from '../test/mutants/run-mutants.ts';
-import { mutantsByPromise } from '../test/mutants/stores/index.ts';
 import { stopSignal } from './checks/stop.ts';
 
 const wanted = process.argv.slice(2);
@@ -30,7 +30,8 @@ for (const kind of KINDS) {
     console.log(describe({ kind, mutant, verdict }));
   }
 }
-if (wanted.length === 0) console.log(table());
+if (wanted.length === 0)
+  for (const kind of KINDS) if (kind in PROMISES) console.log(await table(kind as keyof typeof PROMISES));
 if (skipped > 0) console.log(`\n${skipped} skipped`);
 console.log(`\n${count} mutants, ${killed} killed`);
 process.exitCode = killed === count && !stop.aborted ? 0 : 1;
@@ -55,10 +56,10 @@ function describe({
   return `SURVIVED ${head}\n    failed for another reason: ${end}`;
 }
 
-/** Every promise of a store, and what proves that it is tested. */
-function table(): string {
-  const rows = [...mutantsByPromise()].map(
+/** Every promise of a kind of backend, and what proves that it is tested. */
+async function table(kind: keyof typeof PROMISES): Promise<string> {
+  const rows = [...mutantsByPromise(PROMISES[kind], await mutantsOf(kind))].map(
     ([promise, names]) => `${promise}\n    ${names.join(', ') || 'NOTHING'}`,
   );
-  return `\nThe promises of a store, and the mutants that break them:\n\n${rows.join('\n')}`;
+  return `\nThe promises of a ${kind}, and the mutants that break them:\n\n${rows.join('\n')}`;
 }

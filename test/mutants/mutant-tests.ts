@@ -1,8 +1,9 @@
 import { inspect } from 'node:util';
 import { needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { mutantsByPromise } from './by-promise.ts';
 import type { Mutant } from './mutant.ts';
-import type { Kind } from './mutants.ts';
+import { type Kind, PROMISES } from './mutants.ts';
 import { runMutant } from './run-mutants.ts';
 
 /** Each mutant of one kind is a test. They are in several files, since files run at the same time. */
@@ -10,6 +11,10 @@ export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
   describe(`a ${kind} that breaks a promise fails the suite`, () => {
     it('has a name for each mutant', () => {
       expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
+    });
+    it.runIf(kind in PROMISES)('has a mutant for each promise', () => {
+      const promises = mutantsByPromise(PROMISES[kind as keyof typeof PROMISES], mutants);
+      expect([...promises].filter(([, names]) => names.length === 0)).toEqual([]);
     });
     for (const { name, promise, needs: what = [] } of mutants) {
       needs(...what)(name, () => {

@@ -1,7 +1,11 @@
+import { fetcherPromises, storePromises } from '@snapstep/core/conformance';
 import type { Mutant } from './mutant.ts';
 
 export const KINDS = ['store', 'sandbox', 'fetcher'] as const;
 export type Kind = (typeof KINDS)[number];
+
+/** Every promise of these has a mutant. */
+export const PROMISES = { store: storePromises, fetcher: fetcherPromises } as const;
 
 /** Only the mutants of one kind are loaded. */
 export async function mutantsOf(kind: Kind): Promise<readonly Mutant[]> {

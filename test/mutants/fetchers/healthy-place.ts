@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   directoryVolume,
@@ -48,6 +48,7 @@ export async function openDirectories(change: Change): Promise<FetcherPlace> {
     missing: refer('missing'),
     readsOnce: true,
     volumes: () => freshVolumes(temp.path),
+    damage: (image) => appendFile(join(filesOf(image), 'file'), 'damage'),
     [Symbol.asyncDispose]: () => temp[Symbol.asyncDispose](),
   };
 }

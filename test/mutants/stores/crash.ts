@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { orThrow, runCommand, toHostPath } from '@snapstep/core/backend';
 import { type CrashPlace, crashSuite, storePromises } from '@snapstep/core/conformance';
 import { openDirectoryStore } from '../../../examples/store-directory/src/directory-store.ts';
+import { dueTo } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 import type { Crashing } from './crash-stores.ts';
-import { dueTo, unfinished } from './store-mutant.ts';
+import { unfinished } from './store-mutant.ts';
 
 /** Stores that only a kill in the right moment tells from healthy ones. */
 export const crashMutants: readonly Mutant[] = [
@@ -20,7 +21,7 @@ function crashMutant(name: Crashing, breaks: keyof typeof storePromises): Mutant
   return {
     name,
     promise: storePromises[breaks],
-    killedBy: dueTo(breaks),
+    killedBy: dueTo(storePromises[breaks]),
     secondsPerTest: 200,
     suite: (functions) => crashSuite(functions, { place: () => crashPlace(name), rounds: 40 }),
   };

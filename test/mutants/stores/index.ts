@@ -1,4 +1,3 @@
-import { storePromises } from '@snapstep/core/conformance';
 import type { Mutant } from '../mutant.ts';
 import { abortMutants } from './aborts.ts';
 import { cacheCopyMutants } from './cache-copies.ts';
@@ -27,13 +26,3 @@ export const storeMutants: readonly Mutant[] = [
   ...imageMutants,
   ...crashMutants,
 ];
-
-/** The names of the mutants of each promise of `storeSuite` and `crashSuite`. */
-export function mutantsByPromise(): ReadonlyMap<string, readonly string[]> {
-  return new Map(
-    Object.values(storePromises).map((promise) => [
-      promise,
-      storeMutants.filter((mutant) => mutant.promise === promise).map(({ name }) => name),
-    ]),
-  );
-}

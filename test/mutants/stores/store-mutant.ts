@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { orThrow, type StepKey, type Store, type StoreFeature, type StoreWith } from '@snapstep/core/backend';
 import { type StorePlace, storePromises, storeSuite } from '@snapstep/core/conformance';
 import { type MemoryDisk, memoryDisk, openMemoryStore } from '@snapstep/core/testing';
+import { dueTo } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 
 type FullStore = StoreWith<StoreFeature>;
@@ -48,7 +49,7 @@ export function storeMutant(options: StoreMutant): Mutant {
   return {
     name,
     promise: storePromises[breaks],
-    killedBy: dueTo(breaks),
+    killedBy: dueTo(storePromises[breaks]),
     first: [seenBy],
     ...(needs && { needs }),
     suite: (functions) =>
@@ -60,10 +61,6 @@ export function storeMutant(options: StoreMutant): Mutant {
         seed,
       }),
   };
-}
-
-export function dueTo(breaks: keyof typeof storePromises): RegExp {
-  return new RegExp(`^${storePromises[breaks].replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(\n|$)`);
 }
 
 async function openPlace({ mutate, beforeSecond }: StoreMutant): Promise<StorePlace> {

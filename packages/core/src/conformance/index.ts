@@ -2,6 +2,7 @@ export { churn } from './crash/churn.ts';
 export { type CrashPlace, type CrashSuiteOptions, crashSuite } from './crash/crash-suite.ts';
 export { type FetcherSuiteOptions, type FetcherTopic, fetcherSuite } from './fetcher/fetcher-suite.ts';
 export type { FetcherPlace, SuiteImage } from './fetcher/place.ts';
+export { type FetcherPromise, fetcherPromises } from './fetcher/promises.ts';
 export { occupy } from './sandbox/crash.ts';
 export type { NetworkTools } from './sandbox/network.ts';
 export type { SandboxAccount, SandboxPlace, SandboxWorld } from './sandbox/place.ts';

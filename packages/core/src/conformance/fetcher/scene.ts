@@ -11,6 +11,7 @@ import { collect } from '../sandbox/scene.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { expectOk, mounted } from '../store/scene.ts';
 import type { FetcherPlace } from './place.ts';
+import { fetcherPromises as promises } from './promises.ts';
 
 /** Registers one test, which gets a fresh place. */
 export type FetcherTest = (title: string, body: (scene: FetcherScene) => Promise<void>) => void;
@@ -49,7 +50,7 @@ export class FetcherScene implements AsyncDisposable {
   }
 
   pin(image: ImageRef): Promise<PinnedImage> {
-    return expectOk(this.fetcher.pin(image, new AbortController().signal));
+    return expectOk(this.fetcher.pin(image, new AbortController().signal), promises.unpacked);
   }
 
   /** Unpacks into fresh volumes. What a fetcher promises of every call is checked each time. */
@@ -67,12 +68,12 @@ export class FetcherScene implements AsyncDisposable {
   }
 
   expectUnmounted(): void {
-    keepsEqual('every volume is unmounted when `unpack` settles (still mounted)', this.#mounts.count, 0);
+    keepsEqual(promises.unmounted, { mounted: this.#mounts.count }, { mounted: 0 });
   }
 
   async expectNothingLeft(): Promise<void> {
     const left = (await this.place.leftovers?.()) ?? [];
-    keepsEqual('a promise settles only when nothing it started is still there', left, []);
+    keepsEqual(promises.quiet, left, []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -19,6 +19,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { expectOk, isRoot } from '../store/scene.ts';
 import { withText } from './pins.ts';
+import { fetcherPromises as promises } from './promises.ts';
 import { type FetcherTest, treeOf } from './scene.ts';
 import { settle } from './settle-times.ts';
 
@@ -28,7 +29,7 @@ export function unpackTests(test: FetcherTest): void {
     const { image, files } = await scene.publish('everything', makeEverything);
     const expected = await describeTree(files);
     const { result, volumes } = await scene.unpack(await scene.pin(image));
-    keeps('an image that was pinned can be unpacked', result.isOk(), result);
+    keeps(promises.unpacked, result.isOk(), result);
     expectLines(await treeOf(volumes), expected);
   });
   test('touches nothing on the host that a link in the image leads to', async (scene) => {
@@ -45,10 +46,9 @@ export function unpackTests(test: FetcherTest): void {
       });
       const expected = await describeTree(files);
       const { result, volumes } = await scene.unpack(await scene.pin(image));
-      keeps('an image that was pinned can be unpacked', result.isOk(), result);
+      keeps(promises.unpacked, result.isOk(), result);
       expectLines(await treeOf(volumes), expected);
-      const promise = 'nothing is written outside of the volumes';
-      keepsEqual(promise, await describeTree(outside), before);
+      keepsEqual(promises.outside, await describeTree(outside), before);
     } finally {
       await rm(outside, { recursive: true });
     }
@@ -61,7 +61,7 @@ export function unpackTests(test: FetcherTest): void {
       [1, 2, 3].map(async () => {
         const volumes = await scene.volumes();
         const io = { log: { write: async () => {} }, signal: new AbortController().signal };
-        await expectOk(scene.fetcher.unpack(pinned, volumes, io));
+        await expectOk(scene.fetcher.unpack(pinned, volumes, io), promises.unpacked);
         return treeOf(volumes);
       }),
     );
@@ -75,10 +75,8 @@ export function unpackTests(test: FetcherTest): void {
     const before = await treeOf(old.volumes);
     await scene.publish('moving', withText('new'));
     const { result, volumes } = await scene.unpack(pinned);
-    if (result.isOk())
-      keepsEqual('`unpack` writes exactly the image that was pinned', await treeOf(volumes), before);
-    else
-      keeps('an image that is no longer there is a failure', result.error.type !== 'cancelled', result.error);
+    if (result.isOk()) keepsEqual(promises.exact, await treeOf(volumes), before);
+    else keeps(promises.failures, result.error.type !== 'cancelled', result.error);
   });
   test('fails where the content is not what was pinned (if the place can damage it)', async (scene) => {
     if (scene.place.damage === undefined) return;
@@ -86,13 +84,13 @@ export function unpackTests(test: FetcherTest): void {
     const pinned = await scene.pin(image);
     await scene.place.damage(image);
     const { result } = await scene.unpack(pinned);
-    keeps('`unpack` verifies what it writes, or fails', result.isErr(), result);
-    keeps('damage is no cancellation', result.error.type !== 'cancelled', result.error);
+    keeps(promises.verified, result.isErr(), result);
+    keeps(promises.failures, result.error.type !== 'cancelled', result.error);
   });
   test('tells the log what it does', async (scene) => {
     const { image } = await scene.publish('logged', withText('text'));
     const { log } = await scene.unpack(await scene.pin(image));
-    keeps('the log gets lines', log.trim() !== '' && log.endsWith('\n'), log);
+    keeps(promises.logged, log.trim() !== '' && log.endsWith('\n'), log);
   });
   test('rejects with the reason where its log rejects, and leaves nothing running', async (scene) => {
     const { image } = await scene.publish('unlogged', withText('text'));
@@ -102,10 +100,11 @@ export function unpackTests(test: FetcherTest): void {
       (result) => result,
       (error: unknown) => error,
     );
-    keeps('`unpack` rejects with the reason of a log that rejects', ended === reason, ended);
+    keeps(promises.logRejects, ended === reason, ended);
     scene.expectUnmounted();
     await scene.expectNothingLeft();
-    keeps('an image can be unpacked after that', (await scene.unpack(pinned)).result.isOk());
+    const { result } = await scene.unpack(pinned);
+    keeps(promises.unpacked, result.isOk(), result);
   });
   // https://github.com/ocurrent/obuilder/commit/ab58e15
   test('keeps no descriptors of calls that have settled (T6)', async (scene) => {
@@ -115,7 +114,7 @@ export function unpackTests(test: FetcherTest): void {
     const before = (await readdir('/dev/fd')).length;
     for (let round = 0; round < 8; round += 1) await once();
     const more = (await readdir('/dev/fd')).length - before;
-    keeps('nothing of a call is left when it has settled (descriptors)', more < 5, more);
+    keeps(promises.quiet, more < 5, `${more} more open descriptors`);
   });
   test('fails with the reason where a volume cannot be mounted', async (scene) => {
     const { image } = await scene.publish('broken', withText('text'));
@@ -123,11 +122,7 @@ export function unpackTests(test: FetcherTest): void {
     const volumes = new Map([...(await scene.volumes()).keys()].map((name) => [name, { name, mount }]));
     const io = { log: { write: async () => {} }, signal: new AbortController().signal };
     const result = await scene.fetcher.unpack(await scene.pin(image), volumes, io);
-    keeps(
-      'a volume that cannot be mounted is a failure',
-      result.isErr() && result.error.type === 'failed',
-      result,
-    );
+    keeps(promises.failures, result.isErr() && result.error.type === 'failed', result);
   });
 }
 
@@ -141,16 +136,12 @@ export function configTests(test: FetcherTest): void {
     };
     const { image } = await scene.publish('configured', withText('text'), config);
     const { result } = await scene.unpack(await scene.pin(image));
-    keepsEqual(
-      "`unpack` gives the image's configuration",
-      result.isOk() ? result.value : result.error,
-      config,
-    );
+    keepsEqual(promises.configuration, result.isOk() ? result.value : result.error, config);
   });
   test('says nothing where the image says nothing', async (scene) => {
     const { image } = await scene.publish('silent', withText('text'), { env: {} });
     const { result } = await scene.unpack(await scene.pin(image));
-    keepsEqual("`unpack` gives the image's configuration", result.isOk() ? result.value : result.error, {
+    keepsEqual(promises.configuration, result.isOk() ? result.value : result.error, {
       env: {},
     });
   });
@@ -158,7 +149,7 @@ export function configTests(test: FetcherTest): void {
     const one = await scene.publish('one', withText('text'), { env: { A: '1' } });
     const other = await scene.publish('other', withText('text'), { env: { A: '2' } });
     const digests = [await scene.pin(one.image), await scene.pin(other.image)].map(({ digest }) => digest);
-    keeps('equal digests give equal configurations', digests[0] !== digests[1], digests);
+    keeps(promises.content, digests[0] !== digests[1], digests);
   });
 }
 
@@ -168,11 +159,11 @@ export function abortTests(test: FetcherTest): void {
     const { image } = await scene.publish('aborted', withText('text'));
     const reason = new Error('no longer wanted');
     const { result, volumes } = await scene.unpack(await scene.pin(image), AbortSignal.abort(reason));
-    keepsEqual('an aborted `unpack` answers `cancelled`', result.isErr() && result.error, {
+    keepsEqual(promises.cancelled, result.isErr() && result.error, {
       type: 'cancelled',
       reason,
     });
-    keepsEqual('nothing is written after an abort (files)', (await treeOf(volumes)).length, volumes.size);
+    keepsEqual(promises.nothingWritten, { files: (await treeOf(volumes)).length }, { files: volumes.size });
   });
   test('settles, with nothing still running, when it is aborted at any moment', async (scene) => {
     const { image } = await scene.publish('aborted', makeMany);
@@ -184,15 +175,15 @@ export function abortTests(test: FetcherTest): void {
       clearTimeout(timer);
       if (result.isOk()) continue;
       const before = await treeOf(volumes);
-      keepsEqual('an aborted `unpack` answers `cancelled`', result.error, {
+      keepsEqual(promises.cancelled, result.error, {
         type: 'cancelled',
         reason: 'enough',
       });
       await scene.expectNothingLeft();
-      keepsEqual('nothing is written once `unpack` has settled', await treeOf(volumes), before);
+      keepsEqual(promises.quiet, await treeOf(volumes), before);
     }
     const { result } = await scene.unpack(pinned);
-    keeps('an image can be unpacked after aborts', result.isOk(), result);
+    keeps(promises.unpacked, result.isOk(), result);
   });
 }
 
@@ -242,7 +233,7 @@ async function makeMany(path: string): Promise<void> {
 /** Only the lines that differ are shown. */
 function expectLines(seen: readonly string[], expected: readonly string[]): void {
   keepsEqual(
-    '`unpack` writes exactly the image that was pinned (files that differ)',
+    promises.exact,
     seen.filter((line) => !expected.includes(line)),
     expected.filter((line) => !seen.includes(line)),
   );
