@@ -14,7 +14,7 @@ export type Options = Omit<ZfsStoreOptions, 'dataset' | 'directory'>;
 let datasets = 0;
 
 /** A fresh dataset below one that is there, with a directory; both go when it is disposed. */
-export async function scratchDataset(
+async function scratchDataset(
   parent: string,
 ): Promise<{ readonly dataset: string; readonly directory: string } & AsyncDisposable> {
   const directory = await tempDir();
