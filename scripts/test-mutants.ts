@@ -30,8 +30,7 @@ for (const kind of KINDS) {
     console.log(describe({ kind, mutant, verdict }));
   }
 }
-if (wanted.length === 0)
-  for (const kind of KINDS) if (kind in PROMISES) console.log(await table(kind as keyof typeof PROMISES));
+if (wanted.length === 0) for (const kind of KINDS) console.log(await table(kind));
 if (skipped > 0) console.log(`\n${skipped} skipped`);
 console.log(`\n${count} mutants, ${killed} killed`);
 process.exitCode = killed === count && !stop.aborted ? 0 : 1;
@@ -57,7 +56,7 @@ function describe({
 }
 
 /** Every promise of a kind of backend, and what proves that it is tested. */
-async function table(kind: keyof typeof PROMISES): Promise<string> {
+async function table(kind: Kind): Promise<string> {
   const rows = [...mutantsByPromise(PROMISES[kind], await mutantsOf(kind))].map(
     ([promise, names]) => `${promise}\n    ${names.join(', ') || 'NOTHING'}`,
   );

@@ -12,8 +12,8 @@ export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
     it('has a name for each mutant', () => {
       expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
     });
-    it.runIf(kind in PROMISES)('has a mutant for each promise', () => {
-      const promises = mutantsByPromise(PROMISES[kind as keyof typeof PROMISES], mutants);
+    it('has a mutant for each promise', () => {
+      const promises = mutantsByPromise(PROMISES[kind], mutants);
       expect([...promises].filter(([, names]) => names.length === 0)).toEqual([]);
     });
     for (const { name, promise, needs: what = [] } of mutants) {

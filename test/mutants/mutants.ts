@@ -1,11 +1,15 @@
-import { fetcherPromises, storePromises } from '@snapstep/core/conformance';
+import { fetcherPromises, sandboxPromises, storePromises } from '@snapstep/core/conformance';
 import type { Mutant } from './mutant.ts';
 
 export const KINDS = ['store', 'sandbox', 'fetcher'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Every promise of these has a mutant. */
-export const PROMISES = { store: storePromises, fetcher: fetcherPromises } as const;
+/** Every promise has a mutant. */
+export const PROMISES = {
+  store: storePromises,
+  sandbox: sandboxPromises,
+  fetcher: fetcherPromises,
+} as const satisfies Record<Kind, object>;
 
 /** Only the mutants of one kind are loaded. */
 export async function mutantsOf(kind: Kind): Promise<readonly Mutant[]> {

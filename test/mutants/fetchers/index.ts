@@ -1,6 +1,6 @@
-import { fetcherSuite } from '@snapstep/core/conformance';
+import { fetcherPromises, fetcherSuite } from '@snapstep/core/conformance';
+import { said } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
-import { said } from './breakage.ts';
 import { openDirectories, openScripted } from './healthy-place.ts';
 import { pinBreakages } from './pins.ts';
 import { configurationBreakages, unpackingBreakages } from './unpacking.ts';
@@ -8,7 +8,7 @@ import { configurationBreakages, unpackingBreakages } from './unpacking.ts';
 export const fetcherMutants: readonly Mutant[] = [
   ...[...pinBreakages, ...unpackingBreakages].map(
     ({ change, ...breakage }): Mutant => ({
-      ...said(breakage),
+      ...said(fetcherPromises, breakage),
       needs: ['root'],
       // A directory says nothing about the commands that run in it.
       suite: (functions) =>
@@ -17,7 +17,7 @@ export const fetcherMutants: readonly Mutant[] = [
   ),
   ...configurationBreakages.map(
     ({ change, ...breakage }): Mutant => ({
-      ...said(breakage),
+      ...said(fetcherPromises, breakage),
       suite: (functions) =>
         fetcherSuite(functions, { open: () => openScripted(change), except: ['unpacking'] }),
     }),

@@ -3,36 +3,51 @@ import { join } from 'node:path';
 import { runCommand } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
 import { inRootfs, thenInRootfs } from './in-rootfs.ts';
+import { runtimeThat } from './runtime-that.ts';
 import { type Run, type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 
 const escapes: readonly SandboxBreakage[] = [
   {
     name: 'working-directory-made-through-links',
-    promise: 'no path of a request leads out of the world of the step',
-    killedBy: /no path of a request leads to the host/,
+    breaks: 'inside',
     first: ['never leaves the volumes by a link in the working directory'],
     run: makesBefore(({ cwd }) => [cwd]),
   },
   {
     name: 'target-made-through-links',
-    promise: 'no path of a request leads out of the world of the step',
-    killedBy: /no path of a request leads to the host/,
+    breaks: 'inside',
     first: ['never leaves the volumes by a link in a target'],
     run: makesBefore(({ mounts }) => mounts.map(({ target }) => target)),
   },
   {
     name: 'teardown-through-links',
-    promise: 'teardown touches nothing of the host, whatever links the command has left',
-    killedBy: /teardown touches nothing of the host/,
+    breaks: 'teardown',
     first: ['takes nothing away through a link in the place of a mount point'],
     run: thenInRootfs(async ({ mounts }, root) => {
       for (const { target } of mounts) await rm(join(root, target), { recursive: true, force: true });
     }),
   },
   {
+    name: 'settings-of-the-kernel',
+    breaks: 'hostUnchanged',
+    first: ["cannot change the kernel's settings"],
+    runtime: (dir) => runtimeThat(dir, 's#"/proc/sys",##'),
+  },
+  {
+    name: 'inherited-capabilities',
+    breaks: 'rights',
+    first: ['gives a command no capabilities that its programs inherit'],
+    runtime: (dir) => runtimeThat(dir, 's/"inheritable":\\[\\]/"inheritable":["CAP_CHOWN"]/'),
+  },
+  {
+    name: 'system-is-read-only',
+    breaks: 'possible',
+    first: ['has everything that the command did in the volumes', 'says in which volume'],
+    runtime: (dir) => runtimeThat(dir, 's/"readonly":false/"readonly":true/'),
+  },
+  {
     name: 'working-directory-with-the-umask',
-    promise: "the modes of directories that are made do not depend on the host's umask",
-    killedBy: /the host's umask changes no mode/,
+    breaks: 'umask',
     first: ['makes directories with modes of its own'],
     run: makesBefore(({ cwd }) => [cwd]),
   },
@@ -41,8 +56,7 @@ const escapes: readonly SandboxBreakage[] = [
 const leaks: readonly SandboxBreakage[] = [
   {
     name: 'mount-left-on-the-host',
-    promise: 'nothing of a command is left on the host',
-    killedBy: /nothing of a command is left on the host/,
+    breaks: 'leftNothing',
     first: ['answers with the exit code'],
     run:
       (run, { dir }) =>
@@ -55,8 +69,7 @@ const leaks: readonly SandboxBreakage[] = [
   },
   {
     name: 'descriptors-stay-open',
-    promise: 'nothing of a command is left when `run` has settled',
-    killedBy: /nothing of a command is left when `run` has settled \(descriptors\)/,
+    breaks: 'leftNothing',
     first: ['keeps no descriptors of commands that have ended'],
     run: (run) => {
       const kept: FileHandle[] = [];
@@ -68,8 +81,7 @@ const leaks: readonly SandboxBreakage[] = [
   },
   {
     name: 'a-thousand-files-open',
-    promise: 'a command may open as many files as the host lets it',
-    killedBy: /a command may open as many files as the host lets it/,
+    breaks: 'openFiles',
     first: ['lets a command open as many files'],
     run: inShell('ulimit -n 1024; exec "$0" "$@"'),
   },

@@ -5,15 +5,13 @@ import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 const answers: readonly SandboxBreakage[] = [
   {
     name: 'code-without-128',
-    promise: 'an exit code is the one that the command gave',
-    killedBy: /exit is an answer: `exited` with its code/,
+    breaks: 'exited',
     first: ['answers with the exit code'],
     run: (run) => async (request) => (await run(request)).map((exit) => recode(exit, (code) => code & 0x7f)),
   },
   {
     name: 'signal-without-prefix',
-    promise: 'a code over 128 of a shell is a code, and a signal has its prefix',
-    killedBy: /exit is an answer: `exited` with its code/,
+    breaks: 'exited',
     first: ['code of a shell where a signal ended'],
     run: (run) => async (request) =>
       (await run(request)).map((exit) =>
@@ -21,9 +19,19 @@ const answers: readonly SandboxBreakage[] = [
       ),
   },
   {
+    name: 'signal-by-number',
+    breaks: 'signalled',
+    first: ['answers a command that a signal ended as `signalled`'],
+    run: (run) => async (request) =>
+      (await run(request)).map((exit) =>
+        exit.type === 'exited' && exit.code > 128 && exit.code < 160
+          ? { type: 'signalled', signal: `${exit.code - 128}` }
+          : exit,
+      ),
+  },
+  {
     name: 'failure-of-runtime',
-    promise: 'a command that is not there exits with 127',
-    killedBy: /a command that does not exist exits with 127/,
+    breaks: 'notFound',
     first: ['answers 127'],
     run: (run) => async (request) => {
       const exit = await run(request);
@@ -34,15 +42,13 @@ const answers: readonly SandboxBreakage[] = [
   },
   {
     name: 'silent-127',
-    promise: 'a line in the log names the command that is not there',
-    killedBy: /a line in the log names the command that does not exist/,
+    breaks: 'notFound',
     first: ['answers 127'],
     run: (run) => (request) => run({ ...request, output: { write: async () => {} } }),
   },
   {
     name: 'path-of-its-own',
-    promise: 'a command is looked up in the `PATH` of its environment',
-    killedBy: /a command is looked up in the `PATH` of `env`/,
+    breaks: 'lookup',
     first: ['looks a command up in the PATH'],
     run: (run) => (request) => {
       const [name, ...rest] = request.argv;
@@ -52,15 +58,13 @@ const answers: readonly SandboxBreakage[] = [
   },
   {
     name: 'relative-command-from-the-root',
-    promise: 'a command with a slash in its name is looked up from its directory',
-    killedBy: /a command with a slash in its name is looked up from `cwd`/,
+    breaks: 'lookup',
     first: ['looks a command up in the PATH'],
     run: (run) => (request) => run(request.argv[0].startsWith('./') ? { ...request, cwd: '/' } : request),
   },
   {
     name: 'not-executable-is-a-failure',
-    promise: 'a command that cannot be executed exits with 126',
-    killedBy: /a command that cannot be executed exits with 126/,
+    breaks: 'notExecutable',
     first: ['answers 126'],
     run: (run) => async (request) => {
       const exit = await run(request);
@@ -71,8 +75,7 @@ const answers: readonly SandboxBreakage[] = [
   },
   {
     name: 'arguments-through-a-shell',
-    promise: 'the arguments reach the command as they are',
-    killedBy: /`argv` reaches the command as it is/,
+    breaks: 'argv',
     first: ['hands over every argument as it is'],
     run: (run) => (request) => run({ ...request, argv: ['/bin/sh', '-c', quoted(request.argv)] }),
   },
@@ -81,8 +84,8 @@ const answers: readonly SandboxBreakage[] = [
 const aborts: readonly SandboxBreakage[] = [
   {
     name: 'abort-settles-early',
-    promise: '`run` settles only once every process is gone and everything is unmounted',
-    killedBy: /is unmounted when `run` settles|every process it started is gone/,
+    breaks: 'gone',
+    also: ['unmounted'],
     first: ['ends what runs, and keeps what it printed'],
     run: (run) => (request) => {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -92,8 +95,7 @@ const aborts: readonly SandboxBreakage[] = [
   },
   {
     name: 'abort-is-exit-137',
-    promise: 'an aborted `run` answers `cancelled`',
-    killedBy: /an aborted `run` answers `cancelled`/,
+    breaks: 'cancelled',
     first: ['ends what runs, and keeps what it printed'],
     run: (run) => async (request) =>
       (await run(request)).orElse((error) =>
@@ -102,8 +104,7 @@ const aborts: readonly SandboxBreakage[] = [
   },
   {
     name: 'abort-without-reason',
-    promise: "a cancellation has the signal's reason",
-    killedBy: /a cancellation has the signal's reason/,
+    breaks: 'cancelled',
     first: ['ends what runs, and keeps what it printed'],
     run: (run) => async (request) =>
       (await run(request)).mapErr((error) =>
@@ -112,8 +113,7 @@ const aborts: readonly SandboxBreakage[] = [
   },
   {
     name: 'abort-before-the-start-is-missed',
-    promise: 'nothing is started after an abort',
-    killedBy: /an aborted `run` answers `cancelled`|nothing is started after an abort/,
+    breaks: 'cancelled',
     first: ['starts nothing where it is aborted before'],
     run: (run) => (request) => {
       const controller = new AbortController();
@@ -123,9 +123,33 @@ const aborts: readonly SandboxBreakage[] = [
     },
   },
   {
+    name: 'looks-for-an-abort-at-the-end',
+    breaks: 'notStarted',
+    first: ['starts nothing where it is aborted before'],
+    run: (run) => async (request) => {
+      if (!request.signal.aborted) return run(request);
+      await run({ ...request, signal: new AbortController().signal });
+      return err(cancelled(request.signal));
+    },
+  },
+  {
+    name: 'lock-kept-by-an-abort',
+    breaks: 'usable',
+    first: ['leaves nothing when it is aborted at any moment'],
+    run: (run) => {
+      let isLocked = false;
+      return async (request) => {
+        if (isLocked && !request.signal.aborted && request.secrets.length === 0)
+          return err({ type: 'failed', message: 'the sandbox is in use' });
+        const exit = await run(request);
+        isLocked ||= exit.isErr();
+        return exit;
+      };
+    },
+  },
+  {
     name: 'abort-ends-all',
-    promise: 'aborting ends one command, and no other',
-    killedBy: /an abort ends no other command/,
+    breaks: 'abortsOne',
     first: ['ends only the one that is aborted'],
     run: (run) => {
       const all = new AbortController();
@@ -137,8 +161,7 @@ const aborts: readonly SandboxBreakage[] = [
   },
   {
     name: 'forgets-to-kill',
-    promise: 'aborting ends the command',
-    killedBy: /`run` settles (once the command has ended|within a bound after an abort)/,
+    breaks: 'settles',
     first: ['ends what runs, and keeps what it printed'],
     run: (run) => (request) => run({ ...request, signal: new AbortController().signal }),
   },

@@ -11,18 +11,20 @@ import {
   type Volume,
   type Volumes,
 } from '@snapstep/core/backend';
-import type { SandboxPlace, SandboxWorld } from '@snapstep/core/conformance';
+import type { NetworkTools, SandboxPlace, SandboxWorld } from '@snapstep/core/conformance';
 import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { busyboxRootfs, tempDir } from '@snapstep/test-support';
 
 /** What the volumes know. A mutant that hangs shall not take long to be found out. */
-export const world: SandboxWorld = {
+export const world: SandboxWorld & NetworkTools = {
   accounts: [
     { name: 'root', uid: 0, gid: 0, home: '/root' },
     { name: 'builder', uid: 1000, gid: 1000, home: '/home/builder' },
   ],
   path: '/bin:/usr/bin',
   patience: 3000,
+  // Where nobody listens or answers it ends as well.
+  loopback: `{ echo hello | nc -l -p 8080 >/dev/null & } 2>/dev/null; sleep 0.3; nc -w 1 127.0.0.1 8080 </dev/null 2>/dev/null; true`,
 };
 
 /** What the suite, and the shells of mutants, need of busybox: its hundreds of others cost time. */

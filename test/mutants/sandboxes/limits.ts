@@ -13,9 +13,8 @@ const titles: Readonly<Record<LimitName, string>> = {
 const claimed = (Object.entries(titles) as [LimitName, string][]).map(
   ([limit, title]): SandboxBreakage => ({
     name: `claims-${limit.toLowerCase()}`,
-    promise: `the limit ${limit} is enforced if \`enforces\` names it`,
-    killedBy:
-      limit === 'cpus' ? /at most the `cpus`/ : new RegExp(`declared limit ${limit}|\`run\` settles once`),
+    breaks: 'limits',
+    also: ['settles'],
     first: [title],
     run: (run) => (request) => run({ ...request, limits: without(request.limits, limit) }),
   }),
@@ -23,9 +22,14 @@ const claimed = (Object.entries(titles) as [LimitName, string][]).map(
 
 const others: readonly SandboxBreakage[] = [
   {
+    name: 'limit-named-twice',
+    breaks: 'enforces',
+    first: ['declares only limits that there are'],
+    change: ({ sandbox }) => ({ enforces: [...sandbox.enforces, ...sandbox.enforces] }),
+  },
+  {
     name: 'limit-without-a-name',
-    promise: 'a command that overstepped a limit is answered with `limit-exceeded` and its name',
-    killedBy: /the declared limit memoryBytes is enforced and named/,
+    breaks: 'limits',
     first: [titles.memoryBytes],
     run: (run) => async (request) =>
       (await run(request)).map((exit) =>
@@ -34,8 +38,8 @@ const others: readonly SandboxBreakage[] = [
   },
   {
     name: 'every-137-is-memory',
-    promise: 'a limit that was not overstepped is not named',
-    killedBy: /a limit that was not overstepped is not named|`exited` with its code/,
+    breaks: 'withinLimits',
+    also: ['exited'],
     first: ['does not blame the limit on memory'],
     run: (run) => async (request) =>
       (await run(request)).map((exit) =>
@@ -46,8 +50,7 @@ const others: readonly SandboxBreakage[] = [
   },
   {
     name: 'silence-counts-from-the-start',
-    promise: 'a command that prints now and then is not silent',
-    killedBy: /a limit that was not overstepped is not named/,
+    breaks: 'withinLimits',
     first: [titles.silenceMs],
     run: (run) => async (request) => {
       const { silenceMs, ...limits } = request.limits;

@@ -8,8 +8,7 @@ type Chunk = Uint8Array | string;
 const outputs: readonly SandboxBreakage[] = [
   {
     name: 'loses-the-last-chunk',
-    promise: 'nothing of the output is lost, however fast a command ends',
-    killedBy: /nothing of the output is lost/,
+    breaks: 'whole',
     first: ['gives the last words of a command'],
     run: throughSink(({ output }) => {
       let held: Chunk | undefined;
@@ -21,8 +20,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'errors-after-output',
-    promise: 'standard output and standard error come in the order in which they were written',
-    killedBy: /standard output and standard error come in the order in which they were written/,
+    breaks: 'ordered',
     first: ['gives both streams in the order'],
     run: (run) => (request) => {
       const script = '"$0" "$@" 2>/tmp/.errors; code=$?; cat /tmp/.errors; rm /tmp/.errors; exit $code';
@@ -31,8 +29,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'output-is-text',
-    promise: 'output is bytes, not text',
-    killedBy: /output is bytes, not text/,
+    breaks: 'bytes',
     first: ['gives every byte as it is'],
     run: throughSink(
       ({ output }) =>
@@ -42,8 +39,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'collects-the-output',
-    promise: 'output is not collected in memory while the log is slow',
-    killedBy: /output is not collected in memory|a slow log slows the command/,
+    breaks: 'bounded',
     first: ['waits for the log: of 100 MB'],
     run: (run) => async (request) => {
       let written = Promise.resolve();
@@ -58,8 +54,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'does-not-wait-for-the-log',
-    promise: 'all output is in the log when `run` settles',
-    killedBy: /all output is in the log when `run` settles/,
+    breaks: 'whole',
     first: ['has given everything to the log when it settles'],
     run: throughSink(
       ({ output }) =>
@@ -69,8 +64,8 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'writes-at-once',
-    promise: 'one write is waited for before the next',
-    killedBy: /one chunk is written after the other|output is not collected in memory/,
+    breaks: 'oneWrite',
+    also: ['bounded'],
     first: ['waits for the log: of 100 MB'],
     run: (run) => async (request) => {
       const writes: Promise<void>[] = [];
@@ -82,8 +77,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'swallows-a-rejecting-log',
-    promise: 'where a write rejects, `run` rejects with the same reason',
-    killedBy: /`run` rejects with the reason of a log that rejects/,
+    breaks: 'logRejects',
     first: ['rejects with the reason where its log rejects'],
     run: throughSink(
       ({ output }) =>
@@ -93,8 +87,7 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'hangs-on-a-rejecting-log',
-    promise: '`run` settles where a write rejects',
-    killedBy: /`run` rejects with the reason of a log that rejects/,
+    breaks: 'logRejects',
     first: ['rejects with the reason where its log rejects'],
     run: throughSink(
       ({ output }) =>
@@ -104,8 +97,8 @@ const outputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'rejects-while-it-runs',
-    promise: '`run` rejects only once the command has been ended',
-    killedBy: /every process it started is gone|is unmounted when `run` settles/,
+    breaks: 'gone',
+    also: ['unmounted'],
     first: ['rejects with the reason where its log rejects at once'],
     run: (run) => (request) => {
       const { promise, reject } = Promise.withResolvers<never>();
@@ -118,8 +111,7 @@ const outputs: readonly SandboxBreakage[] = [
 const inputs: readonly SandboxBreakage[] = [
   {
     name: 'standard-input-stays-open',
-    promise: 'without `stdin` a command reads the end at once',
-    killedBy: /without `stdin` a command reads the end at once/,
+    breaks: 'noInput',
     first: ['gives an empty standard input where there is none'],
     run: (run) => (request) => {
       const endless = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
@@ -128,23 +120,20 @@ const inputs: readonly SandboxBreakage[] = [
   },
   {
     name: 'standard-input-is-not-ended',
-    promise: '`stdin` ends where the stream ends',
-    killedBy: /an empty `stdin` ends at once/,
+    breaks: 'input',
     first: ['gives the end of a stream that gives nothing'],
     run: (run) => (request) => run(withOpenEnd(request)),
   },
   {
     name: 'standard-input-cut',
-    promise: '`stdin` reaches the command whole',
-    killedBy: /`stdin` reaches the command whole/,
+    breaks: 'input',
     first: ['gives what it is given, whole and once'],
     run: (run) => (request) =>
       run(request.stdin === undefined ? request : { ...request, stdin: firstChunk(request.stdin) }),
   },
   {
     name: 'waits-for-standard-input',
-    promise: '`run` settles where `stdin` never ends',
-    killedBy: /`run` settles/,
+    breaks: 'settles',
     first: ['is not held up by a stream that never ends'],
     run: (run) => async (request) => {
       if (request.stdin === undefined) return run(request);

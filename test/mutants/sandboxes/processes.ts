@@ -1,53 +1,47 @@
 import { join } from 'node:path';
 import { orThrow, runCommand, type Volumes } from '@snapstep/core/backend';
-import { type SandboxPlace, sandboxSuite } from '@snapstep/core/conformance';
+import { type SandboxPlace, sandboxPromises, sandboxSuite } from '@snapstep/core/conformance';
 import { tempDir } from '@snapstep/test-support';
+import { type Breakage, said } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 import { chrootSandbox, type End, endAll, endChild, endGroup } from './chroot-sandbox.ts';
 import { volumesIn, world } from './healthy-place.ts';
 
-interface ProcessBreakage extends Pick<Mutant, 'name' | 'promise' | 'killedBy'> {
-  readonly first: readonly [string, ...string[]];
+interface ProcessBreakage extends Breakage<typeof sandboxPromises> {
   readonly end: End;
   readonly settle?: 'exit' | 'close';
 }
-
-const GONE = /`run` settles only once every process it started is gone/;
 
 export const processMutants: readonly Mutant[] = (
   [
     {
       name: 'misses-a-double-fork',
-      promise: 'every process is gone, also one that forked twice and changed its session',
-      killedBy: GONE,
+      breaks: 'gone',
       first: ['ends a daemon, which forked twice'],
       end: endGroup,
     },
     {
       name: 'abort-misses-a-session',
-      promise: 'aborting kills grandchildren in sessions of their own',
-      killedBy: GONE,
+      breaks: 'gone',
       first: ['ends grandchildren in sessions of their own'],
       end: endGroup,
     },
     {
       name: 'kills-the-child-only',
-      promise: 'what a command leaves in the background ends with it',
-      killedBy: GONE,
+      breaks: 'gone',
       first: ['ends a process in the background'],
       end: endChild,
     },
     {
       name: 'waits-for-the-pipe',
-      promise: '`run` settles once the command has ended, whoever holds its output open',
-      killedBy: /`run` settles (once the command has ended|within a bound)/,
+      breaks: 'settles',
       first: ['ends a process that holds the output open'],
       end: endChild,
       settle: 'close',
     },
   ] satisfies readonly ProcessBreakage[]
-).map(({ end, settle = 'exit', ...said }: ProcessBreakage) => ({
-  ...said,
+).map(({ end, settle = 'exit', ...breakage }: ProcessBreakage) => ({
+  ...said(sandboxPromises, breakage),
   needs: ['root', 'busybox'],
   suite: (functions) => sandboxSuite(functions, { ...world, open: () => openChroot({ end, settle }) }),
 }));

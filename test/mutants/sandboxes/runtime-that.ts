@@ -5,11 +5,12 @@ import { join } from 'node:path';
  * A runc that changes what it was told, as if the author had written it so.
  *
  * @param before - A shell command to run first; the directory of the container is `$arg`.
+ * @param through - A program that starts it.
  */
 export async function runtimeThat(
   dir: string,
   sed: string,
-  { before = ':' }: { readonly before?: string } = {},
+  { before = ':', through = '' }: { readonly before?: string; readonly through?: string } = {},
 ): Promise<string> {
   const script = `#!/bin/sh
 for arg do
@@ -21,7 +22,7 @@ for arg do
   fi
   previous=$arg
 done
-exec runc "$@"
+exec ${through} runc "$@"
 `;
   const path = join(dir, 'runtime');
   await writeFile(path, script);

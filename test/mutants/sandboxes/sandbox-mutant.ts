@@ -1,13 +1,12 @@
 import type { Exit, Result, RunRequest, Sandbox, SandboxError } from '@snapstep/core/backend';
-import { sandboxSuite } from '@snapstep/core/conformance';
+import { sandboxPromises, sandboxSuite } from '@snapstep/core/conformance';
+import { type Breakage, said } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 import { type Healthy, type HealthyOptions, openPlace, world } from './healthy-place.ts';
 
 export type Run = (request: RunRequest) => Promise<Result<Exit, SandboxError>>;
 
-export interface SandboxBreakage extends Pick<Mutant, 'name' | 'promise' | 'killedBy'> {
-  /** Parts of the titles of the tests that should kill it. */
-  readonly first: readonly [string, ...string[]];
+export interface SandboxBreakage extends Breakage<typeof sandboxPromises> {
   /** Other members in place of the healthy ones. */
   readonly change?: (healthy: Healthy) => Partial<Sandbox>;
   /** Another `run`, around the healthy one. */
@@ -17,7 +16,7 @@ export interface SandboxBreakage extends Pick<Mutant, 'name' | 'promise' | 'kill
 }
 
 /** A healthy sandbox of containers with one thing broken. */
-export function sandboxMutant({ change, run, runtime, reopen, ...said }: SandboxBreakage): Mutant {
+export function sandboxMutant({ change, run, runtime, reopen, ...breakage }: SandboxBreakage): Mutant {
   const breakIt = (healthy: Healthy): Sandbox => {
     const healthyRun: Run = (request) => healthy.sandbox.run(request, {}) as ReturnType<Run>;
     return derive(healthy.sandbox, {
@@ -27,7 +26,7 @@ export function sandboxMutant({ change, run, runtime, reopen, ...said }: Sandbox
   };
   const open = () => openPlace({ change: breakIt, ...(runtime && { runtime }), ...(reopen && { reopen }) });
   return {
-    ...said,
+    ...said(sandboxPromises, breakage),
     needs: ['root', 'busybox', 'runc'],
     suite: (functions) => sandboxSuite(functions, { ...world, open }),
   };

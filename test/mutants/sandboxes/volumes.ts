@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
+  type CacheMount,
   directoryVolume,
+  err,
+  failed,
   orThrow,
   runCommand,
   type SecretFile,
@@ -17,8 +20,7 @@ import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 const secrets: readonly SandboxBreakage[] = [
   {
     name: 'secret-leaves-a-stub',
-    promise: 'secrets leave no trace in the volumes',
-    killedBy: /a secret leaves no trace in the volumes/,
+    breaks: 'secretGone',
     first: ['takes a secret away with the command'],
     run: thenInRootfs(async (request, root) => {
       for (const { target } of request.secrets) await makeFile(join(root, target));
@@ -26,8 +28,7 @@ const secrets: readonly SandboxBreakage[] = [
   },
   {
     name: 'secret-of-the-step-before',
-    promise: 'a secret is there for one command only',
-    killedBy: /the next command does not see a secret of the one before/,
+    breaks: 'secretGone',
     first: ['takes a secret away with the command'],
     run: (run) => {
       let known: readonly SecretFile[] = [];
@@ -40,8 +41,8 @@ const secrets: readonly SandboxBreakage[] = [
   },
   {
     name: 'secret-in-the-volume',
-    promise: 'a secret is on no disk',
-    killedBy: /a secret (is read-only|leaves no trace|belongs|can be read by)/,
+    breaks: 'secretOwn',
+    also: ['secretGone'],
     first: ['takes a secret away with the command', 'does not let a command change or remove a secret'],
     run: (run) => async (request) => {
       await inRootfs(request, async (root) => {
@@ -52,8 +53,7 @@ const secrets: readonly SandboxBreakage[] = [
   },
   {
     name: 'secret-on-the-disk-of-the-host',
-    promise: 'the value of a secret is on no disk',
-    killedBy: /the value of a secret is on no disk/,
+    breaks: 'secretKept',
     first: ['keeps a secret on no disk'],
     runtime: (dir) =>
       runtimeThat(dir, `s#"source":"[^"]*/secrets/0"#"source":"${dir}/secret"#`, {
@@ -62,8 +62,7 @@ const secrets: readonly SandboxBreakage[] = [
   },
   {
     name: 'secret-is-text',
-    promise: 'a secret is bytes of any kind',
-    killedBy: /secrets are whole/,
+    breaks: 'secretWhole',
     first: ['gives bytes of any kind and length'],
     run: (run) => (request) =>
       run({
@@ -76,8 +75,7 @@ const secrets: readonly SandboxBreakage[] = [
   },
   {
     name: 'secret-on-the-command-line',
-    promise: 'a secret is on no command line and in no environment',
-    killedBy: /a secret is on no command line and in no environment/,
+    breaks: 'secretKept',
     first: ['shows a secret in no list of processes'],
     run: (run) => (request) => {
       const values = request.secrets.map(({ value }) =>
@@ -94,8 +92,7 @@ const secrets: readonly SandboxBreakage[] = [
 const caches: readonly SandboxBreakage[] = [
   {
     name: 'no-cache-in-a-cache',
-    promise: 'a cache may lie in another',
-    killedBy: /a cache may lie in another/,
+    breaks: 'nested',
     first: ['mounts one cache in another'],
     run: (run) => (request) => {
       const isInner = (target: string) =>
@@ -104,17 +101,71 @@ const caches: readonly SandboxBreakage[] = [
     },
   },
   {
+    name: 'passes-over-a-cache',
+    breaks: 'unmountable',
+    first: ['fails with the reason where a volume cannot be mounted'],
+    run: (run) => async (request) => {
+      const mounts: CacheMount[] = [];
+      for (const mount of request.mounts) {
+        const tried = await mount.volume.mount();
+        if (tried.isErr()) continue;
+        await tried.value[Symbol.asyncDispose]();
+        mounts.push(mount);
+      }
+      return run({ ...request, mounts });
+    },
+  },
+  {
+    name: 'empties-a-target',
+    breaks: 'hidden',
+    first: ['hides what lies at a target'],
+    run: (run) => async (request) => {
+      await inRootfs(request, async (root) => {
+        for (const { target } of request.mounts)
+          await rm(join(root, target), { recursive: true, force: true });
+      });
+      return run(request);
+    },
+  },
+  {
+    name: 'options-end-at-commas',
+    breaks: 'targets',
+    first: ['mounts at targets with blanks, commas'],
+    run: (run) => (request) =>
+      run({ ...request, mounts: request.mounts.filter(({ target }) => !target.includes(',')) }),
+  },
+  {
+    name: 'no-programs-in-caches',
+    breaks: 'cachePrograms',
+    first: ['runs programs that lie in a cache'],
+    runtime: (dir) => runtimeThat(dir, 's/"nosuid","nodev"\\]/"nosuid","nodev","noexec"]/g'),
+  },
+  {
+    name: 'locks-its-caches',
+    breaks: 'sharedCache',
+    first: ['gives one cache to two commands at once'],
+    run: (run) => {
+      const locked = new Set<Volume>();
+      return async (request) => {
+        const volumes = request.mounts.map(({ volume }) => volume);
+        if (volumes.some((volume) => locked.has(volume))) return err(failed('the cache is in use'));
+        for (const volume of volumes) locked.add(volume);
+        return run(request).finally(() => {
+          for (const volume of volumes) locked.delete(volume);
+        });
+      };
+    },
+  },
+  {
     name: 'read-only-is-ignored',
-    promise: 'nobody can write to a cache that is mounted read-only',
-    killedBy: /a read-only cache cannot be written/,
+    breaks: 'readOnly',
     first: ['does not let a command change a cache that is mounted read-only'],
     run: (run) => (request) =>
       run({ ...request, mounts: request.mounts.map((mount) => ({ ...mount, readOnly: false })) }),
   },
   {
     name: 'cache-is-a-private-copy',
-    promise: 'what a command did to a cache is in it when `run` settles',
-    killedBy: /what a command did to a cache is in it/,
+    breaks: 'cache',
     first: ['gives a command what is in a cache'],
     run:
       (run, { dir }) =>
@@ -127,8 +178,7 @@ const caches: readonly SandboxBreakage[] = [
   },
   {
     name: 'cache-only-where-its-target-is',
-    promise: 'a target is made where it does not exist',
-    killedBy: /a command sees what is in a cache/,
+    breaks: 'cache',
     first: ['gives a command what is in a cache'],
     run: (run) => async (request) => {
       const there = await inRootfs(request, async (root) =>
@@ -139,8 +189,7 @@ const caches: readonly SandboxBreakage[] = [
   },
   {
     name: 'target-stays',
-    promise: 'mount points leave no trace in the volumes',
-    killedBy: /mount points leave no trace/,
+    breaks: 'noTrace',
     first: ['leaves no trace of mount points'],
     run: thenInRootfs(async (request, root) => {
       for (const { target } of request.mounts) await mkdir(join(root, target), { recursive: true });
@@ -148,8 +197,7 @@ const caches: readonly SandboxBreakage[] = [
   },
   {
     name: 'mounted-after-a-failure',
-    promise: 'every volume is unmounted when `run` settles, also where the command failed',
-    killedBy: /every volume is unmounted when `run` settles/,
+    breaks: 'unmounted',
     first: ['changes nothing where the command changes nothing'],
     run: (run) => async (request) => {
       const mounts = await Promise.all([...request.volumes.values()].map((volume) => volume.mount()));
@@ -161,8 +209,7 @@ const caches: readonly SandboxBreakage[] = [
   },
   {
     name: 'writes-beside-the-command',
-    promise: 'what the command did, and nothing else, is in the volumes',
-    killedBy: /what the command did, and nothing else, is in the volumes/,
+    breaks: 'did',
     first: ['changes nothing where the command changes nothing'],
     run: thenInRootfs((_, root) => makeFile(join(root, '.dockerenv'))),
   },
@@ -171,8 +218,7 @@ const caches: readonly SandboxBreakage[] = [
 const owners: readonly SandboxBreakage[] = [
   {
     name: 'dead-owners-live-on',
-    promise: 'killing the process that holds the sandbox, and opening another one, leaves nothing of it',
-    killedBy: /opening a sandbox (ends what|leaves nothing of) a dead owner/,
+    breaks: 'deadOwner',
     first: ['leaves nothing of a dead owner'],
     reopen: ({ dir, reopen }) => reopen(toHostPath(join(dir, 'another-state'))),
   },

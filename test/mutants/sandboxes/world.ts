@@ -7,8 +7,7 @@ import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 const environments: readonly SandboxBreakage[] = [
   {
     name: 'environment-of-the-host',
-    promise: '`env` is the whole environment of the command',
-    killedBy: /`env` is the whole environment of the command/,
+    breaks: 'env',
     first: ['gives exactly the environment'],
     run: (run) => (request) => {
       const own = Object.entries(process.env).filter(([name]) => /^\w+$/.test(name));
@@ -18,15 +17,13 @@ const environments: readonly SandboxBreakage[] = [
   },
   {
     name: 'adds-a-path',
-    promise: 'the sandbox adds nothing to an environment, no `PATH` either',
-    killedBy: /the sandbox adds nothing to `env`/,
+    breaks: 'env',
     first: ['adds nothing to an environment'],
     run: (run) => (request) => run({ ...request, env: { PATH: '/bin:/usr/bin', ...request.env } }),
   },
   {
     name: 'drops-empty-variables',
-    promise: 'a variable without a value is one',
-    killedBy: /`env` is the whole environment of the command/,
+    breaks: 'env',
     first: ['gives exactly the environment'],
     run: (run) => (request) => {
       const full = Object.entries(request.env).filter(([, value]) => value !== '');
@@ -35,8 +32,7 @@ const environments: readonly SandboxBreakage[] = [
   },
   {
     name: 'working-directory-not-made',
-    promise: '`cwd` is made where it does not exist',
-    killedBy: /`cwd` is where the command runs/,
+    breaks: 'cwd',
     first: ['makes the working directory'],
     run: (run) => (request) => {
       const script = 'cd "$0" 2>/dev/null; exec "$@"';
@@ -45,8 +41,7 @@ const environments: readonly SandboxBreakage[] = [
   },
   {
     name: 'working-directory-of-the-user',
-    promise: 'a `cwd` that was made is owned by root',
-    killedBy: /a `cwd` that was made/,
+    breaks: 'cwdOwner',
     first: ['makes the working directory'],
     run: (run) => async (request) => {
       const { uid, gid } = request.user;
@@ -65,22 +60,19 @@ const environments: readonly SandboxBreakage[] = [
 const users: readonly SandboxBreakage[] = [
   {
     name: 'everybody-is-root',
-    promise: 'the command runs as `user`',
-    killedBy: /the command runs as `user`/,
+    breaks: 'user',
     first: ['runs as the user, with the groups'],
     run: (run) => (request) => run({ ...request, user: { uid: 0, gid: 0 } }),
   },
   {
     name: 'groups-of-the-host',
-    promise: "the command has the user's groups and no others",
-    killedBy: /the command has the user's groups and no others/,
+    breaks: 'groups',
     first: ['runs as the user, with the groups'],
     runtime: (dir) => runtimeThat(dir, 's/"additionalGids":\\[\\]/"additionalGids":[4,24]/'),
   },
   {
     name: 'invents-accounts',
-    promise: '`account` is undefined for a name that nobody has',
-    killedBy: /`account` is undefined for a name that nobody has/,
+    breaks: 'account',
     first: ['knows no user of a name'],
     change: ({ sandbox }) => ({
       account: async (user, volumes) =>
@@ -89,8 +81,7 @@ const users: readonly SandboxBreakage[] = [
   },
   {
     name: 'accounts-of-the-host',
-    promise: '`account` knows the users of the volumes',
-    killedBy: /`account` knows "builder"/,
+    breaks: 'account',
     first: ['knows the users of the volumes'],
     change: ({ sandbox }) => ({
       account: async (user, volumes) =>
@@ -98,9 +89,14 @@ const users: readonly SandboxBreakage[] = [
     }),
   },
   {
+    name: 'no-shell-yet',
+    breaks: 'described',
+    first: ['has all that the builder asks for'],
+    change: () => ({ defaultShell: [''] }),
+  },
+  {
     name: 'located-in-the-parent',
-    promise: '`locate` agrees with what commands see',
-    killedBy: /`locate` (says where|agrees with what commands see)/,
+    breaks: 'locate',
     first: ['says where a file must be put'],
     change: ({ sandbox }) => ({
       locate: (path) => {
@@ -111,8 +107,7 @@ const users: readonly SandboxBreakage[] = [
   },
   {
     name: 'located-by-text',
-    promise: '`locate` never leads out of a volume',
-    killedBy: /`locate` never leads out of a volume/,
+    breaks: 'locateInside',
     first: ['locates nothing outside'],
     change: ({ sandbox }) => ({
       locate: (path) => ({ volume: sandbox.layout[0] ?? failWithoutLayout(), path }),
@@ -123,51 +118,51 @@ const users: readonly SandboxBreakage[] = [
 const walls: readonly SandboxBreakage[] = [
   {
     name: 'network-always',
-    promise: 'a command with network `none` reaches nobody',
-    killedBy: /a command with network `none` does not reach/,
+    breaks: 'noNetwork',
     first: ['reaches nobody without a network'],
     run: (run) => (request) => run({ ...request, network: 'host' }),
   },
   {
     name: 'network-never',
-    promise: "a command with network `host` has the host's",
-    killedBy: /a command with network `host` has the host's/,
+    breaks: 'hostNetwork',
     first: ['reaches nobody without a network'],
     run: (run) => (request) => run({ ...request, network: 'none' }),
   },
   {
     name: 'abstract-sockets-of-the-host',
-    promise: "a command with network `none` has none of the host's abstract sockets",
-    killedBy: /abstract sockets/,
+    breaks: 'noNetwork',
     first: ['sees no abstract sockets'],
     // As with packet filters in place of a namespace of its own.
     run: (run) => (request) => run({ ...request, network: 'host' }),
   },
   {
+    name: 'loopback-is-down',
+    breaks: 'loopback',
+    first: ['reaches itself on 127.0.0.1 without a network'],
+    // A network that nobody has set up.
+    runtime: (dir) => runtimeThat(dir, 's/,{"type":"network"}//', { through: 'unshare --net' }),
+  },
+  {
     name: 'processes-of-the-host',
-    promise: 'commands that run at once do not see each other',
-    killedBy: /commands that run at once (do not see|cannot signal) each other/,
+    breaks: 'apart',
     first: ['does not see the processes of a command beside it'],
     runtime: (dir) => runtimeThat(dir, 's/{"type":"pid"},//'),
   },
   {
     name: 'signals-to-neighbours',
-    promise: 'commands that run at once cannot signal each other',
-    killedBy: /commands that run at once cannot signal each other/,
+    breaks: 'apart',
     first: ['cannot signal a command beside it'],
     runtime: (dir) => runtimeThat(dir, 's/{"type":"pid"},//'),
   },
   {
     name: 'shared-memory-of-the-host',
-    promise: 'commands that run at once share no memory',
-    killedBy: /a command sees no shared memory of the host's/,
+    breaks: 'apart',
     first: ['shares no memory with a command'],
     runtime: (dir) => runtimeThat(dir, 's/{"type":"ipc"},//; s/{"destination":"\\/dev\\/mqueue"[^}]*},//'),
   },
   {
     name: 'fewer-at-once-than-said',
-    promise: 'as many commands can run at once as `concurrency` says',
-    killedBy: /commands that run at once do not get in each other's way/,
+    breaks: 'concurrency',
     first: ['runs 20 commands at once'],
     run: (run) => {
       let running = 0;

@@ -6,6 +6,7 @@ export { type FetcherPromise, fetcherPromises } from './fetcher/promises.ts';
 export { occupy } from './sandbox/crash.ts';
 export type { NetworkTools } from './sandbox/network.ts';
 export type { SandboxAccount, SandboxPlace, SandboxWorld } from './sandbox/place.ts';
+export { type SandboxPromise, sandboxPromises } from './sandbox/promises.ts';
 export { type SandboxSuiteOptions, type SandboxTopic, sandboxSuite } from './sandbox/sandbox-suite.ts';
 export { type StorePromise, storePromises } from './store/promises.ts';
 export type { StorePlace } from './store/scene.ts';

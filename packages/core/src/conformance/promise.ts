@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { inspect, isDeepStrictEqual } from 'node:util';
+import type { FetcherPromise } from './fetcher/promises.ts';
+import type { SandboxPromise } from './sandbox/promises.ts';
+import type { StorePromise } from './store/promises.ts';
+
+/** Each has a mutant that breaks it. */
+export type SuitePromise = StorePromise | SandboxPromise | FetcherPromise;
 
 /** Fails the test with the sentence of the interface that does not hold. */
-export function keeps(promise: string, holds: boolean, seen?: unknown): asserts holds {
+export function keeps(promise: SuitePromise, holds: boolean, seen?: unknown): asserts holds {
   if (holds) return;
   assert.fail(`broken promise: ${promise}${seen === undefined ? '' : `\nseen: ${show(seen)}`}`);
 }
 
 /** Fails the test with the sentence, what was expected and what was seen. */
-export function keepsEqual(promise: string, actual: unknown, expected: unknown): void {
+export function keepsEqual(promise: SuitePromise, actual: unknown, expected: unknown): void {
   if (isDeepStrictEqual(actual, expected)) return;
   assert.fail(`broken promise: ${promise}\nexpected: ${show(expected)}\nseen: ${show(actual)}`);
 }

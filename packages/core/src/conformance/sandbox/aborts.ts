@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RunRequest } from '../../backend/sandbox.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { expectGone, inSession, makeMark, runUntilPrinted } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, describeRan, type Ran, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /** An abort kills every process, and `run` settles when they are gone. */
@@ -10,7 +11,7 @@ export function abortTests(test: SandboxTest): void {
     const reason = new Error('no longer wanted');
     const ran = await scene.run('echo started', { signal: AbortSignal.abort(reason) });
     expectCancelled(ran, reason);
-    keepsEqual('nothing is started after an abort', ran.text, '');
+    keepsEqual(promises.notStarted, ran.text, '');
   });
   test('ends what runs, and keeps what it printed', async (scene) => {
     const controller = new AbortController();
@@ -25,7 +26,7 @@ export function abortTests(test: SandboxTest): void {
       signal: controller.signal,
     });
     expectCancelled(ran, 'enough');
-    keepsEqual('output up to an abort is in the log', log.text(), 'begun');
+    keepsEqual(promises.whole, log.text(), 'begun');
     await expectGone(mark);
   });
   test('ends grandchildren in sessions of their own, and what ignores signals', async (scene) => {
@@ -61,8 +62,8 @@ export function abortTests(test: SandboxTest): void {
       await abortedAfter(scene, wait, { mounts, secrets });
       await scene.expectNothingLeft();
     }
-    keepsEqual('mount points and secrets leave no trace after an abort', await scene.tree(), before);
-    keepsEqual('a sandbox works after aborts', await scene.outputOf('echo fine'), 'fine\n');
+    keepsEqual(promises.noTrace, await scene.tree(), before);
+    await scene.expectUsable();
   });
   test('answers with an exit or a cancellation when it is aborted around the end', async (scene) => {
     for (let round = 0; round < 15; round += 1) {
@@ -70,14 +71,14 @@ export function abortTests(test: SandboxTest): void {
       const write = async () => void setTimeout(() => controller.abort('late'), Math.random() * 25);
       const ran = await scene.run('echo x', { output: { write }, signal: controller.signal });
       if (ran.result.isErr()) expectCancelled(ran, 'late');
-      else keepsEqual('an exit is an answer', ran.result.value, { type: 'exited', code: 0 });
+      else keepsEqual(promises.exited, ran.result.value, { type: 'exited', code: 0 });
     }
   });
   test('does nothing when it is aborted after the end', async (scene) => {
     const controller = new AbortController();
     await scene.outputOf('echo x', { signal: controller.signal });
     controller.abort('too late');
-    keepsEqual('a sandbox works after aborts', await scene.outputOf('echo fine'), 'fine\n');
+    await scene.expectUsable();
   });
   test('is not held up by a log that takes nothing any more', async (scene) => {
     const controller = new AbortController();
@@ -107,6 +108,6 @@ async function abortedAfter(
 }
 
 function expectCancelled(ran: Ran, reason: unknown): void {
-  keeps('an aborted `run` answers `cancelled`', ran.result.isErr(), describeRan(ran));
-  keepsEqual("a cancellation has the signal's reason", ran.result.error, { type: 'cancelled', reason });
+  keeps(promises.cancelled, ran.result.isErr(), describeRan(ran));
+  keepsEqual(promises.cancelled, ran.result.error, { type: 'cancelled', reason });
 }

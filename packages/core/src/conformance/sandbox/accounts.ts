@@ -5,6 +5,7 @@ import { failed } from '../../backend/failures.ts';
 import type { Volumes } from '../../backend/volume.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { expectOk } from '../store/scene.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
 
 /** Who is who, and what lies where, in the step's world. */
@@ -13,29 +14,29 @@ export function accountTests(test: SandboxTest): void {
     const volumes = await scene.volumes();
     for (const { name, uid, gid, home } of scene.accounts) {
       const byName = await expectOk(scene.sandbox.account({ name }, volumes));
-      keepsEqual(`\`account\` knows "${name}" by name`, byName, { uid, gid, home });
+      keepsEqual(promises.account, byName, { uid, gid, home });
       const byNumber = await expectOk(scene.sandbox.account({ uid, gid }, volumes));
-      keepsEqual(`\`account\` knows "${name}" by number`, byNumber, { uid, gid, home });
+      keepsEqual(promises.account, byNumber, { uid, gid, home });
     }
     expectUnmounted(scene);
   });
   test('knows no user of a name that the volumes do not have', async (scene) => {
     const found = await expectOk(scene.sandbox.account({ name: 'no-such-user' }, await scene.volumes()));
-    keepsEqual('`account` is undefined for a name that nobody has', found, undefined);
+    keepsEqual(promises.account, found, undefined);
     expectUnmounted(scene);
   });
   test('says that it cannot look where a volume cannot be mounted', async (scene) => {
     const found = await scene.sandbox.account({ name: scene.user.name }, broken(await scene.volumes()));
-    keeps('a volume that cannot be mounted is a failure of `account`', found.isErr(), found);
+    keeps(promises.unmountable, found.isErr(), found);
     expectUnmounted(scene);
   });
   test('says in which volume, and where in it, a command keeps a file', async (scene) => {
     const file = `${scene.directory}/located`;
     const before = await scene.outputOf(`mkdir -p ${scene.directory}; echo text >${file}; cat ${file}`);
-    keepsEqual('a command can write there', before, 'text\n');
+    keepsEqual(promises.possible, before, 'text\n');
     for (const path of [file, `${scene.directory}/x/../located`, `${scene.directory}//./located`]) {
       const text = await scene.look(path, (at) => readFile(at, 'utf8').catch((error) => `${error}`));
-      keepsEqual(`\`locate\` says where ${path} is`, text, 'text\n');
+      keepsEqual(promises.locate, { path, text }, { path, text: 'text\n' });
     }
   });
   test('says where a file must be put that a command shall find', async (scene) => {
@@ -45,7 +46,7 @@ export function accountTests(test: SandboxTest): void {
         await mkdir(dirname(at), { recursive: true });
         await writeFile(at, path, { mode: 0o644 });
       });
-      const promise = '`locate` agrees with what commands see';
+      const promise = promises.locate;
       keepsEqual(promise, await scene.outputOf(`cat ${path}`, { promise }), path);
     }
   });
@@ -53,19 +54,19 @@ export function accountTests(test: SandboxTest): void {
     for (const path of ['/..', `${directory}/../../../../etc`, '/../../etc/passwd', '/']) {
       const at = sandbox.locate(path);
       if (at === undefined) continue;
-      keeps('`locate` names a volume of the layout', sandbox.layout.includes(at.volume), at);
-      keeps('`locate` never leads out of a volume', !at.path.split('/').includes('..'), at);
+      keeps(promises.locateInside, sandbox.layout.includes(at.volume), at);
+      keeps(promises.locateInside, !at.path.split('/').includes('..'), at);
     }
   });
   test('has all that the builder asks for before it runs anything', async ({ sandbox }) => {
-    keeps('`layout` names at least one volume', sandbox.layout.length > 0);
-    keeps('`concurrency` is at least 1', sandbox.concurrency >= 1, sandbox.concurrency);
+    keeps(promises.described, sandbox.layout.length > 0, 'an empty `layout`');
+    keeps(promises.described, sandbox.concurrency >= 1, { concurrency: sandbox.concurrency });
     keeps(
-      '`defaultShell` is an argv',
+      promises.described,
       sandbox.defaultShell.every((word) => word !== ''),
       sandbox.defaultShell,
     );
-    keeps('`name` is shown in messages', sandbox.name !== '');
+    keeps(promises.described, sandbox.name !== '', 'an empty `name`');
   });
 }
 
@@ -76,5 +77,5 @@ export function broken(volumes: Volumes): Volumes {
 }
 
 function expectUnmounted(scene: SandboxScene): void {
-  keepsEqual('every volume is unmounted when `account` settles (still mounted)', scene.mounted, 0);
+  keepsEqual(promises.unmounted, { mounted: scene.mounted }, { mounted: 0 });
 }

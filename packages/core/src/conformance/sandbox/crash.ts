@@ -8,6 +8,7 @@ import type { StoreFeature, StoreFeatures } from '../../backend/store.ts';
 import { keepsEqual } from '../promise.ts';
 import type { SandboxPlace, SandboxWorld } from './place.ts';
 import { commandLinesWith, inSession, makeMark } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { SandboxScene, type SandboxTest } from './scene.ts';
 
 const MARK = 'SNAPSTEP_SUITE_MARK';
@@ -23,13 +24,9 @@ export function crashTests(test: SandboxTest): void {
       const mark = makeMark();
       await killOwner(restart.command, { mark, wait });
       scene.sandbox = await restart.open();
-      keepsEqual('opening a sandbox ends what a dead owner left running', await commandLinesWith(mark), []);
-      keepsEqual(
-        'opening a sandbox leaves nothing of a dead owner',
-        (await scene.place.leftovers?.()) ?? [],
-        [],
-      );
-      keepsEqual('a sandbox works after the death of its owner', await scene.outputOf('echo fine'), 'fine\n');
+      keepsEqual(promises.deadOwner, await commandLinesWith(mark), []);
+      keepsEqual(promises.deadOwner, (await scene.place.leftovers?.()) ?? [], []);
+      await scene.expectUsable();
       await scene.sandbox[Symbol.asyncDispose]();
     }
     scene.sandbox = await restart.open();

@@ -1,4 +1,5 @@
 import { keeps, keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { codeOf, describeRan, type Ran, type SandboxTest } from './scene.ts';
 
 /** How a command ended, and what it was given to begin with. */
@@ -6,7 +7,7 @@ export function exitTests(test: SandboxTest): void {
   test('answers with the exit code, whatever it is (L8)', async (scene) => {
     for (const code of [0, 1, 2, 125, 126, 127, 128, 137, 255]) {
       const ran = await scene.run(`exit ${code}`);
-      keepsEqual('a non-zero exit is an answer: `exited` with its code', answer(ran), {
+      keepsEqual(promises.exited, answer(ran), {
         type: 'exited',
         code,
       });
@@ -19,7 +20,7 @@ export function exitTests(test: SandboxTest): void {
       const ran = await scene.run(`kill -${number} $$; exit ${128 + number}`);
       const exit = ran.result.isOk() ? codeOf(ran.result.value) : describeRan(ran);
       const expected: readonly unknown[] = [signal, 128 + number];
-      keeps('`signal` is the name with its prefix, such as SIGKILL', expected.includes(exit), exit);
+      keeps(promises.signalled, expected.includes(exit), exit);
     }
   });
   test('answers with the code of a shell where a signal ended what the command waited for', async (scene) => {
@@ -29,7 +30,7 @@ export function exitTests(test: SandboxTest): void {
       ['ABRT', 134],
     ] as const) {
       const ran = await scene.run(`sh -c 'kill -${signal} $$'; exit $?`);
-      keepsEqual('a non-zero exit is an answer: `exited` with its code', answer(ran), {
+      keepsEqual(promises.exited, answer(ran), {
         type: 'exited',
         code,
       });
@@ -38,20 +39,20 @@ export function exitTests(test: SandboxTest): void {
   test('answers 127, with a line in the log that names it, where there is no such command', async (scene) => {
     for (const argv of [['no-such-command'], ['/no/such/command']] as const) {
       const ran = await scene.run(argv);
-      keepsEqual('a command that does not exist exits with 127', answer(ran), { type: 'exited', code: 127 });
+      keepsEqual(promises.notFound, answer(ran), { type: 'exited', code: 127 });
       const lines = ran.text.split('\n').filter((line) => line.includes(argv[0]));
-      keeps('a line in the log names the command that does not exist', lines.length > 0, ran.text);
+      keeps(promises.notFound, lines.length > 0, ran.text);
     }
   });
   test('answers 126, with a line in the log that names it, where the command cannot be executed', async (scene) => {
     const file = `${scene.directory}/text`;
     await scene.outputOf(`mkdir -p ${scene.directory}; echo text >${file}; chmod 644 ${file}`);
     const ran = await scene.run([file]);
-    keepsEqual('a command that cannot be executed exits with 126', answer(ran), {
+    keepsEqual(promises.notExecutable, answer(ran), {
       type: 'exited',
       code: 126,
     });
-    keeps('a line in the log names what cannot be executed', ran.text.includes(file), ran.text);
+    keeps(promises.notExecutable, ran.text.includes(file), ran.text);
   });
   test('looks a command up in the PATH of its environment, in its order, in the world of the step', async (scene) => {
     const [first, second] = [`${scene.directory}/first`, `${scene.directory}/second`];
@@ -64,29 +65,29 @@ export function exitTests(test: SandboxTest): void {
       [second, first],
     ]) {
       const env = { ...scene.env(), PATH: `${scene.directory}/none:${one}:${other}:${PATH}` };
-      const promise = 'a command is looked up in the `PATH` of `env`';
+      const promise = promises.lookup;
       const found = await scene.outputOf(['suite-tool'], { env, promise });
       keepsEqual(promise, found, `${one}\n`);
     }
-    const promise = 'a command with a slash in its name is looked up from `cwd`';
+    const promise = promises.lookup;
     const relative = await scene.outputOf(['./suite-tool'], { cwd: second, promise });
     keepsEqual(promise, relative, `${second}\n`);
     const missing = await scene.run(['suite-tool'], { cwd: first });
-    keepsEqual('a command is looked up in the `PATH` of `env` only', answer(missing), {
+    keepsEqual(promises.lookup, answer(missing), {
       type: 'exited',
       code: 127,
     });
   });
   test('hands over every argument as it is', async (scene) => {
     const words = ['a b', '', '$HOME', '*', '-n', "it's", '"', 'ü\n', '\\', '{"json":[1]}', '%s'];
-    const promise = '`argv` reaches the command as it is';
+    const promise = promises.argv;
     const script = 'for a in "$@"; do printf "[%s]" "$a"; done';
     const output = await scene.outputOf(['/bin/sh', '-c', script, 'sh', ...words], { promise });
     keepsEqual(promise, output, words.map((word) => `[${word}]`).join(''));
   });
   test('can run the same thing again, and nothing of the first is in its way', async (scene) => {
     for (const line of ['one', 'two', 'three']) {
-      keepsEqual('each run is one of its own', await scene.outputOf(`echo ${line}`), `${line}\n`);
+      await scene.expectUsable(line);
     }
   });
   test('may be disposed twice', async (scene) => {

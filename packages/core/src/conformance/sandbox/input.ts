@@ -1,25 +1,25 @@
 import type { RunRequest } from '../../backend/sandbox.ts';
-import { keepsEqual } from '../promise.ts';
+import { keeps, keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /** Standard input: given, absent, or not read. */
 export function inputTests(test: SandboxTest): void {
   test('gives an empty standard input where there is none', async (scene) => {
-    const promise = 'without `stdin` a command reads the end at once';
-    keepsEqual(promise, await endOf(scene), 'end\n');
+    keepsEqual(promises.noInput, await endOf(scene), 'end\n');
   });
   test('gives what it is given, whole and once', async (scene) => {
     const bytes = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 7) % 251));
     for (const stdin of [new Blob([bytes]).stream(), chunked(bytes)]) {
       const log = collect();
       await scene.outputOf('cat', { stdin, output: log });
-      keepsEqual('`stdin` reaches the command whole (bytes)', log.bytes().length, bytes.length);
-      keepsEqual('`stdin` reaches the command as it is', Buffer.compare(log.bytes(), bytes), 0);
+      keepsEqual(promises.input, { bytes: log.bytes().length }, { bytes: bytes.length });
+      keeps(promises.input, log.bytes().equals(bytes), 'other bytes, as many');
     }
   });
   test('gives the end of a stream that gives nothing', async (scene) => {
     const stdin = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
-    keepsEqual('an empty `stdin` ends at once', await endOf(scene, { stdin }), 'end\n');
+    keepsEqual(promises.input, await endOf(scene, { stdin }), 'end\n');
   });
   test('is not held up by a command that leaves its standard input unread (L7)', async (scene) => {
     for (const script of [
@@ -29,16 +29,12 @@ export function inputTests(test: SandboxTest): void {
     ]) {
       const stdin = new ReadableStream<Uint8Array>({ pull: (to) => to.enqueue(new Uint8Array(65536)) });
       const output = await scene.outputOf(script, { stdin });
-      keepsEqual('`run` settles where `stdin` is not read to its end', output, 'done\n');
+      keepsEqual(promises.settles, output, 'done\n');
     }
   });
   test('is not held up by a stream that never ends, after the command has', async (scene) => {
     const stdin = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
-    keepsEqual(
-      '`run` settles where `stdin` never ends',
-      await scene.outputOf('echo done', { stdin }),
-      'done\n',
-    );
+    keepsEqual(promises.settles, await scene.outputOf('echo done', { stdin }), 'done\n');
   });
 }
 

@@ -1,6 +1,7 @@
 import type { LimitName } from '../../backend/sandbox.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { expectGone, inSession, makeMark } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { describeRan, type Ran, type SandboxScene, type SandboxTest } from './scene.ts';
 
 const MIB = 1024 * 1024;
@@ -16,7 +17,7 @@ export function limitTests(test: SandboxTest): void {
     const ran = await scene.run(EAT, { limits: { memoryBytes: 48 * MIB } });
     expectExceeded(ran, 'memoryBytes');
     const small = await scene.outputOf('echo small', { limits: { memoryBytes: 48 * MIB } });
-    keepsEqual('a limit does not touch what stays below it', small, 'small\n');
+    keepsEqual(promises.withinLimits, small, 'small\n');
   });
   declared(test, 'memoryBytes', 'counts the memory of all processes of a command', async (scene) => {
     const ran = await scene.run(`sh -c '${EAT}'; exit 1`, { limits: { memoryBytes: 48 * MIB } });
@@ -29,7 +30,7 @@ export function limitTests(test: SandboxTest): void {
   declared(test, 'cpus', 'gives a command no more time of the processors than it may have', async (scene) => {
     // So little that it is the limit, and not a busy machine, that slows the command down.
     const share = await shareOf(scene, 0.05);
-    keeps('a command gets at most the `cpus` it was given', share < 0.12, `${share.toFixed(3)} for 0.05`);
+    keeps(promises.limits, share < 0.12, `${share.toFixed(3)} for 0.05`);
   });
   declared(test, 'pids', 'ends a command that starts more processes than it may', async (scene) => {
     const mark = makeMark();
@@ -37,15 +38,15 @@ export function limitTests(test: SandboxTest): void {
     expectExceeded(await scene.run(script, { limits: { pids: 10, ...safety(scene) } }), 'pids');
     await expectGone(mark);
     const few = await scene.outputOf('sleep 0 & sleep 0 & wait; echo few', { limits: { pids: 10 } });
-    keepsEqual('a limit does not touch what stays below it', few, 'few\n');
+    keepsEqual(promises.withinLimits, few, 'few\n');
   });
   declared(test, 'timeoutMs', 'ends a command that takes longer than it may', async (scene) => {
     const mark = makeMark();
     const script = `${inSession(`sleep ${mark}`)}; echo begun; sleep ${mark}`;
     const ran = await scene.run(script, { limits: { timeoutMs: 900 } });
     expectExceeded(ran, 'timeoutMs');
-    keepsEqual('output up to a limit is in the log', ran.text, 'begun\n');
-    keeps('a command may take as long as `timeoutMs` says', ran.milliseconds >= 890, ran.milliseconds);
+    keepsEqual(promises.whole, ran.text, 'begun\n');
+    keeps(promises.withinLimits, ran.milliseconds >= 890, `ended after ${ran.milliseconds} of 900 ms`);
     await expectGone(mark);
     expectExited(await scene.run('exit 4', { limits: { timeoutMs: 60_000 } }), 4);
   });
@@ -57,7 +58,7 @@ export function limitTests(test: SandboxTest): void {
       const mark = makeMark();
       const ran = await scene.run(`echo begun; sleep ${mark}`, { limits: { silenceMs: 900 } });
       expectExceeded(ran, 'silenceMs');
-      keepsEqual('output up to a limit is in the log', ran.text, 'begun\n');
+      keepsEqual(promises.whole, ran.text, 'begun\n');
       await expectGone(mark);
       const talks = 'for i in 1 2 3; do echo $i; sleep 1; done';
       expectExited(await scene.run(talks, { limits: { silenceMs: 2500 } }), 0);
@@ -66,8 +67,8 @@ export function limitTests(test: SandboxTest): void {
   test('declares only limits that there are, each once', async ({ sandbox }) => {
     const known: readonly LimitName[] = ['memoryBytes', 'cpus', 'pids', 'timeoutMs', 'silenceMs'];
     const unknown = sandbox.enforces.filter((limit) => !known.includes(limit));
-    keepsEqual('`enforces` names limits of `ResourceLimits`', unknown, []);
-    keepsEqual('`enforces` names each limit once', new Set(sandbox.enforces).size, sandbox.enforces.length);
+    keepsEqual(promises.enforces, unknown, []);
+    keepsEqual(promises.enforces, [...new Set(sandbox.enforces)], [...sandbox.enforces]);
   });
 }
 
@@ -97,20 +98,20 @@ async function shareOf(scene: SandboxScene, cpus: number): Promise<number> {
   const passed = before === undefined || after === undefined ? seen : after - before;
   const [user, system] = [...text.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => Number(m) * 60 + Number(s));
   const used = (user ?? 0) + (system ?? 0);
-  keeps('the shell says with `times` what it used', used > 0.05, text);
+  keeps(promises.possible, used > 0.05, `\`times\` of the shell says nothing: ${text}`);
   return used / passed;
 }
 
 function expectExceeded(ran: Ran, limit: LimitName): void {
-  keeps(`the declared limit ${limit} is enforced`, ran.result.isOk(), describeRan(ran));
-  keepsEqual(`the declared limit ${limit} is enforced and named`, ran.result.value, {
+  keeps(promises.limits, ran.result.isOk(), describeRan(ran));
+  keepsEqual(promises.limits, ran.result.value, {
     type: 'limit-exceeded',
     limit,
   });
-  keeps('a command is ended soon after it oversteps a limit', ran.milliseconds < 30_000, ran.milliseconds);
+  keeps(promises.limits, ran.milliseconds < 30_000, `ended after ${ran.milliseconds} ms`);
 }
 
 function expectExited(ran: Ran, code: number): void {
-  keeps('a limit that was not overstepped changes nothing', ran.result.isOk(), describeRan(ran));
-  keepsEqual('a limit that was not overstepped is not named', ran.result.value, { type: 'exited', code });
+  keeps(promises.withinLimits, ran.result.isOk(), describeRan(ran));
+  keepsEqual(promises.withinLimits, ran.result.value, { type: 'exited', code });
 }

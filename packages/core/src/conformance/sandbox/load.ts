@@ -1,4 +1,5 @@
 import { keeps, keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /** Many at once, as far as the sandbox says that it can. */
@@ -11,7 +12,7 @@ export function loadTests(test: SandboxTest): void {
       exit: { type: 'exited', code: number },
       text: `${number}\nmine\n`,
     }));
-    keepsEqual("commands that run at once do not get in each other's way", exits, expected);
+    keepsEqual(promises.concurrency, exits, expected);
     scene.expectUnmounted();
   });
   test('ends only the one that is aborted', async (scene) => {
@@ -26,12 +27,8 @@ export function loadTests(test: SandboxTest): void {
       ),
       scene.start(await scene.request(script, { volumes: other })),
     ]);
-    keeps(
-      'the one that was aborted is cancelled',
-      aborted.isErr() && aborted.error.type === 'cancelled',
-      aborted,
-    );
-    keepsEqual('an abort ends no other command', finished.isOk() && finished.value, {
+    keeps(promises.cancelled, aborted.isErr() && aborted.error.type === 'cancelled', aborted);
+    keepsEqual(promises.abortsOne, finished.isOk() && finished.value, {
       type: 'exited',
       code: 6,
     });

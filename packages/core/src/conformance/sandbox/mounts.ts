@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
 import { broken } from './accounts.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { describeRan, type SandboxTest, UP } from './scene.ts';
 
 /** Cache volumes in the step's world. */
@@ -13,11 +15,11 @@ export function mountTests(test: SandboxTest): void {
   test('gives a command what is in a cache, and keeps what it writes there (M12)', async (scene) => {
     const volume = await withFile(await scene.cache());
     const mounts = [{ volume, target: `${scene.directory}/cache` }];
-    const promise = 'a command sees what is in a cache';
+    const promise = promises.cache;
     const script = `cd ${scene.directory}/cache; cat file; echo new >made; rm file`;
     keepsEqual(promise, await scene.outputOf(script, { mounts, promise }), 'text');
     const names = await mounted(volume, (path) => readdir(path));
-    keepsEqual('what a command did to a cache is in it when `run` settles', names, ['made']);
+    keepsEqual(promises.cache, names, ['made']);
   });
   test('does not let a command change a cache that is mounted read-only (M13)', async (scene) => {
     const volume = await withFile(await scene.cache());
@@ -36,12 +38,12 @@ export function mountTests(test: SandboxTest): void {
       const ran = await scene.run(`cd ${target} && cat file && ${attempt}`, {
         mounts: [{ volume, target, readOnly: true }],
       });
-      keeps('a read-only cache can be read', ran.text.startsWith('text'), describeRan(ran));
+      keeps(promises.readOnly, ran.text.startsWith('text'), describeRan(ran));
       const succeeded =
         ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
-      keeps(`a read-only cache cannot be written (${attempt})`, !succeeded, describeRan(ran));
+      keeps(promises.readOnly, !succeeded, `${attempt}: ${describeRan(ran)}`);
     }
-    keepsEqual('a read-only cache does not change', await mounted(volume, describeTree), before);
+    keepsEqual(promises.readOnly, await mounted(volume, describeTree), before);
   });
   test('runs programs that lie in a cache (R10)', async (scene) => {
     const volume = await scene.cache();
@@ -51,7 +53,7 @@ export function mountTests(test: SandboxTest): void {
     });
     const target = `${scene.directory}/cache`;
     for (const readOnly of [false, true]) {
-      const [promise, mounts] = ['programs in a cache can be run', [{ volume, target, readOnly }]];
+      const [promise, mounts] = [promises.cachePrograms, [{ volume, target, readOnly }]];
       keepsEqual(promise, await scene.outputOf(`${target}/program`, { mounts, promise }), 'ran\n');
     }
   });
@@ -62,23 +64,23 @@ export function mountTests(test: SandboxTest): void {
       { volume: inner, target: `${scene.directory}/cache/in/ner` },
     ];
     for (const order of [mounts, mounts.toReversed()]) {
-      const promise = 'a cache may lie in another';
+      const promise = promises.nested;
       const script = `cd ${scene.directory}/cache; cat in/ner/file && touch here`;
       keepsEqual(promise, await scene.outputOf(script, { mounts: order, promise }), 'text');
     }
     const names = await mounted(outer, (path) => readdir(path));
-    keepsEqual('mount points leave no trace in caches', names, ['here']);
+    keepsEqual(promises.noTrace, names, ['here']);
   });
   test('hides what lies at a target, and gives it back unharmed', async (scene) => {
     await scene.outputOf(`mkdir -p ${scene.directory}/full; echo old >${scene.directory}/full/old`);
     const before = await scene.tree();
     const mounts = [{ volume: await withFile(await scene.cache()), target: `${scene.directory}/full` }];
     keepsEqual(
-      'a cache hides what lies at its target',
+      promises.hidden,
       await scene.outputOf(`ls ${scene.directory}/full; rm ${scene.directory}/full/*`, { mounts }),
       'file\n',
     );
-    keepsEqual('what a cache hides is unharmed', await scene.tree(), before);
+    keepsEqual(promises.hidden, await scene.tree(), before);
   });
   test('never leaves the volumes by a link in a target (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
@@ -86,18 +88,14 @@ export function mountTests(test: SandboxTest): void {
       await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ${UP} ${scene.directory}/up`);
       const target = `${scene.directory}/up${outside}/escaped`;
       await scene.run('true', { mounts: [{ volume: await scene.cache(), target }] });
-      keepsEqual('no path of a request leads to the host', await readdir(outside), []);
+      keepsEqual(promises.inside, await readdir(outside), []);
     } finally {
       await rm(outside, { recursive: true });
     }
   });
   test('fails with the reason where a volume cannot be mounted, and unmounts the others (Z13)', async (scene) => {
     const ran = await scene.run('echo started', { volumes: broken(await scene.volumes()) });
-    keeps(
-      'a volume that cannot be mounted is a failure',
-      ran.result.isErr() && ran.result.error.type === 'failed',
-      describeRan(ran),
-    );
+    keeps(promises.unmountable, ran.result.isErr() && ran.result.error.type === 'failed', describeRan(ran));
     const volume = {
       name: (await scene.cache()).name,
       mount: [...broken(await scene.volumes()).values()][0]?.mount,
@@ -108,17 +106,14 @@ export function mountTests(test: SandboxTest): void {
       { volume: volume as Volume, target: `${scene.directory}/bad` },
     ];
     const second = await scene.run('echo started', { mounts });
-    keeps('a cache that cannot be mounted is a failure', second.result.isErr(), describeRan(second));
-    keepsEqual('no command is started without its volumes', [ran.text, second.text], ['', '']);
+    keeps(promises.unmountable, second.result.isErr(), describeRan(second));
+    keepsEqual(promises.unmountable, [ran.text, second.text], ['', '']);
   });
 }
 
 async function withFile(volume: Volume): Promise<Volume> {
   await mounted(volume, (path) => writeFile(join(path, 'file'), 'text'));
-  keepsEqual(
-    'the place gives volumes that keep files',
-    await mounted(volume, (path) => readFile(join(path, 'file'), 'utf8')),
-    'text',
-  );
+  const kept = await mounted(volume, (path) => readFile(join(path, 'file'), 'utf8'));
+  assert.equal(kept, 'text', 'the place gives volumes that keep no files');
   return volume;
 }

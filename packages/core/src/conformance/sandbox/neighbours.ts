@@ -2,6 +2,7 @@ import { runCommand } from '../../backend/command.ts';
 import type { SecretFile } from '../../backend/sandbox.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { makeMark, pidsWith } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /** Commands that run at once share nothing that they were not both given. Nothing to test where only one can run. */
@@ -13,25 +14,25 @@ export function neighbourTests(test: SandboxTest): void {
     const seen = await scene.outputOf(
       `one=${one} other=${other}; for file in /proc/[0-9]*/cmdline; do ${look}; done 2>/dev/null; true`,
     );
-    keepsEqual('commands that run at once do not see each other', seen, '');
+    keepsEqual(promises.apart, seen, '');
   });
   beside(test, 'cannot signal a command beside it, whatever number it has', async (scene, { mark }) => {
     const pids = await pidsWith(mark);
     for (const pid of pids) await scene.run(`kill -9 ${pid} 2>/dev/null; true`);
-    keepsEqual('commands that run at once cannot signal each other', await pidsWith(mark), pids);
+    keepsEqual(promises.apart, await pidsWith(mark), pids);
   });
   beside(test, 'does not see the secrets of a command beside it (S3)', async (scene, { secret }) => {
     const { target } = secret;
     const script = `ls ${scene.secretPlace(target)} /proc/[0-9]*/root${target} 2>/dev/null; true`;
-    keepsEqual('a secret is there for one command only', await scene.outputOf(script), '');
+    keepsEqual(promises.secretGone, await scene.outputOf(script), '');
   });
   beside(test, 'shares no memory with a command beside it, nor with the host', async (scene, { mark }) => {
     const files = await scene.outputOf('ls /dev/shm 2>/dev/null; true');
-    keeps('commands that run at once share no files of /dev/shm', !files.includes(mark), files);
+    keeps(promises.apart, !files.includes(mark), files);
     await using segment = await sharedMemory();
     const listed = await scene.outputOf('cat /proc/sysvipc/shm 2>/dev/null; true');
     const seen = listed.split('\n').filter((line) => line.trim().startsWith(`${segment.key} `));
-    keepsEqual("a command sees no shared memory of the host's", seen, []);
+    keepsEqual(promises.apart, seen, []);
   });
   test('gives one cache to two commands at once (R11)', async (scene) => {
     if (scene.sandbox.concurrency < 2) return;
@@ -44,7 +45,7 @@ export function neighbourTests(test: SandboxTest): void {
       return result.isOk() ? output.text() : result.error;
     });
     const printed = await Promise.all(commands);
-    keepsEqual('a cache may be given to two commands at once', printed, ['one\n', 'other\n']);
+    keepsEqual(promises.sharedCache, printed, ['one\n', 'other\n']);
   });
 }
 

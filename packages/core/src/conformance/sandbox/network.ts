@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
 
 export interface NetworkTools {
@@ -21,11 +22,11 @@ export function networkTests(test: SandboxTest, tools: NetworkTools): void {
     await using server = await greeter();
     const reach = (host: string, network: 'none' | 'host') =>
       outputOf(scene, `${connect(host, server.port)} 2>/dev/null; true`, network);
-    keepsEqual("a command with network `host` has the host's", await reach('127.0.0.1', 'host'), 'reached');
+    keepsEqual(promises.hostNetwork, await reach('127.0.0.1', 'host'), 'reached');
     for (const host of addresses()) {
-      keepsEqual(`a command with network \`none\` does not reach ${host}`, await reach(host, 'none'), '');
+      keepsEqual(promises.noNetwork, { host, got: await reach(host, 'none') }, { host, got: '' });
     }
-    keepsEqual('a command with network `none` reaches nobody (connections seen)', server.connections(), 1);
+    keepsEqual(promises.noNetwork, { connections: server.connections() }, { connections: 1 });
   });
   test("sees no abstract sockets of the host without a network (where the host's kernel has them)", async (scene) => {
     if (process.platform !== 'linux') return;
@@ -33,12 +34,12 @@ export function networkTests(test: SandboxTest, tools: NetworkTools): void {
     await using _server = await listening(createServer(), { path: `\0${name}` });
     const script = `while read -r line; do case "$line" in *"${name}"*) echo found;; esac; done </proc/net/unix`;
     const seen = await outputOf(scene, `[ -r /proc/net/unix ] || exit 0; ${script}`, 'none');
-    keepsEqual("a command with network `none` has none of the host's abstract sockets", seen, '');
+    keepsEqual(promises.noNetwork, seen, '');
   });
   const { loopback } = tools;
   if (loopback === undefined) return;
   test('reaches itself on 127.0.0.1 without a network (R17)', async (scene) => {
-    keepsEqual('loopback works without a network', await outputOf(scene, loopback, 'none'), 'hello\n');
+    keepsEqual(promises.loopback, await outputOf(scene, loopback, 'none'), 'hello\n');
   });
 }
 

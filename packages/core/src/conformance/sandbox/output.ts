@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { keeps, keepsEqual } from '../promise.ts';
 import { mounted } from '../store/scene.ts';
 import { expectGone, inSession, makeMark } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 const MIB = 1024 * 1024;
@@ -13,11 +14,7 @@ export function outputTests(test: SandboxTest): void {
   test('gives both streams in the order in which the command wrote them', async (scene) => {
     const script = 'i=0; while [ $i -lt 300 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done';
     const lines = Array.from({ length: 300 }, (_, i) => `out ${i}\nerr ${i}\n`);
-    keepsEqual(
-      'standard output and standard error come in the order in which they were written',
-      (await scene.outputOf(script)).split('\n'),
-      lines.join('').split('\n'),
-    );
+    keepsEqual(promises.ordered, (await scene.outputOf(script)).split('\n'), lines.join('').split('\n'));
   });
   test('gives every byte as it is (L11)', async (scene) => {
     const log = collect();
@@ -25,18 +22,14 @@ export function outputTests(test: SandboxTest): void {
     const script = `printf '${bytes.map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')}\\303'; printf '\\251'`;
     await scene.outputOf(script, { output: log });
     keepsEqual(
-      'output is bytes, not text',
+      promises.bytes,
       log.bytes().toString('hex'),
       Buffer.from([...bytes, 0xc3, 0xa9]).toString('hex'),
     );
   });
   test('gives the last words of a command, however fast it ends (L7)', async (scene) => {
     for (let round = 0; round < 25; round += 1) {
-      keepsEqual(
-        'nothing of the output is lost',
-        await scene.outputOf(`printf 'last ${round}'`),
-        `last ${round}`,
-      );
+      keepsEqual(promises.whole, await scene.outputOf(`printf 'last ${round}'`), `last ${round}`);
     }
   });
   test('has given everything to the log when it settles, however slow the log is', async (scene) => {
@@ -47,7 +40,7 @@ export function outputTests(test: SandboxTest): void {
       await log.write(chunk);
     };
     await scene.outputOf('echo first; echo last', { output: { write } });
-    keepsEqual('all output is in the log when `run` settles', log.text(), 'first\nlast\n');
+    keepsEqual(promises.whole, log.text(), 'first\nlast\n');
   });
   test('waits for the log: of 100 MB all arrive, and they are never all in memory', async (scene) => {
     const block = await makeNoise(scene);
@@ -56,12 +49,12 @@ export function outputTests(test: SandboxTest): void {
       `i=0; while [ $i -lt ${BLOCKS} ]; do cat ${scene.directory}/block; i=$((i+1)); done`,
       { output: log },
     );
-    keeps('a command with much output ends as any other', ran.result.isOk(), describeRan(ran));
-    keepsEqual('nothing of the output is lost (bytes)', log.bytes, BLOCKS * block.length);
-    keepsEqual('output comes as it was written, and in order (SHA-256)', log.digest(), digestOf(block));
-    keepsEqual('one chunk is written after the other (writes at once)', log.mostAtOnce, 1);
+    keeps(promises.exited, ran.result.isOk(), describeRan(ran));
+    keepsEqual(promises.whole, { bytes: log.bytes }, { bytes: BLOCKS * block.length });
+    keepsEqual(promises.whole, { sha256: log.digest() }, { sha256: digestOf(block) });
+    keepsEqual(promises.oneWrite, { atOnce: log.mostAtOnce }, { atOnce: 1 });
     const grown = `${Math.round(log.grown / MIB)} MiB more than before`;
-    keeps('output is not collected in memory', log.grown < 32 * MIB, grown);
+    keeps(promises.bounded, log.grown < 32 * MIB, grown);
   });
   test('slows a command down to what its log can take', async (scene) => {
     const volume = await scene.cache();
@@ -76,8 +69,8 @@ export function outputTests(test: SandboxTest): void {
     };
     const script = `dd if=/dev/zero bs=65536 count=640 2>/dev/null; echo x >${target}/done`;
     await scene.outputOf(script, { output: { write }, mounts: [{ volume, target }] });
-    keepsEqual('nothing of the output is lost (bytes)', bytes, 40 * MIB);
-    keeps('a slow log slows the command: it does not print 40 MiB beforehand', !wasDone);
+    keepsEqual(promises.whole, { bytes }, { bytes: 40 * MIB });
+    keeps(promises.bounded, !wasDone, '40 MiB were printed beforehand');
   });
   for (const [when, script] of Object.entries({
     'at once': (mark: string) => `${inSession(`sleep ${mark}`)}; echo x; sleep ${mark}`,
@@ -99,10 +92,10 @@ export function outputTests(test: SandboxTest): void {
           ({ result }) => result,
           (error: unknown) => error,
         );
-      keeps('`run` rejects with the reason of a log that rejects', ended === reason, ended);
+      keeps(promises.logRejects, ended === reason, ended);
       await expectGone(mark);
       scene.expectUnmounted();
-      keepsEqual('mount points and secrets leave no trace where a log rejects', await scene.tree(), before);
+      keepsEqual(promises.noTrace, await scene.tree(), before);
     });
   }
 }

@@ -4,6 +4,7 @@ import type { Volume } from '../../backend/volume.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { mounted } from '../store/scene.ts';
 import { escapeTests } from './past-escapes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { codeOf, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /**
@@ -18,13 +19,13 @@ export function pastBugTests(test: SandboxTest): void {
       const stdin = new Blob([Buffer.alloc(8_000_000, 'x')]).stream();
       const ran = await scene.run(`echo broken; exit ${code}`, { stdin });
       const seen = ran.result.isOk() ? codeOf(ran.result.value) : describeRan(ran);
-      keepsEqual('an exit is an answer, whatever becomes of `stdin`', seen, code);
-      keepsEqual('what a command says before it ends is in the log', ran.text, 'broken\n');
+      keepsEqual(promises.exited, seen, code);
+      keepsEqual(promises.whole, ran.text, 'broken\n');
     }
   });
   // Tables of mounts were cut at blanks, and options at commas.
   test('mounts at targets with blanks, commas, colons and letters of any kind (T3)', async (scene) => {
-    const promise = 'a target may have any name';
+    const promise = promises.targets;
     const volume = await withFile(await scene.cache());
     for (const name of ['two words', 'a,b', 'a:b', 'größe', "it's", '$HOME', 'a=b', '\\040']) {
       const target = `${scene.directory}/${name}`;
@@ -42,13 +43,13 @@ export function pastBugTests(test: SandboxTest): void {
     const before = (await readdir('/dev/fd')).length;
     await manyCommands(scene, 30);
     const more = (await readdir('/dev/fd')).length - before;
-    keeps('nothing of a command is left when `run` has settled (descriptors)', more < 5, more);
+    keeps(promises.leftNothing, more < 5, `${more} more open descriptors`);
   });
   // What a command leaves to process 1 is nobody's child, and a limit counts it until somebody waits for it.
   test('lets a command have many orphans that end, within a limit on processes (R18)', async (scene) => {
     const limits = scene.sandbox.enforces.includes('pids') ? { pids: 60 } : {};
     const script = 'i=0; while [ $i -lt 150 ]; do (true &); i=$((i+1)); done; echo fine';
-    const promise = 'processes that have ended do not count';
+    const promise = promises.withinLimits;
     keepsEqual(promise, await scene.outputOf(script, { limits, promise }), 'fine\n');
   });
   // OBuilder gave 1,024, and a build of week 32 ran out of them.
@@ -57,7 +58,7 @@ export function pastBugTests(test: SandboxTest): void {
     const hard = Number(/Max open files\s+\S+\s+(\d+)/.exec(limits)?.[1] ?? 1024);
     const seen = (await scene.outputOf('ulimit -n')).trim();
     const isEnough = seen === 'unlimited' || Number(seen) >= Math.min(65_536, hard);
-    keeps('a command may open as many files as the host lets it', isEnough, `${seen} of ${hard}`);
+    keeps(promises.openFiles, isEnough, `${seen} of ${hard}`);
   });
   // https://github.com/moby/buildkit/commit/1ee85bf
   test("makes directories with modes of its own, whatever the host's umask (R20)", async (scene) => {
@@ -70,7 +71,7 @@ export function pastBugTests(test: SandboxTest): void {
         const modes = [directory, `${directory}/made`, `${directory}/made/file`].map((path) =>
           scene.look(path, async (at) => ((await lstat(at)).mode & 0o777).toString(8)),
         );
-        keepsEqual("the host's umask changes no mode", await Promise.all(modes), ['755', '755', '644']);
+        keepsEqual(promises.umask, await Promise.all(modes), ['755', '755', '644']);
       }
     } finally {
       process.umask(umask);
@@ -83,7 +84,7 @@ export function pastBugTests(test: SandboxTest): void {
     await scene.run(`echo '# suite' >>${file}; true`, { network: 'host' });
     const after = await readFile(file).catch(() => undefined);
     if (before !== undefined && after?.equals(before) === false) await writeFile(file, before);
-    keepsEqual('a command changes nothing of the host', after?.toString(), before?.toString());
+    keepsEqual(promises.hostUnchanged, after?.toString(), before?.toString());
   });
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 /** Ways by which commands got out of other sandboxes. */
@@ -15,7 +16,7 @@ export function escapeTests(test: SandboxTest): void {
     for (const number of numbers) {
       const ran = await scene.run('ls; ls ..; true', { cwd: `/proc/self/fd/${number}` });
       keeps(
-        'no path of a request leads to the host',
+        promises.inside,
         !ran.text.includes('deep') && !ran.text.includes('snapstep-suite-'),
         describeRan(ran),
       );
@@ -27,7 +28,7 @@ export function escapeTests(test: SandboxTest): void {
     await using _door = await open(outside.path);
     const script =
       'n=3; while [ $n -lt 64 ]; do [ -d /proc/self/fd/$n/. ] && echo $n; n=$((n+1)); done; true';
-    keepsEqual('a command has no descriptors but the three', await scene.outputOf(script), '');
+    keepsEqual(promises.inside, await scene.outputOf(script), '');
   });
   // What a kernel runs when a program crashes is a setting; so is who may make a control group.
   test("cannot change the kernel's settings, nor the host's control groups (R16, R22)", async (scene) => {
@@ -40,7 +41,7 @@ export function escapeTests(test: SandboxTest): void {
       for at in /sys/fs/cgroup /sys/fs/cgroup/*; do
         mkdir $at/snapstep-suite 2>/dev/null && rmdir $at/snapstep-suite && echo "made a group in $at"
       done; true`;
-    keepsEqual('a command changes nothing of the host', await scene.outputOf(script), '');
+    keepsEqual(promises.hostUnchanged, await scene.outputOf(script), '');
   });
   // https://nvd.nist.gov/vuln/detail/CVE-2024-23652
   test('takes nothing away through a link in the place of a mount point (C10)', async (scene) => {
@@ -51,7 +52,7 @@ export function escapeTests(test: SandboxTest): void {
       mounts: [{ volume: await scene.cache(), target: `${directory}/parent/deep/cache` }],
       secrets: [{ target: `${directory}/parent/secret`, value: Buffer.from('sw0rdfish') }],
     });
-    keepsEqual('teardown touches nothing of the host', await describeTree(outside.path), before);
+    keepsEqual(promises.teardown, await describeTree(outside.path), before);
   });
   // https://nvd.nist.gov/vuln/detail/CVE-2024-23651
   test('never mounts on the host while another command swaps a directory for a link (C9)', async (scene) => {
@@ -75,14 +76,14 @@ export function escapeTests(test: SandboxTest): void {
       controller.abort('enough');
       await racer;
     }
-    keepsEqual('no path of a request leads to the host', await describeTree(outside.path), before);
+    keepsEqual(promises.inside, await describeTree(outside.path), before);
   });
   // https://nvd.nist.gov/vuln/detail/CVE-2022-24769
   test('gives a command no capabilities that its programs inherit (R6)', async (scene) => {
     const look = 'case "$line" in CapInh*|CapAmb*) echo "$line";; esac';
     const script = `[ -r /proc/self/status ] || exit 0; while read -r line; do ${look}; done </proc/self/status`;
     const inherited = (await scene.outputOf(script)).split('\n').filter((line) => /[1-9a-f]$/.test(line));
-    keepsEqual('a program has no more rights than its user (inherited capabilities)', inherited, []);
+    keepsEqual(promises.rights, inherited, []);
   });
 }
 

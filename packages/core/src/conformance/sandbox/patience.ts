@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Result } from 'neverthrow';
 import type { RunRequest } from '../../backend/sandbox.ts';
-
-const UNBOUNDED = 'broken promise: `run` settles within a bound after an abort';
+import { sandboxPromises } from './promises.ts';
 
 /** Aborts a command that does not end, and gives up where that does not end it either. */
 export class Patience implements Disposable {
@@ -15,7 +14,9 @@ export class Patience implements Disposable {
   constructor(milliseconds: number, { argv, signal }: RunRequest) {
     this.signal = AbortSignal.any([signal, this.#late.signal]);
     const over = Promise.withResolvers<void>();
-    this.exhausted = over.promise.then(() => assert.fail(`${UNBOUNDED}\nof: ${argv.at(-1)}`));
+    this.exhausted = over.promise.then(() =>
+      assert.fail(`broken promise: ${sandboxPromises.settles}\nof: ${argv.at(-1)}`),
+    );
     const reason = new Error(`it was still running after ${milliseconds} ms`);
     this.#timers = [
       setTimeout(() => this.#late.abort(reason), milliseconds),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { hostTool } from '../host-tool.ts';
 import { keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
 
 /** What a command leaves running ends with it. */
@@ -65,7 +66,7 @@ export function makeMark(): string {
 }
 
 export async function expectGone(mark: string): Promise<void> {
-  keepsEqual('`run` settles only once every process it started is gone', await commandLinesWith(mark), []);
+  keepsEqual(promises.gone, await commandLinesWith(mark), []);
 }
 
 /** The command lines of the host's processes that contain a text. */

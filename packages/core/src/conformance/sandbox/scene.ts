@@ -10,6 +10,7 @@ import { mounted } from '../store/scene.ts';
 import { MountCounter } from './mount-counter.ts';
 import { Patience } from './patience.ts';
 import type { SandboxAccount, SandboxPlace, SandboxWorld } from './place.ts';
+import { sandboxPromises as promises, type SandboxPromise } from './promises.ts';
 
 /** Registers one test, which gets a fresh place. */
 export type SandboxTest = (title: string, body: (scene: SandboxScene) => Promise<void>) => void;
@@ -20,7 +21,7 @@ export const UP: string = `${'../'.repeat(40)}.`;
 export type Argv = readonly [string, ...string[]];
 
 export interface MustSucceed extends Partial<RunRequest> {
-  readonly promise?: string;
+  readonly promise?: SandboxPromise;
 }
 
 export interface Ran {
@@ -125,14 +126,14 @@ export class SandboxScene implements AsyncDisposable {
     using patience = new Patience(this.patience, request);
     const running = this.sandbox.run({ ...request, signal: patience.signal }, features);
     const result = await Promise.race([running, patience.exhausted]);
-    keeps('`run` settles once the command has ended', !patience.isLate(result), result);
+    keeps(promises.settles, !patience.isLate(result), result);
     return result;
   }
 
   /** @param others - How many volumes are mounted for commands that still run. */
   expectUnmounted(others = 0): void {
     const left = Math.max(0, this.mounted - others);
-    keepsEqual('every volume is unmounted when `run` settles (volumes still mounted)', left, 0);
+    keepsEqual(promises.unmounted, { mounted: left }, { mounted: 0 });
   }
 
   /**
@@ -141,7 +142,7 @@ export class SandboxScene implements AsyncDisposable {
    * @param more.promise - What does not hold where it exits otherwise.
    */
   async outputOf(command: string | Argv, more: MustSucceed = {}): Promise<string> {
-    const { promise = "a command can do what it may do in the step's world", ...request } = more;
+    const { promise = promises.possible, ...request } = more;
     const ran = await this.run(command, request);
     const is0 = ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
     keeps(promise, is0, `${JSON.stringify(command)} gave ${describeRan(ran)}`);
@@ -160,20 +161,22 @@ export class SandboxScene implements AsyncDisposable {
   /** Calls `look` with the place on the host of a path of the step's world. */
   async look<T>(path: string, look: (path: string) => Promise<T>): Promise<T> {
     const at = this.sandbox.locate(path);
-    keeps(`\`locate\` knows the volume of ${path}, where commands keep files`, at !== undefined);
+    keeps(promises.locate, at !== undefined, `undefined for ${path}, where commands keep files`);
     const volume = (await this.volumes()).get(at.volume);
-    keeps(`\`locate\` names a volume of the layout`, volume !== undefined, at);
+    keeps(promises.locateInside, volume !== undefined, at);
     return mounted(volume, (root) => look(`${root}${at.path.startsWith('/') ? '' : '/'}${at.path}`));
+  }
+
+  /** Whether a command runs as if it were the first. */
+  async expectUsable(line = 'fine'): Promise<void> {
+    const promise = promises.usable;
+    keepsEqual(promise, await this.outputOf(`echo ${line}`, { promise }), `${line}\n`);
   }
 
   /** The end of a test. */
   async expectNothingLeft(): Promise<void> {
     this.expectUnmounted();
-    keepsEqual(
-      'nothing of a command is left on the host when `run` has settled',
-      (await this.place.leftovers?.()) ?? [],
-      [],
-    );
+    keepsEqual(promises.leftNothing, (await this.place.leftovers?.()) ?? [], []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

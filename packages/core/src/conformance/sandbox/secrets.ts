@@ -3,6 +3,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
 import { commandLinesWith, LOOK, makeMark, pidsWith, started } from './processes.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { collect, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
 const SECRET = 'sw0rdfish-4711';
@@ -16,11 +17,11 @@ export function secretTests(test: SandboxTest): void {
       const place = scene.secretPlace(target);
       const script = `cat ${place}; echo; ls -lnL ${place}`;
       const more = { user: { uid, gid }, env: scene.env(home), secrets: [{ target, value }] };
-      const promise = 'the user of the command can read a secret';
+      const promise = promises.secretOwn;
       const [text, listed = ''] = (await scene.outputOf(script, { ...more, promise })).split('\n');
       keepsEqual(promise, text, SECRET);
-      keeps('a secret can be read by its user only', /^-r-{8}/.test(listed), listed);
-      keepsEqual('a secret belongs to the user of the command', listed.split(/\s+/)[2], `${uid}`);
+      keeps(promises.secretOwn, /^-r-{8}/.test(listed), listed);
+      keepsEqual(promises.secretOwn, listed.split(/\s+/)[2], `${uid}`);
     }
   });
   test('does not let a command change or remove a secret', async (scene) => {
@@ -30,7 +31,7 @@ export function secretTests(test: SandboxTest): void {
       const ran = await scene.run(attempt, { secrets: [{ target, value }] });
       const succeeded =
         ran.result.isOk() && ran.result.value.type === 'exited' && ran.result.value.code === 0;
-      keeps(`a secret is read-only (${attempt})`, !succeeded, describeRan(ran));
+      keeps(promises.secretOwn, !succeeded, `${attempt}: ${describeRan(ran)}`);
     }
   });
   test('gives bytes of any kind and length, and several secrets at once', async (scene) => {
@@ -43,37 +44,37 @@ export function secretTests(test: SandboxTest): void {
     const [a, c, other] = secrets.map(({ target }) => scene.secretPlace(target));
     const output = await scene.outputOf(`cat ${a} | wc -c; cat ${c} | wc -c; cat ${other}`, { secrets });
     keepsEqual(
-      'secrets are whole',
+      promises.secretWhole,
       output.split('\n').map((line) => line.trim()),
       ['100000', '0', SECRET],
     );
     const log = collect();
     await scene.outputOf(`cat ${a}`, { secrets, output: log });
-    keepsEqual('secrets are whole', Buffer.compare(log.bytes(), bytes), 0);
+    keepsEqual(promises.secretWhole, Buffer.compare(log.bytes(), bytes), 0);
   });
   test('takes a secret away with the command, however it ends (S1)', async (scene) => {
     const before = await scene.tree();
     const secrets = secretsOf(scene);
     await scene.outputOf('true', { secrets });
-    keepsEqual('a secret leaves no trace in the volumes', await scene.tree(), before);
+    keepsEqual(promises.secretGone, await scene.tree(), before);
     await scene.run('exit 1', { secrets });
-    keepsEqual('a secret leaves no trace in the volumes of a failure', await scene.tree(), before);
+    keepsEqual(promises.secretGone, await scene.tree(), before);
     await abortOnOutput(scene, 'echo go; sleep 4212', { secrets });
-    keepsEqual('a secret leaves no trace in the volumes after an abort', await scene.tree(), before);
+    keepsEqual(promises.secretGone, await scene.tree(), before);
     const place = scene.secretPlace(`${scene.directory}/secret`);
     const gone = await scene.outputOf(`ls ${place} 2>/dev/null || echo gone`);
-    keepsEqual('the next command does not see a secret of the one before', gone, 'gone\n');
+    keepsEqual(promises.secretGone, gone, 'gone\n');
   });
   test('hides a file at the target of a secret, and gives it back unharmed', async (scene) => {
     const target = `${scene.directory}/file`;
     await scene.outputOf(`mkdir -p ${scene.directory}; echo old >${target}`);
     const before = await scene.tree();
     keepsEqual(
-      'a secret hides what lies at its target',
+      promises.hidden,
       await scene.outputOf(`cat ${scene.secretPlace(target)}`, { secrets: [{ target, value }] }),
       SECRET,
     );
-    keepsEqual('what a secret hides is unharmed', await scene.tree(), before);
+    keepsEqual(promises.hidden, await scene.tree(), before);
   });
   test('leaves no trace of a secret in a cache that it lies in', async (scene) => {
     const volume = await scene.cache();
@@ -82,11 +83,11 @@ export function secretTests(test: SandboxTest): void {
     const secrets = [{ target: `${target}/secret`, value }];
     const place = scene.secretPlace(`${target}/secret`);
     keepsEqual(
-      'a secret may lie in a cache',
+      promises.nested,
       await scene.outputOf(`cat ${place}`, { secrets, mounts: [{ volume, target }] }),
       SECRET,
     );
-    keepsEqual('a secret leaves no trace in a cache', await mounted(volume, describeTree), before);
+    keepsEqual(promises.secretGone, await mounted(volume, describeTree), before);
   });
   test('keeps a secret on no disk (where the host sees the files of a command)', async (scene) => {
     const [mark, target] = [makeMark(), `${scene.directory}/secret`];
@@ -100,7 +101,7 @@ export function secretTests(test: SandboxTest): void {
     const script = `${started(`sleep ${mark} &`)}; ${LOOK}`;
     await scene.outputOf(script, { secrets: [{ target, value }], output: { write } });
     const disks = types.filter((type) => !IN_MEMORY.includes(type)).map((type) => type.toString(16));
-    keepsEqual('the value of a secret is on no disk (types of file systems)', disks, []);
+    keepsEqual(promises.secretKept, { types: disks }, { types: [] });
   });
   test('shows a secret in no list of processes and in no environment', async (scene) => {
     const seen: string[] = [];
@@ -109,7 +110,7 @@ export function secretTests(test: SandboxTest): void {
       seen.push(...(await environmentsWith(SECRET)));
     };
     await scene.outputOf('echo look; sleep 1', { secrets: secretsOf(scene), output: { write } });
-    keepsEqual('a secret is on no command line and in no environment', seen, []);
+    keepsEqual(promises.secretKept, seen, []);
   });
 }
 

@@ -1,4 +1,5 @@
 import { keeps, keepsEqual } from '../promise.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { describeRan, type SandboxTest } from './scene.ts';
 
 /** What the command did, and nothing else, is in the volumes when `run` settles. */
@@ -6,9 +7,9 @@ export function volumeTests(test: SandboxTest): void {
   test('changes nothing where the command changes nothing', async (scene) => {
     const before = await scene.tree();
     await scene.outputOf('true');
-    keepsEqual('what the command did, and nothing else, is in the volumes', await scene.tree(), before);
+    keepsEqual(promises.did, await scene.tree(), before);
     await scene.run('exit 1');
-    keepsEqual('a failure changes nothing else in the volumes', await scene.tree(), before);
+    keepsEqual(promises.did, await scene.tree(), before);
   });
   test('leaves no trace of mount points', async (scene) => {
     const before = await scene.tree();
@@ -18,19 +19,18 @@ export function volumeTests(test: SandboxTest): void {
       { volume: await scene.cache(), target: `${scene.elsewhere}-cache` },
     ];
     await scene.outputOf('true', { mounts });
-    keepsEqual('mount points leave no trace in the volumes', await scene.tree(), before);
+    keepsEqual(promises.noTrace, await scene.tree(), before);
     await scene.run('exit 1', { mounts });
-    keepsEqual('mount points leave no trace after a failure', await scene.tree(), before);
+    keepsEqual(promises.noTrace, await scene.tree(), before);
     const aborted = await scene.run('true', { mounts, signal: abortSoon() });
-    keepsEqual('mount points leave no trace after an abort', await scene.tree(), before);
-    if (aborted.result.isErr())
-      keepsEqual('an abort is a cancellation', aborted.result.error.type, 'cancelled');
+    keepsEqual(promises.noTrace, await scene.tree(), before);
+    if (aborted.result.isErr()) keepsEqual(promises.cancelled, aborted.result.error.type, 'cancelled');
   });
   test('keeps what a command made in the directory that a mount point was made in', async (scene) => {
     const mounts = [{ volume: await scene.cache(), target: `${scene.directory}/deep/cache` }];
     await scene.outputOf(`echo kept >${scene.directory}/deep/kept`, { mounts });
     keepsEqual(
-      'what the command did is in the volumes',
+      promises.did,
       await scene.outputOf(`cat ${scene.directory}/deep/kept; ls ${scene.directory}/deep`),
       'kept\nkept\n',
     );
@@ -39,15 +39,11 @@ export function volumeTests(test: SandboxTest): void {
     const ran = await scene.run(
       `mkdir ${scene.directory}; echo one >${scene.directory}/file; ln -s file ${scene.directory}/link; exit 5`,
     );
-    keeps('a failure is an answer', ran.result.isOk(), describeRan(ran));
-    keepsEqual(
-      'what the command did is in the volumes',
-      await scene.outputOf(`cat ${scene.directory}/link`),
-      'one\n',
-    );
+    keeps(promises.exited, ran.result.isOk(), describeRan(ran));
+    keepsEqual(promises.did, await scene.outputOf(`cat ${scene.directory}/link`), 'one\n');
     const name = scene.sandbox.locate(scene.directory)?.path.slice(1) ?? scene.directory;
     const added = (await scene.tree()).filter((line) => line.includes(`"${name}`));
-    keepsEqual('what the command did, and nothing else, is in the volumes (files added)', added.length, 3);
+    keepsEqual(promises.did, { filesAdded: added.length }, { filesAdded: 3 });
   });
 }
 

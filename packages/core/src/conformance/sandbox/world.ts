@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keeps, keepsEqual } from '../promise.ts';
 import { mounted } from '../store/scene.ts';
+import { sandboxPromises as promises } from './promises.ts';
 import { type SandboxTest, UP } from './scene.ts';
 
 export interface EnvironmentOptions {
@@ -25,12 +26,12 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
     const names = new Set(addsToEnvironment.filter((name) => !(name in env)));
     const lines = variablesIn(await scene.outputOf(['env'], { env }), names);
     const expected = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    keepsEqual('`env` is the whole environment of the command', lines.toSorted(), expected.sort());
+    keepsEqual(promises.env, lines.toSorted(), expected.sort());
   });
   test('adds nothing to an environment that has nothing, and no PATH', async (scene) => {
     const program = (await scene.outputOf('command -v env')).trim();
     const seen = await scene.outputOf([program], { env: {} });
-    keepsEqual('the sandbox adds nothing to `env`', variablesIn(seen, new Set(addsToEnvironment)), []);
+    keepsEqual(promises.env, variablesIn(seen, new Set(addsToEnvironment)), []);
   });
   test('runs as the user, with the groups that the volumes give to him', async (scene) => {
     for (const { uid, gid, groups = [], home } of scene.accounts) {
@@ -39,10 +40,10 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
         env: scene.env(home),
       });
       const [user, group, all = ''] = output.split('\n');
-      keepsEqual('the command runs as `user`', [user, group], [`${uid}`, `${gid}`]);
+      keepsEqual(promises.user, [user, group], [`${uid}`, `${gid}`]);
       const expected = [...new Set([gid, ...groups])].sort();
       const seen = [...new Set(all.trim().split(' ').map(Number))].sort();
-      keepsEqual("the command has the user's groups and no others", seen, expected);
+      keepsEqual(promises.groups, seen, expected);
     }
   });
   test('gives the user what he makes', async (scene) => {
@@ -52,31 +53,27 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
       const more = { user: { uid, gid }, env: scene.env(home), mounts: [{ volume, target }] };
       await scene.outputOf(`echo x >${target}/file`, more);
       const stats = await mounted(volume, (path) => lstat(join(path, 'file')));
-      keepsEqual('files belong to the user that made them', [stats.uid, stats.gid], [uid, gid]);
+      keepsEqual(promises.user, [stats.uid, stats.gid], [uid, gid]);
     }
   });
   test('makes the working directory, owned by root or the only user, where it does not exist (M14)', async (scene) => {
     const cwd = `${scene.directory}/made/for it`;
     const { uid, gid } = scene.accounts.at(-1) ?? scene.user;
-    keepsEqual(
-      '`cwd` is where the command runs',
-      await scene.outputOf('pwd', { cwd, user: { uid, gid } }),
-      `${cwd}\n`,
-    );
+    keepsEqual(promises.cwd, await scene.outputOf('pwd', { cwd, user: { uid, gid } }), `${cwd}\n`);
     await scene.look(cwd, async (path) => {
       const stats = await lstat(path);
-      keeps('`cwd` is made where it does not exist', stats.isDirectory());
+      keeps(promises.cwd, stats.isDirectory(), 'no directory');
       const owner = [scene.cwdOwner.uid, scene.cwdOwner.gid];
-      keepsEqual('a `cwd` that was made has the owner it should', [stats.uid, stats.gid], owner);
+      keepsEqual(promises.cwdOwner, [stats.uid, stats.gid], owner);
     });
-    keepsEqual('`cwd` may exist', await scene.outputOf('pwd', { cwd }), `${cwd}\n`);
+    keepsEqual(promises.cwd, await scene.outputOf('pwd', { cwd }), `${cwd}\n`);
   });
   test('never leaves the volumes by a link in the working directory (C2)', async (scene) => {
     const outside = await mkdtemp(join(tmpdir(), 'snapstep-suite-'));
     try {
       await scene.outputOf(`mkdir -p ${scene.directory}; ln -s ${UP} ${scene.directory}/up`);
       await scene.run('touch here', { cwd: `${scene.directory}/up${outside}/escaped` });
-      keepsEqual('no path of a request leads to the host', await readdir(outside), []);
+      keepsEqual(promises.inside, await readdir(outside), []);
     } finally {
       await rm(outside, { recursive: true });
     }

@@ -4,7 +4,7 @@ import type { CacheId, Owner, StepKey } from '../../backend/names.ts';
 import { toStepKey, toVolumeName, type VolumeName } from '../../backend/names.ts';
 import type { ActiveSnapshot, CacheCopy, PrepareRequest, Snapshot, Store } from '../../backend/store.ts';
 import type { Volume, Volumes } from '../../backend/volume.ts';
-import { keeps, show } from '../promise.ts';
+import { keeps, type SuitePromise, show } from '../promise.ts';
 import { describeTree } from './describe-tree.ts';
 import { storePromises as promises } from './promises.ts';
 
@@ -48,7 +48,7 @@ export function key(number: number): StepKey {
 /** The value of a success. A failure breaks the promise, and is shown whole. */
 export async function expectOk<T, E>(
   outcome: Outcome<T, E>,
-  promise: string = promises.succeeds,
+  promise: SuitePromise = promises.succeeds,
 ): Promise<T> {
   const result = await settled(outcome);
   if (result.isOk()) return result.value;

@@ -1,0 +1,4 @@
+import { fetcherMutants } from './fetchers/index.ts';
+import { mutantTests } from './mutant-tests.ts';
+
+mutantTests('fetcher', fetcherMutants);
