@@ -6,6 +6,7 @@ import {
   directoryVolume,
   err,
   failed,
+  ok,
   orThrow,
   runCommand,
   type SecretFile,
@@ -114,6 +115,12 @@ const caches: readonly SandboxBreakage[] = [
       }
       return run({ ...request, mounts });
     },
+  },
+  {
+    name: 'throws-its-failures',
+    breaks: 'outcomes',
+    first: ['fails with the reason where a volume cannot be mounted'],
+    run: (run) => async (request) => ok(orThrow(await run(request))),
   },
   {
     name: 'empties-a-target',

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { err, failed, ok } from '@snapstep/core/backend';
+import { err, failed, ok, orThrow, type SandboxError } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
 import { runtimeThat } from './runtime-that.ts';
 import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
@@ -86,6 +86,36 @@ const users: readonly SandboxBreakage[] = [
     change: ({ sandbox }) => ({
       account: async (user, volumes) =>
         'name' in user && user.name !== 'root' ? ok(undefined) : await sandbox.account(user, volumes),
+    }),
+  },
+  {
+    name: 'unknown-user-is-a-failure',
+    breaks: 'account',
+    first: ['knows no user of a name'],
+    change: ({ sandbox }) => ({
+      account: async (user, volumes) =>
+        (await sandbox.account(user, volumes)).andThen((found) =>
+          found === undefined ? err(failed('there is no such user')) : ok(found),
+        ),
+    }),
+  },
+  {
+    name: 'account-fails-in-its-own-words',
+    breaks: 'outcomes',
+    first: ['says that it cannot look'],
+    change: ({ sandbox }) => ({
+      account: async (user, volumes) =>
+        (await sandbox.account(user, volumes)).mapErr(
+          ({ type }) => ({ type: 'no-passwd', cause: type }) as unknown as SandboxError,
+        ),
+    }),
+  },
+  {
+    name: 'account-throws',
+    breaks: 'outcomes',
+    first: ['says that it cannot look'],
+    change: ({ sandbox }) => ({
+      account: async (user, volumes) => ok(orThrow(await sandbox.account(user, volumes))),
     }),
   },
   {

@@ -2,31 +2,33 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { err } from 'neverthrow';
 import { failed } from '../../backend/failures.ts';
+import type { Owner } from '../../backend/names.ts';
+import type { Account } from '../../backend/sandbox.ts';
 import type { Volumes } from '../../backend/volume.ts';
 import { keeps, keepsEqual } from '../promise.ts';
-import { expectOk } from '../store/scene.ts';
+import { settled } from './outcomes.ts';
 import { sandboxPromises as promises } from './promises.ts';
 import type { SandboxScene, SandboxTest } from './scene.ts';
 
 /** Who is who, and what lies where, in the step's world. */
 export function accountTests(test: SandboxTest): void {
   test('knows the users of the volumes by name and by number', async (scene) => {
-    const volumes = await scene.volumes();
     for (const { name, uid, gid, home } of scene.accounts) {
-      const byName = await expectOk(scene.sandbox.account({ name }, volumes));
+      const byName = await accountOf(scene, { name });
       keepsEqual(promises.account, byName, { uid, gid, home });
-      const byNumber = await expectOk(scene.sandbox.account({ uid, gid }, volumes));
+      const byNumber = await accountOf(scene, { uid, gid });
       keepsEqual(promises.account, byNumber, { uid, gid, home });
     }
     expectUnmounted(scene);
   });
   test('knows no user of a name that the volumes do not have', async (scene) => {
-    const found = await expectOk(scene.sandbox.account({ name: 'no-such-user' }, await scene.volumes()));
+    const found = await accountOf(scene, { name: 'no-such-user' });
     keepsEqual(promises.account, found, undefined);
     expectUnmounted(scene);
   });
   test('says that it cannot look where a volume cannot be mounted', async (scene) => {
-    const found = await scene.sandbox.account({ name: scene.user.name }, broken(await scene.volumes()));
+    const volumes = broken(await scene.volumes());
+    const found = await settled(scene.sandbox.account({ name: scene.user.name }, volumes));
     keeps(promises.unmountable, found.isErr(), found);
     expectUnmounted(scene);
   });
@@ -68,6 +70,15 @@ export function accountTests(test: SandboxTest): void {
     );
     keeps(promises.described, sandbox.name !== '', 'an empty `name`');
   });
+}
+
+async function accountOf(
+  scene: SandboxScene,
+  user: Owner | { readonly name: string },
+): Promise<Account | undefined> {
+  const found = await settled(scene.sandbox.account(user, await scene.volumes()));
+  keeps(promises.account, found.isOk(), found);
+  return found.value;
 }
 
 /** The same volumes, none of which can be mounted. */

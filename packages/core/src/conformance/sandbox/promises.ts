@@ -1,6 +1,8 @@
 /** What `sandboxSuite` checks, in the words of `Sandbox`: a test that fails says one of these after `broken promise: `. */
 export const sandboxPromises = {
   possible: "a command can do what it may do in the step's world",
+  outcomes:
+    'a failure comes back as an `err` with a tag of `SandboxError`; only a log that rejects makes `run` reject',
   usable: 'each run is one of its own: it works after any other, however that ended',
   settles: '`run` settles soon after the command has ended or was aborted, whatever becomes of its streams',
   gone: '`run` settles only once every process it started is gone',

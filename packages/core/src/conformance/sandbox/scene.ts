@@ -8,6 +8,7 @@ import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
 import { MountCounter } from './mount-counter.ts';
+import { settled, WatchedLog } from './outcomes.ts';
 import { Patience } from './patience.ts';
 import type { SandboxAccount, SandboxPlace, SandboxWorld } from './place.ts';
 import { sandboxPromises as promises, type SandboxPromise } from './promises.ts';
@@ -124,8 +125,10 @@ export class SandboxScene implements AsyncDisposable {
   async start(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const features = this.#mounts.wrapFeatures(this.place.features) as StoreFeatures;
     using patience = new Patience(this.patience, request);
-    const running = this.sandbox.run({ ...request, signal: patience.signal }, features);
-    const result = await Promise.race([running, patience.exhausted]);
+    const output = new WatchedLog(request.output);
+    const running = this.sandbox.run({ ...request, output, signal: patience.signal }, features);
+    const answer = settled(running, (reason) => output.hasRejectedWith(reason));
+    const result = await Promise.race([answer, patience.exhausted]);
     keeps(promises.settles, !patience.isLate(result), result);
     return result;
   }
