@@ -12,7 +12,7 @@ const SCRIPT = `#!/bin/bash
 echo "$(zfs version | paste -sd,), Linux $(uname -r), $(nproc) processors of $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2)"
 cd /snapstep && exec node bench/macos-flow.ts
 `;
-/** It takes about five minutes on a quiet machine with two cores. */
+/** It takes about seven minutes on a quiet machine. */
 const TIMEOUT_MS = 20 * 60_000;
 
 const stop = stopSignal();
