@@ -1,14 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openBuilder, parseSpec, toHostPath } from '@snapstep/core';
+import { type Builder, openBuilder, parseSpec, toHostPath } from '@snapstep/core';
 import { scriptedFetcher, scriptedSandbox } from '@snapstep/core/testing';
 import { openOciFetcher } from '@snapstep/fetcher-oci';
 import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { openBtrfsStore } from '@snapstep/store-btrfs';
 import { openRsyncStore } from '@snapstep/store-rsync';
-import { btrfsVolume, busyboxRootfs, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
-import { execa } from 'execa';
+import {
+  btrfsVolume,
+  busyboxRootfs,
+  expectErr,
+  expectOk,
+  ext4Volume,
+  needs,
+  tempDir,
+  tmpfsVolume,
+  xfsVolume,
+} from '@snapstep/test-support';
 import { expect, it } from 'vitest';
 
 const MIB = 1024 * 1024;
@@ -59,7 +68,7 @@ needs(
 needs('root', 'rsync')('a store on a disk that has no inodes left', () => {
   it('is pruned until there are some again, however many bytes are free (V5)', async () => {
     await using dir = await tempDir();
-    await using disk = await inodesDisk(join(dir.path, 'disk'), 400);
+    await using disk = await tmpfsVolume({ sizeMiB: 64, inodes: 400 });
     const place = (name: string): ReturnType<typeof toHostPath> => toHostPath(join(dir.path, name));
     await using store = expectOk(await openRsyncStore({ path: toHostPath(join(disk.path, 'store')) }));
     const fetcher = scriptedFetcher({ base: { files: { origin: 'base' } } });
@@ -82,7 +91,7 @@ needs('root', 'rsync')('a store on a disk that has no inodes left', () => {
 needs('root', 'rsync')('a disk that is full to the last byte, with the state of the builder on it', () => {
   it('is pruned, and builds go on; what is cached needs no byte', async () => {
     await using dir = await tempDir();
-    await using disk = await inodesDisk(join(dir.path, 'disk'), 4000);
+    await using disk = await tmpfsVolume({ sizeMiB: 64 });
     const place = (name: string): ReturnType<typeof toHostPath> => toHostPath(join(disk.path, name));
     await using store = expectOk(await openRsyncStore({ path: place('store') }));
     const fetcher = scriptedFetcher({ base: { files: { origin: 'base' } } });
@@ -104,14 +113,63 @@ needs('root', 'rsync')('a disk that is full to the last byte, with the state of 
   });
 });
 
-/** A file system in memory with so many inodes, and far more bytes than they can fill. */
-async function inodesDisk(
-  path: string,
-  inodes: number,
-): Promise<AsyncDisposable & { readonly path: string }> {
-  await mkdir(path);
-  await execa('mount', ['-t', 'tmpfs', '-o', `size=64m,nr_inodes=${inodes}`, 'snapstep-test', path]);
-  return { path, [Symbol.asyncDispose]: async () => void (await execa('umount', [path])) };
+needs(
+  'root',
+  'busybox',
+  'btrfs',
+  'xfs',
+  'runc',
+)('a worker that was ended while its disk was full to the last byte', () => {
+  it.each([
+    ['Btrfs', () => btrfsVolume({ sizeMiB: 128 })],
+    ['ext4', () => ext4Volume({ sizeMiB: 64 })],
+    ['tmpfs', () => tmpfsVolume({ sizeMiB: 64 })],
+    ['XFS', () => xfsVolume({ sizeMiB: 320 })],
+  ])('starts again with all of its state on that %s, and makes room', async (_, makeDisk) => {
+    await using dir = await tempDir();
+    await using disk = await makeDisk();
+    const rootfs = join(dir.path, 'rootfs');
+    await mkdir(rootfs);
+    await busyboxRootfs(rootfs, ['sh', 'cat']);
+    await withWorker(disk.path, rootfs, async (builder) => {
+      for (const name of ['one', 'two', 'three'])
+        await expectOk(await catTwice(builder, name))[Symbol.asyncDispose]();
+    });
+    await fillBytes(disk.path);
+    await withWorker(disk.path, rootfs, async (builder) => {
+      const before = (await collectSteps(builder)).length;
+      await expectOk(await catTwice(builder, 'four'))[Symbol.asyncDispose]();
+      expect((await collectSteps(builder)).length).toBeLessThan(before);
+      expect(expectOk(await builder.prune({})).removed.length).toBeGreaterThan(0);
+    });
+  });
+});
+
+/** All parts of a worker, with what they keep on one disk. */
+async function withWorker(
+  disk: string,
+  rootfs: string,
+  work: (builder: Builder) => Promise<void>,
+): Promise<void> {
+  const place = (name: string) => toHostPath(join(disk, name));
+  const images = new Map([['base', `rootfs:${rootfs}`]]);
+  await using sandbox = expectOk(await openRuncSandbox({ stateDir: place('sandbox') }));
+  await using store = expectOk(await openRsyncStore({ path: place('store') }));
+  await using fetcher = expectOk(await openOciFetcher({ stateDir: place('fetcher'), images }));
+  await using builder = expectOk(await openBuilder({ store, sandbox, fetcher, stateDir: place('builder') }));
+  await work(builder);
+}
+
+/** A step that leaves some megabytes behind, which no other has. */
+function catTwice(builder: Builder, name: string): ReturnType<Builder['build']> {
+  const script = `echo ${name} > /name; cat /bin/sh /bin/sh /name > /big`;
+  return builder.build({
+    spec: expectOk(parseSpec(`((from base) (shell /bin/sh -c) (run (shell "${script}")))`)),
+  });
+}
+
+async function collectSteps(builder: Builder): Promise<readonly unknown[]> {
+  return expectOk(await builder.list());
 }
 
 /** Takes all inodes but a few. */

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import {
   cancelled,
   err,
+  type Failed,
   type FetchError,
   type Fetcher,
   failed,
   type HostPath,
   type ImageRef,
+  isDiskFull,
   ok,
   type Result,
   type StoreError,
@@ -58,9 +60,7 @@ export async function openOciFetcher(options: OciFetcherOptions): Promise<Result
   try {
     await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
     const scratch = await openScratch(join(options.stateDir, 'tmp'));
-    return scratch.map((place) =>
-      makeFetcher(options, { scratch: place, state: openState(options.stateDir) }),
-    );
+    return ok(makeFetcher(options, { scratch, state: openState(options.stateDir) }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return err(failed(`cannot use ${options.stateDir} for the state of the fetcher: ${reason}`, error));
@@ -99,8 +99,7 @@ function makeFetcher(
       const mounted = await mountRootfs(into);
       if (mounted.isErr()) return err(mounted.error);
       await using rootfs = mounted.value;
-      const unpacked = await source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path });
-      return unpacked.mapErr(fullDisk);
+      return await toldFull(source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path }));
     },
     async [Symbol.asyncDispose]() {
       state[Symbol.dispose]();
@@ -110,10 +109,19 @@ function makeFetcher(
 }
 
 /** A full disk is told apart, since the builder can do something about it. The texts are strerror(3)'s and Go's. */
-function fullDisk(error: FetchError): FetchError {
-  if (error.type !== 'failed' || !/no space left on device|disk quota exceeded/i.test(error.message))
-    return error;
-  return { type: 'no-space', message: error.message };
+async function toldFull<T>(call: Promise<Result<T, FetchError>>): Promise<Result<T, FetchError>> {
+  try {
+    return (await call).mapErr((error) =>
+      isFull(error) ? { type: 'no-space', message: error.message } : error,
+    );
+  } catch (error) {
+    if (error instanceof Error && isDiskFull(error)) return err({ type: 'no-space', message: error.message });
+    throw error;
+  }
+}
+
+function isFull(error: FetchError): error is Failed {
+  return error.type === 'failed' && /no space left on device|disk quota exceeded/i.test(error.message);
 }
 
 function openSource(
@@ -149,5 +157,7 @@ async function mountRootfs(
   if (volume === undefined)
     return err(failed('an image is unpacked into a volume "rootfs", and there is none'));
   const mounted = await volume.mount();
-  return mounted.mapErr((error) => (error.type === 'cancelled' ? error : failed(error.message, error)));
+  return mounted.mapErr((error) =>
+    error.type === 'cancelled' || error.type === 'no-space' ? error : failed(error.message, error),
+  );
 }

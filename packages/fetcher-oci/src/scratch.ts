@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { err, type Failed, failed, lockDirectory, ok, type Result, toHostPath } from '@snapstep/core/backend';
+import { lockDirectory, toHostPath } from '@snapstep/core/backend';
 
 /** A place for what is needed only during a pull. A lock on it tells others that its process is alive. */
 export interface Scratch extends AsyncDisposable {
@@ -9,25 +9,49 @@ export interface Scratch extends AsyncDisposable {
   directory(): Promise<AsyncDisposable & { readonly path: string }>;
 }
 
-/** Opens a scratch place below `parent`, and removes those of processes that are no more. */
-export async function openScratch(parent: string): Promise<Result<Scratch, Failed>> {
+interface Area extends AsyncDisposable {
+  readonly path: string;
+}
+
+/**
+ * Removes the scratch places below `parent` of processes that are no more. One for this process is made when it is
+ * needed: a full disk keeps nobody from opening a fetcher.
+ */
+export async function openScratch(parent: string): Promise<Scratch> {
   await mkdir(parent, { recursive: true, mode: 0o700 });
   for (const name of await readdir(parent)) await removeIfStale(join(parent, name));
+  let opening: Promise<Area> | undefined;
+  return {
+    async directory() {
+      opening ??= takeArea(parent);
+      const area = await opening.catch((error: unknown) => {
+        opening = undefined;
+        throw error;
+      });
+      return scratchDirectory(area.path);
+    },
+    async [Symbol.asyncDispose]() {
+      await (await opening)?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function takeArea(parent: string): Promise<Area> {
   // Another process that opens at this moment may take ours for a stale one, before it is locked.
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const area = join(parent, randomBytes(8).toString('hex'));
-    await mkdir(area, { mode: 0o700 });
-    const lock = lockDirectory(toHostPath(area));
+    const path = join(parent, randomBytes(8).toString('hex'));
+    await mkdir(path, { mode: 0o700 });
+    const lock = lockDirectory(toHostPath(path));
     if (lock.isErr()) continue;
-    return ok({
-      directory: () => scratchDirectory(area),
+    return {
+      path,
       async [Symbol.asyncDispose]() {
         await lock.value[Symbol.asyncDispose]();
-        await remove(area);
+        await remove(path);
       },
-    });
+    };
   }
-  return err(failed(`cannot make a directory for temporary files below ${parent}`));
+  throw new Error(`cannot make a directory for temporary files below ${parent}`);
 }
 
 async function removeIfStale(area: string): Promise<void> {

@@ -26,13 +26,18 @@ export interface FileStamp {
   readonly stamp: string;
 }
 
-/** Opens `fetcher.db` in a directory that exists. A damaged file is thrown away. */
+/**
+ * Opens `fetcher.db` in a directory that exists. A damaged file is thrown away. Where none can be opened, as on a full
+ * disk, what is found out is remembered in memory.
+ */
 export function openState(directory: string): State {
   const path = join(directory, 'fetcher.db');
   try {
     return new SqliteState(openDatabase(path));
   } catch (error) {
-    if (!isDamaged(error)) throw error;
+    if (!isSqlite(error)) throw error;
+    debug('%s: %s', path, error.message);
+    if (!isDamaged(error)) return new SqliteState(openDatabase(':memory:'));
     for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
     return new SqliteState(openDatabase(path));
   }

@@ -5,6 +5,7 @@ import { lockDirectory, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, test } from 'vitest';
 import { openOciFetcher } from '../src/index.ts';
+import { openScratch } from '../src/scratch.ts';
 import { AnyName, image, quiet } from './fixtures.ts';
 
 describe('the state directory', () => {
@@ -17,28 +18,28 @@ describe('the state directory', () => {
     await using _lock = expectOk(lockDirectory(toHostPath(alive)));
     await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
     const left = await readdir(join(dir.path, 'tmp'));
-    expect(left).toContain('alive');
-    expect(left).not.toContain('stale');
-    expect(left).toHaveLength(2);
+    expect(left).toEqual(['alive']);
   });
 
   test('is cleared after a process that was killed', async () => {
     await using dir = await tempDir();
+    const temporary = join(dir.path, 'tmp');
     const program = `
-      const { openOciFetcher } = await import(${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))});
-      await openOciFetcher({ stateDir: ${JSON.stringify(dir.path)} });
+      const { openScratch } = await import(${JSON.stringify(join(import.meta.dirname, '../src/scratch.ts'))});
+      const scratch = await openScratch(${JSON.stringify(temporary)});
+      await scratch.directory();
       console.log('open');
       setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    const [theirs = ''] = await readdir(join(dir.path, 'tmp'));
+    expect(await readdir(temporary)).toHaveLength(1);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await ended;
     await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
-    expect(await readdir(join(dir.path, 'tmp'))).not.toContain(theirs);
+    expect(await readdir(temporary)).toEqual([]);
   });
 
   test('may be shared by fetchers, and is empty of temporary files after them', async () => {
@@ -46,6 +47,10 @@ describe('the state directory', () => {
     const stateDir = toHostPath(dir.path);
     const fetchers = await Promise.all([1, 2, 3, 4].map(() => openOciFetcher({ stateDir })));
     for (const each of fetchers) await expectOk(each)[Symbol.asyncDispose]();
+    const scratches = await Promise.all([1, 2, 3, 4].map(() => openScratch(join(dir.path, 'tmp'))));
+    const directories = await Promise.all(scratches.flatMap((each) => [each.directory(), each.directory()]));
+    expect(await readdir(join(dir.path, 'tmp'))).toHaveLength(4);
+    for (const each of [...directories, ...scratches]) await each[Symbol.asyncDispose]();
     expect(await readdir(join(dir.path, 'tmp'))).toEqual([]);
   });
 

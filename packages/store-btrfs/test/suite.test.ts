@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storeSuite } from '@snapstep/core/conformance';
-import { btrfsVolume, needs } from '@snapstep/test-support';
+import { btrfsVolume, needs, placeOn } from '@snapstep/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { place } from './support/place.ts';
 
@@ -11,5 +11,11 @@ needs('root', 'btrfs')('the Btrfs store', () => {
     disk = await btrfsVolume({ sizeMiB: 1024 });
   });
   afterAll(() => disk[Symbol.asyncDispose]());
-  storeSuite({ describe, it }, { open: async () => place(await mkdtemp(join(disk.path, 'test-')), {}) });
+  storeSuite(
+    { describe, it },
+    {
+      open: async () => place(await mkdtemp(join(disk.path, 'test-')), {}),
+      openSmall: async () => placeOn(await btrfsVolume({ sizeMiB: 200 }), (path) => place(path, {})),
+    },
+  );
 });

@@ -1,4 +1,14 @@
-import { commandFailure, err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  attempt,
+  commandFailure,
+  err,
+  ok,
+  type Result,
+  runCommand,
+  type StoreError,
+} from '@snapstep/core/backend';
 
 export interface Overlay {
   /** Where the names of the layers are looked up. */
@@ -33,7 +43,19 @@ export async function mountOverlay(overlay: Overlay): Promise<Result<void, Store
   ];
   const args = ['--no-mtab', '--types', 'overlay', '--options', options.join(','), 'overlay', target];
   const mounted = await runCommand('mount', args, { cwd, env: MOUNT2 });
-  return mounted.isOk() ? ok() : err(commandFailure(mounted.error));
+  if (mounted.isErr()) return err(commandFailure(mounted.error));
+  return writable ? expectWritable(target, join(cwd, writable.upper)) : ok();
+}
+
+/** Where the disk has no room for a directory in the work directory, the kernel mounts the overlay read-only, and says so only in its log. */
+async function expectWritable(target: string, upper: string): Promise<Result<void, StoreError>> {
+  const can = await attempt(access(target, constants.W_OK));
+  if (can.isOk()) return ok();
+  const unmounted = await unmount(target);
+  if (unmounted.isErr()) return unmounted;
+  const disk = await attempt(access(upper, constants.W_OK));
+  if (disk.isErr()) return err(disk.error);
+  return err({ type: 'no-space', message: `the disk of ${target} has no room for the work of an overlay` });
 }
 
 export async function unmount(target: string): Promise<Result<void, StoreError>> {

@@ -13,7 +13,8 @@ export async function probeOverlay(layout: Layout): Promise<Result<void, StoreEr
   const directory = layout.workspace.fresh();
   const tried = await tryOverlay(layout, directory);
   const discarded = await layout.workspace.discard(directory);
-  if (tried.isOk()) return discarded;
+  // A full disk cannot be asked. It had an overlay when there was room, and a store that opens can make room.
+  if (tried.isOk() || tried.error.type === 'no-space') return discarded;
   const reason = 'message' in tried.error ? tried.error.message : tried.error.type;
   return err(
     failed(

@@ -1,5 +1,5 @@
 import { storeSuite } from '@snapstep/core/conformance';
-import { needs, tempDir } from '@snapstep/test-support';
+import { ext4Volume, needs, tempDir } from '@snapstep/test-support';
 import { describe, it } from 'vitest';
 import { place } from './support/place.ts';
 
@@ -11,7 +11,14 @@ const except = [
 ];
 
 needs('root')('the overlayfs store', () => {
-  storeSuite({ describe, it }, { open: async () => place(await tempDir()), except });
+  storeSuite(
+    { describe, it },
+    {
+      open: async () => place(await tempDir()),
+      openSmall: async () => place(await ext4Volume({ sizeMiB: 64 })),
+      except,
+    },
+  );
 });
 needs('root')('the overlayfs store, with every third step copied', () => {
   storeSuite(

@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attempt,
@@ -92,8 +92,6 @@ async function probe(
   workspace: Workspace,
 ): Promise<Result<CopyMethod, StoreError>> {
   const directory = workspace.fresh();
-  const made = await attempt(mkdir(directory));
-  if (made.isErr()) return err(made.error);
   const method = await chooseCopyMethod(options.method ?? 'auto', directory);
   const removed = await workspace.discard(directory);
   return removed.isErr() ? err(removed.error) : method;

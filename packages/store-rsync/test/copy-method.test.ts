@@ -1,11 +1,10 @@
 import { mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '@snapstep/core/backend';
-import { btrfsVolume, expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
+import { btrfsVolume, expectErr, expectOk, needs, tempDir, xfsVolume } from '@snapstep/test-support';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chooseCopyMethod, copyTree } from '../src/copy-method.ts';
 import { isRecentRsync } from '../src/rsync.ts';
-import { xfsVolume } from './support/xfs-volume.ts';
 
 const programs = new Map<string, string>();
 for (const name of ['cp', 'rsync']) {

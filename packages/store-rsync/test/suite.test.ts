@@ -1,11 +1,12 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type StoreTopic, storeSuite } from '@snapstep/core/conformance';
-import { btrfsVolume, needs, tempDir } from '@snapstep/test-support';
+import { btrfsVolume, needs, placeOn, tempDir, tmpfsVolume, xfsVolume } from '@snapstep/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { RsyncStoreOptions } from '../src/index.ts';
 import { place } from './support/place.ts';
-import { xfsVolume } from './support/xfs-volume.ts';
+
+const isRoot = process.getuid?.() === 0;
 
 type Disk = { readonly path: string } & AsyncDisposable;
 
@@ -14,9 +15,9 @@ const slow: readonly StoreTopic[] = ['load', 'aborts', 'sequences'];
 /** The volumes are plain directories, in which the caller could write. */
 const writable = 'refuses to write into a saved volume';
 
-/** The suite with one disk for all of its tests, each in a directory of its own. */
+/** The suite with one disk for nearly all of its tests, each in a directory of its own. */
 function suiteOn(
-  makeDisk: () => Promise<Disk>,
+  makeDisk: (options?: { readonly sizeMiB: number }) => Promise<Disk>,
   options: Omit<RsyncStoreOptions, 'path'>,
   except: readonly StoreTopic[] = [],
 ): void {
@@ -26,17 +27,23 @@ function suiteOn(
   });
   afterAll(() => disk[Symbol.asyncDispose]());
   const open = async () => place(await mkdtemp(join(disk.path, 'test-')), options);
-  storeSuite({ describe, it }, { open, except: [...except, writable] });
+  const openSmall = async () => placeOn(await makeDisk({ sizeMiB: 320 }), (path) => place(path, options));
+  storeSuite({ describe, it }, { open, ...(isRoot && { openSmall }), except: [...except, writable] });
 }
 
-describe('the store on the disk of the temporary directory', () => suiteOn(tempDir, {}));
+/** The disk of the temporary directory. Nobody may fill that one, so small disks are in memory. */
+async function anyDisk(options?: { readonly sizeMiB: number }): Promise<Disk> {
+  return options ? tmpfsVolume({ sizeMiB: 64 }) : tempDir();
+}
+
+describe('the store on the disk of the temporary directory', () => suiteOn(anyDisk, {}));
 needs('rsync')('the store on the disk of the temporary directory, with rsync', () =>
-  suiteOn(tempDir, { method: 'rsync' }, slow),
+  suiteOn(anyDisk, { method: 'rsync' }, slow),
 );
 needs('rsync')('the store on the disk of the temporary directory, sharing identical files', () =>
-  suiteOn(tempDir, { linkIdentical: true }, slow),
+  suiteOn(anyDisk, { linkIdentical: true }, slow),
 );
 needs('root', 'btrfs')('the store on Btrfs, with reflinks', () =>
-  suiteOn(() => btrfsVolume({ sizeMiB: 1024 }), { method: 'reflink' }, slow),
+  suiteOn(btrfsVolume, { method: 'reflink' }, slow),
 );
 needs('root', 'xfs')('the store on XFS, with reflinks', () => suiteOn(xfsVolume, { method: 'reflink' }));

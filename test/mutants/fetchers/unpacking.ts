@@ -46,6 +46,17 @@ export const unpackingBreakages: readonly FetcherBreakage[] = [
     }),
   },
   {
+    name: 'a-full-volume-is-any-failure',
+    breaks: 'noSpace',
+    first: ['answers `no-space` where a volume has no room for the image'],
+    change: ({ fetcher }) => ({
+      unpack: async (image, into, io) =>
+        (await fetcher.unpack(image, into, io)).mapErr((error) =>
+          error.type === 'no-space' ? failed(error.message) : error,
+        ),
+    }),
+  },
+  {
     name: 'half-a-download-in-the-way',
     breaks: 'unpacked',
     first: ['rejects with the reason where its log rejects'],

@@ -6,6 +6,7 @@ import { contentMutants } from './content.ts';
 import { crashMutants } from './crash.ts';
 import { endingMutants } from './endings.ts';
 import { featureMutants, transferMutants } from './features.ts';
+import { fullDiskMutants } from './full-disk.ts';
 import { imageMutants } from './images.ts';
 import { isolationMutants, mountMutants } from './isolation.ts';
 import { lifecycleMutants } from './lifecycle.ts';
@@ -21,6 +22,7 @@ export const storeMutants: readonly Mutant[] = [
   ...cacheMutants,
   ...cacheCopyMutants,
   ...usageMutants,
+  ...fullDiskMutants,
   ...featureMutants,
   ...transferMutants,
   ...imageMutants,

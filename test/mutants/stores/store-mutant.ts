@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { orThrow, type StepKey, type Store, type StoreFeature, type StoreWith } from '@snapstep/core/backend';
 import { type StorePlace, storePromises, storeSuite } from '@snapstep/core/conformance';
-import { type MemoryDisk, memoryDisk, openMemoryStore } from '@snapstep/core/testing';
+import { type MemoryDisk, type MemoryDiskOptions, memoryDisk, openMemoryStore } from '@snapstep/core/testing';
 import { dueTo } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 
@@ -55,6 +55,7 @@ export function storeMutant(options: StoreMutant): Mutant {
     suite: (functions) =>
       storeSuite(functions, {
         open,
+        openSmall: () => openPlace(options, { capacityBytes: 40 * 1024 * 1024 }),
         features,
         except: except.filter((title) => !title.includes(seenBy)),
         scale,
@@ -63,8 +64,11 @@ export function storeMutant(options: StoreMutant): Mutant {
   };
 }
 
-async function openPlace({ mutate, beforeSecond }: StoreMutant): Promise<StorePlace> {
-  const disk = await memoryDisk();
+async function openPlace(
+  { mutate, beforeSecond }: StoreMutant,
+  options: MemoryDiskOptions = {},
+): Promise<StorePlace> {
+  const disk = await memoryDisk(options);
   const world: World = { disk, aside: join(disk.path, 'aside'), copies: new Map(), opened: 0 };
   let current: { readonly mounted: number } | undefined;
   const open = async (): Promise<Store> => {

@@ -25,6 +25,24 @@ export async function storePlace(directory: string, openAt: Open): Promise<Store
   };
 }
 
+/** A store on a disk that goes with it. */
+export async function placeOn(
+  disk: TempDir,
+  place: (directory: string) => Promise<StorePlace>,
+): Promise<StorePlace> {
+  const inner = await place(disk.path).catch(async (error: unknown) => {
+    await disk[Symbol.asyncDispose]();
+    throw error;
+  });
+  return {
+    ...inner,
+    async [Symbol.asyncDispose]() {
+      await inner[Symbol.asyncDispose]();
+      await disk[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /**
  * Where a store of directories is killed, in a directory that goes when `disk` does.
  *

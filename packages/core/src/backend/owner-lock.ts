@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { err, ok, type Result } from 'neverthrow';
+import { isDiskFull } from './disk-full.ts';
 import { failed, type StoreError } from './failures.ts';
 import type { HostPath } from './names.ts';
 
@@ -24,7 +25,7 @@ export function lockDirectory(directory: HostPath): Result<OwnerLock, StoreError
   try {
     database = new DatabaseSync(join(directory, 'owner.lock'), { timeout: 0 });
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-    writeFileSync(pidFile, `${process.pid}\n`);
+    writeOwner(pidFile);
   } catch (error) {
     database?.close();
     if (isLocked(error))
@@ -37,6 +38,16 @@ export function lockDirectory(directory: HostPath): Result<OwnerLock, StoreError
 /** SQLITE_BUSY and SQLITE_LOCKED of https://www.sqlite.org/rescode.html */
 function isLocked(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
+}
+
+/** On a full disk nobody is named: it must be possible to open a store there, and to make room. */
+function writeOwner(pidFile: string): void {
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    if (!isDiskFull(error as Error)) throw error;
+    rmSync(pidFile, { force: true });
+  }
 }
 
 function readOwner(pidFile: string): string {

@@ -48,11 +48,13 @@ export class Workspace {
     if (made.isErr()) return made;
     const left = await attempt(readdir(this.#path));
     if (left.isErr()) return err(left.error);
-    for (const name of left.value) {
-      const wiped = await this.#wipe(join(this.#path, name));
+    const begun = await this.#begin(left.value);
+    if (begun.isErr()) return err(begun.error);
+    for (const path of begun.value) {
+      const wiped = await this.#wipe(path);
       if (wiped.isErr()) return wiped;
     }
-    return attempt(mkdir(this.session));
+    return ok();
   }
 
   /** A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. */
@@ -79,6 +81,22 @@ export class Workspace {
       if (deleted.isErr()) return deleted;
     }
     return ok();
+  }
+
+  /**
+   * Makes the session. A disk may be too full for one more directory, and stays so if no store opens: then the directory
+   * of an earlier session gets the new name, which needs no room.
+   *
+   * @returns The paths of what is to be thrown away.
+   */
+  async #begin(left: readonly string[]): Promise<Result<readonly string[], StoreError>> {
+    const paths = left.map((name) => join(this.#path, name));
+    const made = await attempt(mkdir(this.session));
+    const [reused, ...others] = paths;
+    if (made.isOk() || made.error.type !== 'no-space' || reused === undefined) return made.map(() => paths);
+    debug('%s is too full for another directory: %s is taken', this.#path, reused);
+    const entries = await attempt(rename(reused, this.session).then(() => readdir(this.session)));
+    return entries.map((names) => [...others, ...names.map((name) => join(this.session, name))]);
   }
 
   async #delete(doomed: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../backend/clock.ts';
 import type { HostPath, StepKey } from '../backend/names.ts';
-import { isDatabaseFull, openIndexFile, VERSION } from './index-file.ts';
+import { closeIndexFile, isDatabaseFull, openIndexFile, VERSION } from './index-file.ts';
 
 /** A saved step, as `list` gives it. */
 export interface SavedStep {
@@ -193,7 +193,7 @@ export class IndexDb implements Disposable {
 
   [Symbol.dispose](): void {
     this.#statements.clear();
-    this.#db.close();
+    closeIndexFile(this.#db);
   }
 
   #saved(sql: string): SavedStep[] {

@@ -1,5 +1,8 @@
-import { renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import createDebug from 'debug';
+
+const debug: createDebug.Debugger = createDebug('snapstep:index');
 
 /** What `user_version` says once the index knows all that is in the store. */
 export const VERSION = 1;
@@ -41,6 +44,21 @@ export function openIndexFile(path: string): DatabaseSync {
   }
 }
 
+/**
+ * Closes the file. SQLite then deletes the log of its changes, and could not make a new one if the disk was full when
+ * the index is opened again: an empty one is left in its place.
+ */
+export function closeIndexFile(db: DatabaseSync): void {
+  if (!db.isOpen) return;
+  const path = db.location();
+  db.close();
+  try {
+    writeFileSync(`${path}-wal`, '', { flag: 'a' });
+  } catch (error) {
+    debug('%s has no log: %o', path, error);
+  }
+}
+
 /** SQLITE_FULL of https://www.sqlite.org/rescode.html: the disk has no room for a change. */
 export function isDatabaseFull(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 13;
@@ -58,7 +76,8 @@ function isDamage(error: unknown): boolean {
 function openDatabase(path: string): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   try {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    // One process has it, see `openBuilder`. Then WAL needs no shared memory, for which a full disk has no room.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     const version = db.prepare('PRAGMA user_version').get()?.user_version;
     if (version !== 0 && version !== VERSION)
       throw new Error(`${path} is of version ${version}, not ${VERSION}`);

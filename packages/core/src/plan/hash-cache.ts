@@ -19,7 +19,7 @@ type Identity = [dev: bigint, ino: bigint, size: bigint, mtime: bigint, ctime: b
 
 /**
  * Remembers the SHA-256 of files by device, inode, size, mtime and ctime, so that an unchanged file is not
- * read again. It is only a cache: when `hashes.db` cannot be read, it starts empty.
+ * read again. It is only a cache: when `hashes.db` cannot be read, it starts empty; and in memory, when the disk is full.
  */
 export class HashCache implements Disposable {
   readonly #db: DatabaseSync;
@@ -30,7 +30,7 @@ export class HashCache implements Disposable {
   private constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(`
-      PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
+      PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
       CREATE TABLE IF NOT EXISTS hashes (
         dev INTEGER, ino INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, sha256 TEXT NOT NULL,
         PRIMARY KEY (dev, ino)
@@ -45,12 +45,18 @@ export class HashCache implements Disposable {
 
   static open(stateDir: HostPath): HashCache {
     const path = join(stateDir, 'hashes.db');
-    try {
-      return new HashCache(new DatabaseSync(path, { timeout: 5000 }));
-    } catch {
-      for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
-      return new HashCache(new DatabaseSync(path, { timeout: 5000 }));
+    for (const place of [path, path, ':memory:']) {
+      const db = new DatabaseSync(place, { timeout: 5000, open: false });
+      try {
+        db.open();
+        return new HashCache(db);
+      } catch (error) {
+        if (db.isOpen) db.close();
+        debug('%s cannot be used: %o', place, error);
+        for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+      }
     }
+    throw new Error('SQLite has no memory for a cache');
   }
 
   find(stat: BigIntStats): string | undefined {

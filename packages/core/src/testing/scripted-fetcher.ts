@@ -2,8 +2,9 @@ import { hash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok } from 'neverthrow';
-import { cancelled, failed } from '../backend/failures.ts';
-import type { Fetcher, ImageConfig } from '../backend/fetcher.ts';
+import { cancelled, failed, type StoreError } from '../backend/failures.ts';
+import type { FetchError, Fetcher, ImageConfig } from '../backend/fetcher.ts';
+import { attempt } from '../backend/store-failure.ts';
 
 /** A base image in a test: its files by their names, all in the root directory, and its configuration. */
 export interface ScriptedImage extends Partial<ImageConfig> {
@@ -28,15 +29,23 @@ export function scriptedFetcher(images: Readonly<Record<string, ScriptedImage>>)
       const { files = {}, ...config } = found;
       for (const volume of into.values()) {
         const mounted = await volume.mount();
-        if (mounted.isErr()) return err(failed('the volume could not be mounted', mounted.error));
+        if (mounted.isErr()) return err(fetchError(mounted.error));
         await using at = mounted.value;
-        for (const [name, content] of Object.entries(files)) await writeFile(join(at.path, name), content);
+        for (const [name, content] of Object.entries(files)) {
+          const written = await attempt(writeFile(join(at.path, name), content));
+          if (written.isErr()) return err(fetchError(written.error));
+        }
       }
       await log.write(`unpacked ${image.name}\n`);
       return ok({ env: {}, ...config });
     },
     [Symbol.asyncDispose]: async () => {},
   };
+}
+
+function fetchError(error: StoreError): FetchError {
+  if (error.type === 'cancelled' || error.type === 'no-space') return error;
+  return failed(`the volume cannot be filled: ${error.message}`, error);
 }
 
 function digestOf(image: ScriptedImage): string {

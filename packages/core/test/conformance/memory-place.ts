@@ -1,10 +1,10 @@
 import { orThrow } from '@snapstep/core/backend';
 import type { StorePlace, StoreSuiteOptions } from '@snapstep/core/conformance';
-import { memoryDisk, openMemoryStore } from '@snapstep/core/testing';
+import { type MemoryDiskOptions, memoryDisk, openMemoryStore } from '@snapstep/core/testing';
 
 /** A memory store on a disk of its own. */
-async function openMemoryPlace(): Promise<StorePlace> {
-  const disk = await memoryDisk();
+async function openMemoryPlace(options: MemoryDiskOptions = {}): Promise<StorePlace> {
+  const disk = await memoryDisk(options);
   return {
     store: orThrow(await openMemoryStore(disk)),
     reopen: async () => orThrow(await openMemoryStore(disk)),
@@ -15,7 +15,8 @@ async function openMemoryPlace(): Promise<StorePlace> {
 
 /** It mounts nothing, and needs no privileges. */
 export const memorySuite = {
-  open: openMemoryPlace,
+  open: () => openMemoryPlace(),
+  openSmall: () => openMemoryPlace({ capacityBytes: 40 * 1024 * 1024 }),
   features: ['placement', 'baseImages', 'quota', 'transfer'],
   except: [
     // Its volumes are directories.

@@ -13,7 +13,12 @@ needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
   // In an emulated machine a snapshot takes half a second.
   storeSuite(
     { describe, it },
-    { open: () => place(pool.name), features: ['placement', 'baseImages', 'quota', 'transfer'], scale: 0.2 },
+    {
+      open: () => place(pool.name),
+      openSmall: () => place(pool.name, { quota: '64M' }),
+      features: ['placement', 'baseImages', 'quota', 'transfer'],
+      scale: 0.2,
+    },
   );
   crashSuite({ describe, it }, { place: () => crashPlace(pool.name), rounds: 3 });
 });

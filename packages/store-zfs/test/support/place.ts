@@ -16,11 +16,13 @@ let datasets = 0;
 /** A fresh dataset below one that is there, with a directory; both go when it is disposed. */
 async function scratchDataset(
   parent: string,
+  quota = 'none',
 ): Promise<{ readonly dataset: string; readonly directory: string } & AsyncDisposable> {
   const directory = await tempDir();
   datasets += 1;
   const dataset = `${parent}/t${process.pid}-${datasets}`;
-  await execa('zfs', ['create', '-o', 'canmount=off', '-o', 'mountpoint=none', dataset]);
+  const properties = ['canmount=off', 'mountpoint=none', `quota=${quota}`];
+  await execa('zfs', ['create', ...properties.flatMap((property) => ['-o', property]), dataset]);
   return {
     dataset,
     directory: directory.path,
@@ -32,8 +34,11 @@ async function scratchDataset(
 }
 
 /** A store in a fresh dataset. */
-export async function place(parent: string, options: Options = {}): Promise<StorePlace> {
-  const scratch = await scratchDataset(parent);
+export async function place(
+  parent: string,
+  options: Options & { readonly quota?: string } = {},
+): Promise<StorePlace> {
+  const scratch = await scratchDataset(parent, options.quota);
   const directory = toHostPath(join(scratch.directory, 'store'));
   const open = () => openZfsStore({ ...options, dataset: scratch.dataset, directory });
   return {

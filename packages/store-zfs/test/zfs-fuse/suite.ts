@@ -21,14 +21,14 @@ const LEFT_OUT = [
 ];
 
 export function suite(functions: TestFunctions): void {
-  storeSuite(functions, { open: place, scale: 0.1, except: LEFT_OUT });
+  storeSuite(functions, { open: () => place(), openSmall: () => place('64M'), scale: 0.1, except: LEFT_OUT });
 }
 
 /** A store in a dataset and a directory of its own. Both end with the namespaces. */
-async function place(): Promise<StorePlace> {
+async function place(quota = 'none'): Promise<StorePlace> {
   places += 1;
   const dataset = `fuse/place-${places}`;
-  orThrow(await runCommand('zfs', ['create', '-o', 'mountpoint=none', dataset]));
+  orThrow(await runCommand('zfs', ['create', '-o', 'mountpoint=none', '-o', `quota=${quota}`, dataset]));
   const directory = toHostPath(await mkdtemp('/run/place-'));
   const open = () => openZfsStore({ dataset, directory });
   return {

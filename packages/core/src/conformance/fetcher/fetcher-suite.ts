@@ -1,17 +1,19 @@
 import { Choice } from '../choice.ts';
 import { group, type TestFunctions } from '../test-functions.ts';
+import { fullDiskTests } from './full-disk.ts';
 import { pinTests } from './pins.ts';
 import type { FetcherPlace } from './place.ts';
 import { FetcherScene, type FetcherTest } from './scene.ts';
 import { abortTests, configTests, unpackTests } from './unpacking.ts';
 
-export type FetcherTopic = 'pins' | 'unpacking' | 'configuration' | 'aborts';
+export type FetcherTopic = 'pins' | 'unpacking' | 'configuration' | 'aborts' | 'full disk';
 
 const topics: Readonly<Record<FetcherTopic, (test: FetcherTest) => void>> = {
   pins: pinTests,
   unpacking: unpackTests,
   configuration: configTests,
   aborts: abortTests,
+  'full disk': fullDiskTests,
 };
 
 export interface FetcherSuiteOptions {

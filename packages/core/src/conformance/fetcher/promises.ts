@@ -19,6 +19,7 @@ export const fetcherPromises = {
   quiet: 'a promise settles only when nothing it started is still running or there, also after an abort',
   unmounted: 'every volume is unmounted when `unpack` settles',
   logRejects: 'a log that rejects ends the call, which rejects with the same reason',
+  noSpace: 'a disk that is full is answered with `no-space`',
   failures: 'what goes wrong is answered with `failed`',
 } as const;
 

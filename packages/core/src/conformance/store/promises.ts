@@ -87,6 +87,9 @@ export const storePromises = {
   reclaimed: '`reclaimed` settles, also where nothing was removed',
   reclaimedSpace: '`reclaimed` settles once the space of earlier removals is free again',
 
+  noSpace: 'what a full disk has no room for is answered with `no-space`, and changes nothing',
+  fullRemove: 'removing works on a full disk, and makes room',
+
   declared: 'a store has a feature by having the whole property, and tells the suite of it',
   placed: '`mountAt` mounts the volume itself at the target',
   placedReadOnly: 'nobody can write to a volume at a place that is read-only',

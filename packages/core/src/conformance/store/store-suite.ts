@@ -8,6 +8,7 @@ import { contentTests } from './content.ts';
 import { endingTests } from './endings.ts';
 import { withDump } from './failed-scene.ts';
 import { featureTests } from './features/features.ts';
+import { fullDiskTests } from './full-disk.ts';
 import { isolationTests } from './isolation.ts';
 import { lifecycleTests } from './lifecycle.ts';
 import { loadTests } from './load.ts';
@@ -33,6 +34,7 @@ export type StoreTopic =
   | 'load'
   | 'sequences'
   | 'usage'
+  | 'full disk'
   | 'features'
   | 'past bugs';
 
@@ -50,6 +52,7 @@ const topics: Readonly<Record<StoreTopic, (test: StoreTest, options: StoreSuiteO
   load: loadTests,
   sequences: sequenceTests,
   usage: usageTests,
+  'full disk': fullDiskTests,
   features: featureTests,
   'past bugs': pastBugTests,
 };
@@ -60,6 +63,11 @@ export interface StoreSuiteOptions {
    * test needs another place of the same kind.
    */
   readonly open: () => Promise<StorePlace>;
+  /**
+   * Opens a store in a fresh place with room for 32 MiB or more, but at most 1 GiB, that nobody else needs: the tests
+   * of the topic `full disk` fill it. Without it they are left out.
+   */
+  readonly openSmall?: () => Promise<StorePlace>;
   /** The features that the store has, each of which is tested. Default: none. */
   readonly features?: readonly StoreFeature[];
   /**
@@ -90,12 +98,16 @@ export interface StoreSuiteOptions {
 export function storeSuite(functions: TestFunctions, options: StoreSuiteOptions): void {
   const choice = new Choice('storeSuite', options.except);
   for (const [topic, register] of Object.entries(topics)) {
+    const open = topic === 'full disk' ? options.openSmall : options.open;
     const tests = choice.of<Scene>(topic, (test) =>
-      register((title, body, { root = false } = {}) => test(title, body, isRoot || !root), options),
+      register(
+        (title, body, { root = false } = {}) => test(title, body, open !== undefined && (isRoot || !root)),
+        options,
+      ),
     );
-    if (tests.length === 0) continue;
+    if (open === undefined || tests.length === 0) continue;
     group(functions, `store: ${topic}`, (add) => {
-      for (const { title, body } of tests) add(title, () => runTest(body, options));
+      for (const { title, body } of tests) add(title, () => runTest(body, { ...options, open }));
     });
   }
   choice.expectAllKnown();
