@@ -72,12 +72,31 @@ function isDamage(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 11 || error.errcode === 26);
 }
 
-/** @throws If the file is not a healthy index of this version. */
+/**
+ * The log of changes needs some memory that processes share, in a file; but not where one process locks out all others,
+ * also those that only read. That is for a disk on which there is no room for the file.
+ */
 function openDatabase(path: string): DatabaseSync {
+  try {
+    return openAs(path, 'NORMAL');
+  } catch (error) {
+    if (!isDiskTrouble(error)) throw error;
+    debug('%s is opened for one process only: %o', path, error);
+    return openAs(path, 'EXCLUSIVE');
+  }
+}
+
+/** SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN of https://www.sqlite.org/rescode.html, of any kind. */
+function isDiskTrouble(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  return [10, 13, 14].includes(code);
+}
+
+/** @throws If the file is not a healthy index of this version. */
+function openAs(path: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   try {
-    // One process has it, see `openBuilder`. Then WAL needs no shared memory, for which a full disk has no room.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    db.exec(`PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
     const version = db.prepare('PRAGMA user_version').get()?.user_version;
     if (version !== 0 && version !== VERSION)
       throw new Error(`${path} is of version ${version}, not ${VERSION}`);
