@@ -15,7 +15,7 @@ needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
     { describe, it },
     {
       open: () => place(pool.name),
-      openSmall: () => place(pool.name, { quota: '64M' }),
+      openSmall: () => place(pool.name, { quota: '44M' }),
       features: ['placement', 'baseImages', 'quota', 'transfer'],
       scale: 0.2,
     },

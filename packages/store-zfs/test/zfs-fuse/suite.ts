@@ -21,7 +21,7 @@ const LEFT_OUT = [
 ];
 
 export function suite(functions: TestFunctions): void {
-  storeSuite(functions, { open: () => place(), openSmall: () => place('64M'), scale: 0.1, except: LEFT_OUT });
+  storeSuite(functions, { open: () => place(), openSmall: () => place('44M'), scale: 0.1, except: LEFT_OUT });
 }
 
 /** A store in a dataset and a directory of its own. Both end with the namespaces. */
