@@ -9,7 +9,11 @@ export const MIB: number = 1024 * 1024;
  *
  * @returns 'written', 'full', or the code of another error.
  */
-export async function fillFile(path: string, bytes: number, chunk: number = MIB): Promise<string | undefined> {
+export async function fillFile(
+  path: string,
+  bytes: number,
+  chunk: number = MIB,
+): Promise<string | undefined> {
   try {
     await using file = await open(path, 'a');
     for (let written = 0; written < bytes; written += chunk) {
