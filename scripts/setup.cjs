@@ -5,6 +5,7 @@
  *
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
+ *   node scripts/setup.cjs check     what needs no test to be seen: types, style, imports, builds
  *   node scripts/setup.cjs test:conformance  the conformance suites over every backend, a line for each
  *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
@@ -19,6 +20,7 @@ const path = require('path');
 
 const JOBS = {
   'bench:macos-flow': 'scripts/bench-macos-flow.ts',
+  check: 'scripts/check.ts',
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
   'test:conformance': 'scripts/test-conformance.ts',
