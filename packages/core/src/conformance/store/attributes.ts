@@ -52,7 +52,8 @@ function record(name: string, value: string): Buffer {
 function header(name: string, entry: { readonly type: string; readonly size: number }): Buffer {
   const block = Buffer.alloc(512);
   block.write(name, 0);
-  block.write('0000640\0', 100);
+  // Its owner can go into a directory: no program could copy it for him otherwise.
+  block.write(entry.type === '5' ? '0000750\0' : '0000640\0', 100);
   block.write('0000000\0', 108);
   block.write('0000000\0', 116);
   block.write(`${entry.size.toString(8).padStart(11, '0')}\0`, 124);
