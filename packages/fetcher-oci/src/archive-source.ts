@@ -29,7 +29,9 @@ export function archiveSource(reference: ArchiveReference, context: SourceContex
       const path = await findLocal(reference.path, context);
       if (path.isErr()) return err(path.error);
       const found = { ...reference, path: path.value.path };
-      await using scratch = await context.scratch.directory();
+      const directory = await context.scratch.directory();
+      if (directory.isErr()) return err(directory.error);
+      await using scratch = directory.value;
       const cwd = scratch.path;
       const extracted = await whileUnchanged(found.path, () => extract(found, { context, target, cwd }));
       if (extracted.isErr()) return err(extracted.error);

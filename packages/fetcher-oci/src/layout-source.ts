@@ -23,7 +23,9 @@ export function layoutSource(reference: LayoutReference, context: SourceContext)
       if (image.value.digest !== target.digest) {
         return err(failed(`${nameOf(reference)} changed: it was ${target.digest} when it was pinned`));
       }
-      await using scratch = await context.scratch.directory();
+      const directory = await context.scratch.directory();
+      if (directory.isErr()) return err(directory.error);
+      await using scratch = directory.value;
       await target.log.write(`Unpacking ${nameOf(reference)}\n`);
       const from = reference.path;
       await borrowLayout(join(scratch.path, 'layout'), { from, image: image.value });

@@ -23,7 +23,9 @@ export function registrySource(reference: RegistryReference, context: SourceCont
     async unpack(target) {
       const { digest, log, signal } = target;
       const url = registryUrl({ ...reference, version: digest });
-      await using scratch = await context.scratch.directory();
+      const directory = await context.scratch.directory();
+      if (directory.isErr()) return err(directory.error);
+      await using scratch = directory.value;
       await log.write(`Pulling ${url}\n`);
       {
         await using _progress = await watchLayers(join(scratch.path, 'layout'), log);

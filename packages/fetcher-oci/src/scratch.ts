@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lockDirectory, toHostPath } from '@snapstep/core/backend';
+import { err, type Failed, failed, lockDirectory, ok, type Result, toHostPath } from '@snapstep/core/backend';
 
 /** A place for what is needed only during a pull. A lock on it tells others that its process is alive. */
 export interface Scratch extends AsyncDisposable {
-  /** A fresh directory, gone with all that is in it when it is disposed. */
-  directory(): Promise<AsyncDisposable & { readonly path: string }>;
+  /** A fresh directory, gone with all that is in it when it is disposed. Rejects with what the system says. */
+  directory(): Promise<Result<Area, Failed>>;
 }
 
 interface Area extends AsyncDisposable {
@@ -20,38 +20,44 @@ interface Area extends AsyncDisposable {
 export async function openScratch(parent: string): Promise<Scratch> {
   await mkdir(parent, { recursive: true, mode: 0o700 });
   for (const name of await readdir(parent)) await removeIfStale(join(parent, name));
-  let opening: Promise<Area> | undefined;
+  let opening: Promise<Result<Area, Failed>> | undefined;
   return {
     async directory() {
-      opening ??= takeArea(parent);
-      const area = await opening.catch((error: unknown) => {
+      opening ??= takeArea(parent).catch((error: unknown) => {
         opening = undefined;
         throw error;
       });
-      return scratchDirectory(area.path);
+      const area = await opening;
+      if (area.isOk()) return ok(await scratchDirectory(area.value.path));
+      opening = undefined;
+      return area;
     },
     async [Symbol.asyncDispose]() {
-      await (await opening)?.[Symbol.asyncDispose]();
+      await (await opening)?.unwrapOr(undefined)?.[Symbol.asyncDispose]();
     },
   };
 }
 
-async function takeArea(parent: string): Promise<Area> {
+async function takeArea(parent: string): Promise<Result<Area, Failed>> {
+  let reason = '';
   // Another process that opens at this moment may take ours for a stale one, before it is locked.
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const path = join(parent, randomBytes(8).toString('hex'));
     await mkdir(path, { mode: 0o700 });
     const lock = lockDirectory(toHostPath(path));
-    if (lock.isErr()) continue;
-    return {
+    if (lock.isErr()) {
+      reason = 'message' in lock.error ? lock.error.message : lock.error.type;
+      continue;
+    }
+    return ok({
       path,
       async [Symbol.asyncDispose]() {
         await lock.value[Symbol.asyncDispose]();
         await remove(path);
       },
-    };
+    });
   }
-  throw new Error(`cannot make a directory for temporary files below ${parent}`);
+  return err(failed(`cannot make a directory for temporary files below ${parent}: ${reason}`));
 }
 
 async function removeIfStale(area: string): Promise<void> {
@@ -61,7 +67,7 @@ async function removeIfStale(area: string): Promise<void> {
   await remove(area);
 }
 
-async function scratchDirectory(area: string): Promise<AsyncDisposable & { readonly path: string }> {
+async function scratchDirectory(area: string): Promise<Area> {
   const path = await mkdtemp(join(area, 'pull-'));
   return { path, [Symbol.asyncDispose]: () => remove(path) };
 }

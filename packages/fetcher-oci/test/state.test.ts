@@ -48,7 +48,8 @@ describe('the state directory', () => {
     const fetchers = await Promise.all([1, 2, 3, 4].map(() => openOciFetcher({ stateDir })));
     for (const each of fetchers) await expectOk(each)[Symbol.asyncDispose]();
     const scratches = await Promise.all([1, 2, 3, 4].map(() => openScratch(join(dir.path, 'tmp'))));
-    const directories = await Promise.all(scratches.flatMap((each) => [each.directory(), each.directory()]));
+    const taken = await Promise.all(scratches.flatMap((each) => [each.directory(), each.directory()]));
+    const directories = taken.map((each) => expectOk(each));
     expect(await readdir(join(dir.path, 'tmp'))).toHaveLength(4);
     for (const each of [...directories, ...scratches]) await each[Symbol.asyncDispose]();
     expect(await readdir(join(dir.path, 'tmp'))).toEqual([]);
