@@ -1,4 +1,5 @@
 export { err, ok, type Result, ResultAsync } from 'neverthrow';
+export * from './boot-id.ts';
 export * from './clock.ts';
 export * from './command.ts';
 export * from './copy-tree.ts';
@@ -23,5 +24,6 @@ export * from './snapshot-directory.ts';
 export * from './store.ts';
 export * from './store-directory.ts';
 export * from './store-failure.ts';
+export * from './sync-disk.ts';
 export * from './volume.ts';
 export * from './workspace.ts';
