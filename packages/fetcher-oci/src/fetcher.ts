@@ -8,6 +8,7 @@ import {
   type Fetcher,
   failed,
   type HostPath,
+  holdDirectory,
   type ImageRef,
   isDiskFull,
   ok,
@@ -60,7 +61,8 @@ export async function openOciFetcher(options: OciFetcherOptions): Promise<Result
   try {
     await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
     const scratch = await openScratch(join(options.stateDir, 'tmp'));
-    return ok(makeFetcher(options, { scratch, state: openState(options.stateDir) }));
+    const state = openState(options.stateDir);
+    return ok(makeFetcher(options, { scratch, state, held: holdDirectory(options.stateDir) }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return err(failed(`cannot use ${options.stateDir} for the state of the fetcher: ${reason}`, error));
@@ -69,7 +71,7 @@ export async function openOciFetcher(options: OciFetcherOptions): Promise<Result
 
 function makeFetcher(
   options: OciFetcherOptions,
-  { scratch, state }: { readonly scratch: Scratch; readonly state: State },
+  { scratch, state, held }: { readonly scratch: Scratch; readonly state: State; readonly held: Disposable },
 ): OciFetcher {
   const shared = {
     scratch,
@@ -103,6 +105,7 @@ function makeFetcher(
     },
     async [Symbol.asyncDispose]() {
       state[Symbol.dispose]();
+      held[Symbol.dispose]();
       await scratch[Symbol.asyncDispose]();
     },
   };

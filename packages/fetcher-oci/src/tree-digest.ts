@@ -1,7 +1,16 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { type Cancelled, cancelled, err, type Failed, failed, ok, type Result } from '@snapstep/core/backend';
+import {
+  type Cancelled,
+  cancelled,
+  err,
+  type Failed,
+  failed,
+  heldDirectory,
+  ok,
+  type Result,
+} from '@snapstep/core/backend';
 import { readDigest, stampOf } from './file-digest.ts';
 import type { FileStamp, State } from './state.ts';
 
@@ -83,6 +92,11 @@ class Walk {
       return err(
         failed(`something is mounted at ${entry.path}: unmount it, or it would become part of the image`),
       );
+    }
+    const held = heldDirectory(stat);
+    if (held !== undefined) {
+      const what = `the state of a running builder, store, sandbox or fetcher (${held})`;
+      return err(failed(`${entry.path} holds ${what}, which cannot be an image`));
     }
     const content = await this.#contentOf(entry.path, stat);
     if (content.isErr()) return err(content.error);

@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { toHostPath } from '@snapstep/core/backend';
+import { lockDirectory, toHostPath } from '@snapstep/core/backend';
 import { collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
@@ -49,6 +49,16 @@ needs('root')('a root file system in a directory', () => {
     await execa('cp', ['-a', source, copy]);
     await utimes(join(copy, 'plain'), 1, 1);
     expect(await digestOf(bench, copy)).toBe(await digestOf(bench, source));
+  });
+
+  test('is refused where an open store lies in it, whose lock reading it would cost', async () => {
+    await using bench = await openBench();
+    const source = await makeSource(bench);
+    const store = toHostPath(join(source, 'store'));
+    await mkdir(store);
+    await using _lock = expectOk(lockDirectory(store));
+    const error = expectErr(await bench.fetch(`rootfs:${source}`));
+    expect(error).toMatchObject({ message: expect.stringContaining(`(${store}), which cannot be an image`) });
   });
 
   const changes: readonly [string, (source: string) => Promise<unknown>][] = [

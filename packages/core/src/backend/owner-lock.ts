@@ -4,7 +4,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { err, ok, type Result } from 'neverthrow';
 import { isDiskFull } from './disk-full.ts';
 import { failed, type StoreError } from './failures.ts';
+import { flockDirectory } from './flock.ts';
+import { holdDirectory } from './held-directories.ts';
 import type { HostPath } from './names.ts';
+
+const LOCK_FILE = 'owner.lock';
 
 /** Ownership of a directory. Disposing it, or the end of the process in any way, gives it up. */
 export interface OwnerLock extends AsyncDisposable {
@@ -14,29 +18,46 @@ export interface OwnerLock extends AsyncDisposable {
 /**
  * Makes this process the only owner of a directory, which must exist.
  *
- * The lock is SQLite's exclusive lock on `owner.lock`, which the kernel releases with the process. It also
- * holds against a second call from the same process.
+ * There are two locks, which the kernel releases with the process and which also hold against a second call from the
+ * same process: SQLite's exclusive lock on `owner.lock`, and flock(2) on the directory, where that can be had. The
+ * first is lost when this process reads the file elsewhere, so {@link heldDirectory} knows the directory.
  *
  * @returns `busy`, with the pid of the owner, if another has it.
  */
 export function lockDirectory(directory: HostPath): Result<OwnerLock, StoreError> {
   const pidFile = join(directory, 'owner.pid');
-  let database: DatabaseSync | undefined;
+  const locks: Disposable[] = [];
+  const release = (): void => {
+    for (const lock of locks.splice(0).reverse()) lock[Symbol.dispose]();
+  };
   try {
-    database = new DatabaseSync(join(directory, 'owner.lock'), { timeout: 0 });
-    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    takeLocks(directory, locks);
     writeOwner(pidFile);
   } catch (error) {
-    database?.close();
+    release();
     if (isLocked(error))
       return err({ type: 'busy', message: `${directory} is in use by ${readOwner(pidFile)}` });
     return err(failed(`cannot lock ${directory}: ${error instanceof Error ? error.message : error}`, error));
   }
-  return ok({ directory, [Symbol.asyncDispose]: async () => void (database.isOpen && database.close()) });
+  return ok({ directory, [Symbol.asyncDispose]: async () => release() });
 }
+
+/** @throws {@link Locked}, or what SQLite or the system says. What is in `locks` then is the caller's to release. */
+function takeLocks(directory: HostPath, locks: Disposable[]): void {
+  const database = new DatabaseSync(join(directory, LOCK_FILE), { timeout: 0 });
+  locks.push({ [Symbol.dispose]: () => database.close() });
+  database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+  const lock = flockDirectory(directory);
+  if (lock === 'busy') throw new Locked();
+  if (lock !== 'unavailable') locks.push(lock);
+  locks.push(holdDirectory(directory, [LOCK_FILE]));
+}
+
+class Locked extends Error {}
 
 /** SQLITE_BUSY and SQLITE_LOCKED of https://www.sqlite.org/rescode.html */
 function isLocked(error: unknown): boolean {
+  if (error instanceof Locked) return true;
   return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
 }
 

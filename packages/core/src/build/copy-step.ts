@@ -54,7 +54,7 @@ export async function manifestOfCopy(
   op: CopyOp,
   from: { readonly root: HostPath; readonly signal: AbortSignal },
 ): Promise<Result<string, BuildError>> {
-  const sources = sourcesOf(engine, op, from.root);
+  const sources = sourcesOf(op, from.root);
   const manifest = await manifestOf(sources, { cache: engine.hashes, signal: from.signal });
   return manifest.mapErr((error) => fromSource(error, placeOf(op, from.root)));
 }
@@ -82,7 +82,7 @@ export async function copyBody(
   await using into = mounted.value;
 
   const copied = await copyTree({
-    sources: sourcesOf(engine, op, source.root),
+    sources: sourcesOf(op, source.root),
     manifest: step.manifest,
     root: into.path,
     target: place.path,
@@ -100,7 +100,6 @@ function placeOf({ from }: CopyOp, root: HostPath): string {
   return from === 'context' ? `the context ${root}` : `the stage "${from.stage}"`;
 }
 
-function sourcesOf(engine: Engine, op: CopyOp, root: HostPath): CopySources {
-  const named = op.dst.endsWith('/');
-  return { root, src: op.src, exclude: op.exclude, named, forbidden: engine.stateDir };
+function sourcesOf(op: CopyOp, root: HostPath): CopySources {
+  return { root, src: op.src, exclude: op.exclude, named: op.dst.endsWith('/') };
 }

@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
+import { heldDirectory } from '../backend/held-directories.ts';
 import type { HostPath } from '../backend/names.ts';
 import { type BytePath, joinBytes, toBytePath, toFsPath, toReadable } from './byte-path.ts';
 
@@ -28,8 +29,6 @@ export interface SourceTree {
   readonly root: HostPath;
   /** Base names that are left out below a source. */
   readonly exclude: readonly string[];
-  /** Directories that must not be copied into themselves, such as the builder's own. */
-  readonly forbidden?: HostPath;
 }
 
 /** The last component of a source; empty where its content is meant, as with `.`. */
@@ -44,7 +43,6 @@ export function baseName(source: string): string {
 export function* walkSource(tree: SourceTree, source: string): Generator<Result<SourceEntry, SourceError>> {
   const start = readable(source, () => locate(tree.root, source));
   if (start.isErr()) return yield err(start.error);
-  const forbidden = tree.forbidden === undefined ? undefined : lstatSync(tree.forbidden, { bigint: true });
   const excluded = new Set(tree.exclude.map(toBytePath));
   yield* walk('', start.value);
 
@@ -53,9 +51,6 @@ export function* walkSource(tree: SourceTree, source: string): Generator<Result<
     const entry = readable(shown, () => readEntry({ path, host, shown }));
     yield entry;
     if (entry.isErr() || entry.value.kind !== 'directory') return;
-    if (forbidden && entry.value.stat.ino === forbidden.ino && entry.value.stat.dev === forbidden.dev) {
-      return yield invalid(source, `${toReadable(host)} holds the builder's own state and cannot be copied`);
-    }
     const names = readable(shown, () => ok(readdirSync(toFsPath(host), 'latin1').sort()));
     if (names.isErr()) return yield err(names.error);
     for (const name of names.value) {
@@ -80,10 +75,14 @@ function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
   if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
   // A context may be reached through a link; from there on none is followed.
   let host = realpathSync(root, 'latin1');
+  const place = refuseHeld(host, { stat: lstatSync(toFsPath(host), { bigint: true }), source });
+  if (place.isErr()) return err(place.error);
   for (const [i, name] of names.entries()) {
     host = `${host}/${toBytePath(name)}`;
-    const stat = lstatSync(toFsPath(host), { throwIfNoEntry: false });
+    const stat = lstatSync(toFsPath(host), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return invalid(source, `"${name}" of "${source}" was not found`);
+    const free = refuseHeld(host, { stat, source });
+    if (free.isErr()) return err(free.error);
     if (i === names.length - 1 || stat.isDirectory()) continue;
     const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
     return invalid(source, `"${name}" of "${source}" ${what}`);
@@ -99,6 +98,8 @@ function readEntry(at: {
   const { shown } = at;
   const host = toFsPath(at.host);
   const stat = lstatSync(host, { bigint: true });
+  const free = refuseHeld(at.host, { stat, source: shown });
+  if (free.isErr()) return err(free.error);
   const common = { path: at.path, host, stat };
   if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
   if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
@@ -106,6 +107,20 @@ function readEntry(at: {
   return invalid(
     shown,
     `"${shown}" is ${describe(stat)}, which cannot be copied; leave it out with "exclude"`,
+  );
+}
+
+/** What an open store, builder or sandbox works on is never whole, and reading it would cost them their locks. */
+function refuseHeld(
+  host: BytePath,
+  { stat, source }: { readonly stat: BigIntStats; readonly source: string },
+): Result<void, SourceError> {
+  const directory = heldDirectory(stat);
+  if (directory === undefined) return ok();
+  const what = `the state of a running builder, store, sandbox or fetcher (${directory})`;
+  return invalid(
+    source,
+    `${toReadable(host)} holds ${what} and cannot be copied; leave it out with "exclude"`,
   );
 }
 

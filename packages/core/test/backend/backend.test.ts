@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
@@ -7,6 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   escapeName,
+  heldDirectory,
   lockDirectory,
   resolveInside,
   runCommand,
@@ -65,8 +67,7 @@ describe('the lock of a directory', () => {
     await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
     const busy = { type: 'busy', message: `${dir.path} is in use by process ${process.pid}` };
     expect(expectErr(lockDirectory(toHostPath(dir.path)))).toEqual(busy);
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', lockScript(dir.path)]);
-    expect(JSON.parse(stdout)).toEqual(busy);
+    expect(await lockElsewhere(dir.path)).toEqual(busy);
   });
 
   it('is free again when its owner gave it up', async () => {
@@ -87,6 +88,44 @@ describe('the lock of a directory', () => {
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('close', resolve));
     await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+  });
+
+  // A process gives up all its POSIX locks on a file when it closes any descriptor of it.
+  it('stays with a process that reads the lock file itself', async () => {
+    await using dir = await tempDir();
+    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await readFile(join(dir.path, 'owner.lock'));
+    expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
+  });
+
+  it('stays also where the lock file is deleted', async () => {
+    await using dir = await tempDir();
+    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await rm(join(dir.path, 'owner.lock'));
+    expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
+  });
+
+  it('holds between processes of which one cannot run flock(1)', async () => {
+    await using dir = await tempDir();
+    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    expect(await lockElsewhere(dir.path, { PATH: '' })).toMatchObject({ type: 'busy' });
+  });
+
+  it('is told of the directory and its lock file by any name, as long as it is held', async () => {
+    await using dir = await tempDir();
+    const [held, alias] = [toHostPath(join(dir.path, 'held')), join(dir.path, 'alias')];
+    await mkdir(held);
+    const lock = expectOk(lockDirectory(held));
+    await link(join(held, 'owner.lock'), alias);
+    const at = (path: string) => heldDirectory(lstatSync(path, { bigint: true }));
+    expect([held, alias, dir.path, join(held, 'owner.pid')].map(at)).toEqual([
+      held,
+      held,
+      undefined,
+      undefined,
+    ]);
+    await lock[Symbol.asyncDispose]();
+    expect([held, alias].map(at)).toEqual([undefined, undefined]);
   });
 });
 
@@ -112,6 +151,12 @@ describe('a host command', () => {
     expect(expectErr(await sleeping)).toEqual({ type: 'cancelled', reason: new Error('enough') });
   });
 });
+
+/** What another process is told that wants the lock. */
+async function lockElsewhere(path: string, env: NodeJS.ProcessEnv = process.env): Promise<unknown> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', lockScript(path)], { env });
+  return JSON.parse(stdout);
+}
 
 function lockScript(path: string): string {
   const source = new URL('../../src/backend/index.ts', import.meta.url);

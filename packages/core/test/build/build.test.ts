@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { lockDirectory } from '../../src/backend/index.ts';
 import { toHostPath } from '../../src/index.ts';
 import { built, gate, listen, openWorld, readResult, request, writes, writeTree } from './world.ts';
 
@@ -289,6 +290,29 @@ describe('the context', () => {
       await world.builder.build(request('((from base) (copy (src .) (dst /x)))', { context })),
     );
     expect(error).toMatchObject({ type: 'invalid-context' });
-    expect(error).toHaveProperty('message', expect.stringContaining("holds the builder's own state"));
+    expect(error).toHaveProperty('message', expect.stringContaining('holds the state of a running builder'));
+  });
+
+  it.each([
+    ['below the context', '.', '.'],
+    ['that is the context', 'store', '.'],
+    ['that is a source', '.', 'store'],
+    ['with a source in it', '.', 'store/result'],
+    ['whose lock file has another name', 'links', '.'],
+  ])('must not hold an open store %s', async (_, where, src) => {
+    await using world = await openWorld({});
+    const store = toHostPath(join(world.dir, 'context/store'));
+    await mkdir(join(store, 'result'), { recursive: true });
+    await mkdir(join(world.dir, 'context/links'));
+    await using _lock = expectOk(lockDirectory(store));
+    await link(join(store, 'owner.lock'), join(world.dir, 'context/links/lock'));
+    const context = toHostPath(join(world.dir, 'context', where));
+    const spec = `((from base) (copy (src ${src}) (dst /x)))`;
+    const error = expectErr(await world.builder.build(request(spec, { context })));
+    expect(error).toMatchObject({ type: 'invalid-context' });
+    expect(error).toHaveProperty(
+      'message',
+      expect.stringContaining(`fetcher (${store}) and cannot be copied`),
+    );
   });
 });
