@@ -111,6 +111,8 @@ export interface Sandbox<F extends StoreFeature = never> extends AsyncDisposable
   /**
    * Which volume a path of the step's world lies in, and where in it; undefined where nothing can be kept.
    * With it `copy` writes into the volumes themselves, without a `tar` in the image and without a container.
+   *
+   * @param path - Absolute. It is read as text: links are not followed, and `..` takes the name before it away.
    */
   locate(path: string): { readonly volume: VolumeName; readonly path: string } | undefined;
   /** The user of that name or those numbers in the step's world, never the host's; undefined if it has no such name. */

@@ -1,10 +1,12 @@
 import { err, ok, type Result } from 'neverthrow';
+import { toReadable } from '../backend/byte-path.ts';
 import { failed } from '../backend/failures.ts';
 import type { ImageConfig } from '../backend/fetcher.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Snapshot } from '../backend/store.ts';
 import { type CopySources, manifestOf } from '../plan/manifest.ts';
 import { joinPath, type Settings } from '../plan/stages.ts';
+import { toTreePath } from '../plan/tree-path.ts';
 import type { CopyOp } from '../spec/spec.ts';
 import type { BuildError } from './builder.ts';
 import { copyTree } from './copy-tree.ts';
@@ -68,11 +70,12 @@ export async function copyBody(
   const { op, settings, image } = step;
   const account = await accountOf(engine, settings.user ?? image.user ?? ROOT, io.active.volumes);
   if (account.isErr()) return err(account.error);
-  const target = joinPath(workingDirectory(settings, image), op.dst);
-  const place = engine.sandbox.locate(target);
+  const target = toTreePath(joinPath(workingDirectory(settings, image), op.dst));
+  const shown = `/${toReadable(target)}`;
+  const place = engine.sandbox.locate(shown);
   const volume = place && io.active.volumes.get(place.volume);
   if (place === undefined || volume === undefined) {
-    return err(fromSandbox(failed(`"${target}" is in no volume that is kept: nothing can be copied there`)));
+    return err(fromSandbox(failed(`"${shown}" is in no volume that is kept: nothing can be copied there`)));
   }
   const opened = await step.openSource();
   if (opened.isErr()) return err(opened.error);
@@ -85,7 +88,7 @@ export async function copyBody(
     sources: sourcesOf(op, source.root),
     manifest: step.manifest,
     root: into.path,
-    target: place.path,
+    target: toTreePath(place.path),
     owner: { uid: account.value.uid, gid: account.value.gid },
     hashes: engine.hashes,
     signal: io.signal,

@@ -17,15 +17,14 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
-import { posix } from 'node:path';
 import { err, ok, type Result } from 'neverthrow';
-import type { Failed } from '../backend/failures.ts';
-import { failed } from '../backend/failures.ts';
+import { toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
+import { type Failed, failed } from '../backend/failures.ts';
 import type { HostPath, Owner } from '../backend/names.ts';
-import { type BytePath, joinBytes, toBytePath, toFsPath } from '../plan/byte-path.ts';
 import type { HashCache } from '../plan/hash-cache.ts';
 import { type CopySources, changed, isSameFile, ManifestHash, openSeen, pacer } from '../plan/manifest.ts';
 import { baseName, type SourceEntry, type SourceError, walkSource } from '../plan/source-walk.ts';
+import { splitPath, type TreePath, within } from '../plan/tree-path.ts';
 import { TargetDirectories } from './target-directories.ts';
 
 export interface CopyRequest {
@@ -34,8 +33,8 @@ export interface CopyRequest {
   readonly manifest: string;
   /** The file system that is written. Nobody else may change it meanwhile. */
   readonly root: HostPath;
-  /** A path of that file system. */
-  readonly target: string;
+  /** Of that file system: the directory that sources go to under their names, or what the one source becomes. */
+  readonly target: TreePath;
   readonly owner: Owner;
   readonly hashes: HashCache;
   readonly signal: AbortSignal;
@@ -95,13 +94,10 @@ class TreeCopy {
     const { sources, target } = this.#request;
     const name = sources.named ? baseName(source) : '';
     this.#manifest.source(name);
-    const top = toBytePath(posix.join('/', target, name).replace(/\/+$/, ''));
+    const top = within(target, toBytePath(name));
     for (const entry of walkSource(sources, source)) {
       if (entry.isErr()) return err(entry.error);
-      const written = await this.#write(
-        entry.value,
-        entry.value.path === '' ? top : joinBytes(top, entry.value.path),
-      );
+      const written = await this.#write(entry.value, within(top, entry.value.path));
       if (written.isErr()) return err(written.error);
       this.#manifest.entry(entry.value, written.value);
       await this.#pause();
@@ -110,17 +106,20 @@ class TreeCopy {
   }
 
   /** @returns The SHA-256 of what was written, where it has content. */
-  async #write(entry: SourceEntry, target: BytePath): Promise<Copied<string>> {
+  async #write(entry: SourceEntry, target: TreePath): Promise<Copied<string>> {
     if (entry.kind === 'directory') {
       const made = await this.#directories.need(target, entry.stat);
       return made.map(() => '');
     }
-    const slash = target.lastIndexOf('/');
-    const parent = await this.#directories.need(target.slice(0, slash));
+    const spot = splitPath(target);
+    if (spot === undefined) return inTheWay(target);
+    const parent = await this.#directories.need(spot.directory);
     if (parent.isErr()) return err(parent.error);
-    const place = toFsPath(`${parent.value}/${target.slice(slash + 1)}`);
-    const cleared = clear(place);
-    if (cleared.isErr()) return err(cleared.error);
+    const place = toFsPath(`${parent.value}/${spot.name}`);
+    const there = lstatSync(place, { throwIfNoEntry: false });
+    if (there?.isDirectory()) return inTheWay(target);
+    if (there?.isSymbolicLink()) this.#directories.forget();
+    if (there) rmSync(place);
     return entry.kind === 'link' ? this.#writeLink(entry, place) : this.#writeFile(entry, place);
   }
 
@@ -174,12 +173,8 @@ class TreeCopy {
   }
 }
 
-/** Makes way for a file or link: what is there goes, and a directory is an error. */
-function clear(place: Buffer): Result<void, Failed> {
-  const there = lstatSync(place, { throwIfNoEntry: false });
-  if (there?.isDirectory()) return err(failed(`cannot put a file in the place of the directory "${place}"`));
-  if (there) rmSync(place);
-  return ok();
+function inTheWay(target: TreePath): Result<never, Failed> {
+  return err(failed(`cannot put a file in the place of the directory "/${toReadable(target)}"`));
 }
 
 const buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK);

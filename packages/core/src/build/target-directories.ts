@@ -1,38 +1,44 @@
 import { type BigIntStats, chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
+import { type BytePath, toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
 import { type Failed, failed } from '../backend/failures.ts';
-import { resolveInside } from '../backend/inside.ts';
+import { resolveBytes } from '../backend/inside.ts';
 import type { HostPath, Owner } from '../backend/names.ts';
-import { type BytePath, toBytePath, toFsPath, toReadable } from '../plan/byte-path.ts';
+import { splitPath, type TreePath } from '../plan/tree-path.ts';
 
 /**
  * The directories that a copy writes to: made where they are missing, found through links where they are
  * there, and left with the times they had.
  */
 export class TargetDirectories {
-  readonly #root: HostPath;
+  readonly #root: BytePath;
   readonly #owner: Owner;
-  /** Directory of the copy's world → where it really is on the host. */
-  readonly #known = new Map<BytePath, BytePath>();
+  /** Directory of the copy's world → where it really is on the host, without a link on the way. */
+  readonly #known = new Map<TreePath, BytePath>();
   /** Host path → the modification time it shall have in the end, in nanoseconds. */
   readonly #times = new Map<BytePath, bigint>();
 
   constructor(root: HostPath, owner: Owner) {
-    this.#root = root;
+    this.#root = toBytePath(root);
     this.#owner = owner;
   }
 
   /**
-   * @param path - Absolute in the copy's world, without a slash at the end; empty is the root.
+   * @param path - Of the copy's world.
    * @param source - Whose modification time it gets, if it has to be made.
    * @returns Its host path, with no link on the way.
    */
-  async need(path: BytePath, source?: BigIntStats): Promise<Result<BytePath, Failed>> {
+  async need(path: TreePath, source?: BigIntStats): Promise<Result<BytePath, Failed>> {
     const known = this.#known.get(path);
     if (known !== undefined) return ok(known);
     const found = await this.#find(path, source);
     if (found.isOk()) this.#known.set(path, found.value);
     return found;
+  }
+
+  /** Called when a link was taken away: any directory may have been found through it. */
+  forget(): void {
+    this.#known.clear();
   }
 
   /** Called at the end: what was written below must not change a directory's time. */
@@ -43,25 +49,28 @@ export class TargetDirectories {
     }
   }
 
-  async #find(path: BytePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
-    if (path === '') return this.#existing(toBytePath(this.#root));
-    const slash = path.lastIndexOf('/');
-    const parent = await this.need(path.slice(0, slash));
+  async #find(path: TreePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
+    const spot = splitPath(path);
+    if (spot === undefined) return this.#existing(this.#root);
+    const parent = await this.need(spot.directory);
     if (parent.isErr()) return parent;
-    const host = `${parent.value}/${path.slice(slash + 1)}`;
+    const host = `${parent.value}/${spot.name}`;
     const stat = lstatSync(toFsPath(host), { throwIfNoEntry: false });
     if (stat === undefined) return ok(this.#make(host, source));
     if (stat.isDirectory()) return this.#existing(host);
     return stat.isSymbolicLink() ? this.#follow(path, source) : notDirectory(path);
   }
 
-  async #follow(path: BytePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
-    const there = await resolveInside(this.#root, toReadable(path), { followLast: true });
+  async #follow(path: TreePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
+    const there = await resolveBytes(this.#root, path, { followLast: true });
     if (there.isErr()) return err(there.error);
-    let host = toBytePath(there.value.existing);
-    if (!lstatSync(toFsPath(host)).isDirectory()) return notDirectory(path);
-    this.#existing(host);
-    for (const name of there.value.missing) host = this.#make(`${host}/${toBytePath(name)}`, source);
+    const { existing, missing } = there.value;
+    if (!lstatSync(toFsPath(existing)).isDirectory()) return notDirectory(path);
+    this.#existing(existing);
+    let host = existing;
+    for (const [i, name] of missing.entries()) {
+      host = this.#make(`${host}/${name}`, i === missing.length - 1 ? source : undefined);
+    }
     return ok(host);
   }
 
@@ -79,6 +88,6 @@ export class TargetDirectories {
   }
 }
 
-function notDirectory(path: BytePath): Result<never, Failed> {
-  return err(failed(`cannot copy below "${toReadable(path)}": it is not a directory`));
+function notDirectory(path: TreePath): Result<never, Failed> {
+  return err(failed(`cannot copy below "/${toReadable(path)}": it is not a directory`));
 }

@@ -51,11 +51,11 @@ export interface StageCopyInputs {
 }
 
 /**
- * The only maker of keys: `sha256("snapstep/step/1\n" + canonical JSON)`, in hex.
+ * The only maker of keys: `sha256("snapstep/step/2\n" + canonical JSON)`, in hex.
  * Never in it: secret values, limits, labels, who asked.
  */
 export function stepKey(inputs: KeyedInputs | StageCopyInputs): StepKey {
-  return hash('sha256', `snapstep/step/1\n${canonicalJson(inputs)}`) as StepKey;
+  return hash('sha256', `snapstep/step/2\n${canonicalJson(inputs)}`) as StepKey;
 }
 
 /**

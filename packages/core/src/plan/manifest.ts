@@ -2,7 +2,7 @@ import { createHash, type Hash, hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { err, ok, type Result } from 'neverthrow';
-import { type BytePath, toBytePath, toReadable } from './byte-path.ts';
+import { type BytePath, toBytePath, toReadable } from '../backend/byte-path.ts';
 import type { HashCache } from './hash-cache.ts';
 import {
   baseName,

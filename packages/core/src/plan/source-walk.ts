@@ -1,8 +1,9 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
+import { type BytePath, toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
 import { heldDirectory } from '../backend/held-directories.ts';
 import type { HostPath } from '../backend/names.ts';
-import { type BytePath, joinBytes, toBytePath, toFsPath, toReadable } from './byte-path.ts';
+import { TREE_ROOT, type TreePath, within } from './tree-path.ts';
 
 /** What is wrong with the files that a `copy` wants. */
 export interface SourceError {
@@ -14,8 +15,8 @@ export interface SourceError {
 
 /** One thing below a source, or the source itself. */
 export type SourceEntry = {
-  /** Below the source; empty for the source itself. */
-  readonly path: BytePath;
+  /** Below the source; the root is the source itself. */
+  readonly path: TreePath;
   readonly host: Buffer;
   readonly stat: BigIntStats;
 } & (
@@ -44,17 +45,17 @@ export function* walkSource(tree: SourceTree, source: string): Generator<Result<
   const start = readable(source, () => locate(tree.root, source));
   if (start.isErr()) return yield err(start.error);
   const excluded = new Set(tree.exclude.map(toBytePath));
-  yield* walk('', start.value);
+  yield* walk(TREE_ROOT, start.value);
 
-  function* walk(path: BytePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
-    const shown = toReadable(joinBytes(toBytePath(source), path));
+  function* walk(path: TreePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
+    const shown = describePath(source, path);
     const entry = readable(shown, () => readEntry({ path, host, shown }));
     yield entry;
     if (entry.isErr() || entry.value.kind !== 'directory') return;
     const names = readable(shown, () => ok(readdirSync(toFsPath(host), 'latin1').sort()));
     if (names.isErr()) return yield err(names.error);
     for (const name of names.value) {
-      if (!excluded.has(name)) yield* walk(joinBytes(path, name), `${host}/${name}`);
+      if (!excluded.has(name)) yield* walk(within(path, name), `${host}/${name}`);
     }
   }
 }
@@ -90,8 +91,15 @@ function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
   return ok(host);
 }
 
+/** For people: a source as the spec names it, and a path below it. */
+function describePath(source: string, path: TreePath): string {
+  if (path === TREE_ROOT) return source;
+  const start = source.replace(/\/+$/, '');
+  return start === '' ? toReadable(path) : `${start}/${toReadable(path)}`;
+}
+
 function readEntry(at: {
-  readonly path: BytePath;
+  readonly path: TreePath;
   readonly host: BytePath;
   readonly shown: string;
 }): Result<SourceEntry, SourceError> {

@@ -5,6 +5,7 @@ import { copyTree } from '../../src/build/copy-tree.ts';
 import { toHostPath } from '../../src/index.ts';
 import { HashCache } from '../../src/plan/hash-cache.ts';
 import { type CopySources, manifestOf } from '../../src/plan/manifest.ts';
+import { toTreePath } from '../../src/plan/tree-path.ts';
 
 export const signal: AbortSignal = new AbortController().signal;
 export const ME = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -41,7 +42,15 @@ export async function openPlace() {
       const sources = sourcesOf(src, target, more.exclude);
       const manifest = expectOk(await manifestOf(sources, { cache: hashes, signal }));
       await more.between?.();
-      return copyTree({ sources, manifest, root: toHostPath(to), target, owner: ME, hashes, signal });
+      return copyTree({
+        sources,
+        manifest,
+        root: toHostPath(to),
+        target: toTreePath(target),
+        owner: ME,
+        hashes,
+        signal,
+      });
     },
     [Symbol.asyncDispose]: async () => {
       hashes[Symbol.dispose]();

@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { copyTree } from '../../src/build/copy-tree.ts';
 import { toHostPath } from '../../src/index.ts';
 import { type CopySources, manifestOf } from '../../src/plan/manifest.ts';
+import { toTreePath } from '../../src/plan/tree-path.ts';
 import { ME, openPlace, signal, tree } from './copy-place.ts';
 import { writeTree } from './world.ts';
 
@@ -151,7 +152,7 @@ needs('root')('as root', () => {
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const owner = { uid: 70_000, gid: 4_000_000_000 };
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
-    expectOk(await copyTree({ ...common, target: '/new/', owner }));
+    expectOk(await copyTree({ ...common, target: toTreePath('/new/'), owner }));
     for (const name of ['new', 'new/d', 'new/d/f']) {
       expect(lstatSync(join(place.to, name))).toMatchObject(owner);
     }
@@ -166,7 +167,7 @@ needs('root')('as root', () => {
     const sources: CopySources = { root: toHostPath(place.from), src: ['d'], exclude: [], named: true };
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
-    expectOk(await copyTree({ ...common, target: '/top/', owner: { uid: 70_000, gid: 70_001 } }));
+    expectOk(await copyTree({ ...common, target: toTreePath('/top/'), owner: { uid: 70_000, gid: 70_001 } }));
     expect(lstatSync(join(place.to, 'top'))).toMatchObject({ uid: 5, gid: 15 });
     expect(lstatSync(join(place.to, 'top/d'))).toMatchObject({ uid: 6, gid: 16 });
     expect(lstatSync(join(place.to, 'top/d/f'))).toMatchObject({ uid: 70_000, gid: 70_001 });
@@ -186,7 +187,7 @@ describe('the place of the sources', () => {
     };
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
-    expectOk(await copyTree({ ...common, target: '/app', owner: ME }));
+    expectOk(await copyTree({ ...common, target: toTreePath('/app'), owner: ME }));
     expect(await tree(place.to)).toEqual(['app', 'app/f']);
   });
 

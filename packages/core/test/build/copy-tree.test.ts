@@ -1,6 +1,7 @@
 import {
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   symlinkSync,
@@ -39,6 +40,43 @@ describe('the destination of a copy', () => {
     expect(await tree(place.to)).toEqual([
       ...['one', 'one/b.txt', 'three', 'two', 'two/a.txt', 'two/dir', 'two/dir/b.txt'],
     ]);
+  });
+
+  it.each([
+    ['/', ''],
+    ['//', ''],
+    ['/.', ''],
+    ['/./', ''],
+    ['.', ''],
+    ['./', ''],
+    ['/..', ''],
+    ['/in/..', ''],
+    ['/in/../', ''],
+    ['..', ''],
+    ['../../', ''],
+    ['/in', 'in/'],
+    ['//in//', 'in/'],
+    ['/./in/.', 'in/'],
+    ['/other/../in', 'in/'],
+    ['/in/..in/../..in', 'in/..in/'],
+    ['in/...', 'in/.../'],
+  ])('written as "%s" is the directory "/%s" for what is in a source', async (dst, prefix) => {
+    await using place = await openPlace();
+    await writeTree(place.from, { alpha: 'a', 'beta/gamma': 'g' });
+    expectOk(await place.copy(['.'], dst));
+    const above = prefix.split('/').flatMap((_, i, names) => names.slice(0, i).join('/') || []);
+    const below = ['alpha', 'beta', 'beta/gamma'].map((name) => `${prefix}${name}`);
+    expect(await tree(place.to)).toEqual([...above, ...below].sort());
+    expect(readFileSync(join(place.to, prefix, 'beta/gamma'), 'utf8')).toBe('g');
+  });
+
+  it('that is the root cannot become a file, and the message does not name a place of the host', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { a: 'a' });
+    await writeTree(place.to, { 'd/e': '' });
+    const message = async (dst: string): Promise<string> => expectErr(await place.copy(['a'], dst)).message;
+    expect(await message('.')).toBe('cannot put a file in the place of the directory "/"');
+    expect(await message('/x/../d')).toBe('cannot put a file in the place of the directory "/d"');
   });
 
   it('leaves out what "exclude" names, at any depth, but never a named source', async () => {
@@ -148,6 +186,43 @@ describe('directories that exist', () => {
     await symlink('gone/../new', join(place.to, 'link'));
     expectOk(await place.copy(['a'], '/link/'));
     expect(await tree(place.to)).toEqual(['link', 'new', 'new/a']);
+  });
+
+  it('may be reached through links below and to names that are not UTF-8', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { 'a/f': 'a' });
+    const odd = Buffer.from('\xff', 'latin1');
+    const inside = (...names: (string | Buffer)[]): Buffer =>
+      Buffer.concat(
+        [place.to, ...names].flatMap((name, i) => [Buffer.from(i > 0 ? '/' : ''), Buffer.from(name)]),
+      );
+    for (const root of [place.from, place.to]) mkdirSync(Buffer.concat([Buffer.from(`${root}/`), odd]));
+    mkdirSync(inside('target'));
+    symlinkSync(odd, inside('to-odd'));
+    symlinkSync('../target', inside(odd, 'a'));
+    const below = Buffer.concat([Buffer.from(`${place.from}/`), odd, Buffer.from('/a')]);
+    mkdirSync(below);
+    writeFileSync(Buffer.concat([below, Buffer.from('/g')]), 'g');
+    expectOk(await place.copy(['.'], '/'));
+    expectOk(await place.copy(['a'], '/to-odd/'));
+    expect(readdirSync(place.to, 'latin1').sort()).toEqual(['a', 'target', 'to-odd', '\xff']);
+    expect(readdirSync(inside('target')).sort()).toEqual(['f', 'g']);
+    expect(readdirSync(inside(odd))).toEqual(['a']);
+  });
+
+  it('found through a link that a later source replaces are looked for again', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { 'one/l/x': '1', 'two/l': 'a file', 'three/l/y': '3' });
+    await writeTree(place.to, { 'far/z': '' });
+    await symlink('far', join(place.to, 'l'));
+    expect(
+      expectErr(
+        await place.copy(
+          ['one', 'two', 'three'].map((name) => `${name}/l`),
+          '/',
+        ),
+      ).message,
+    ).toBe('cannot copy below "/l": it is not a directory');
   });
 
   it('a file where a directory should be is an error', async () => {

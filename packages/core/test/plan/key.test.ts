@@ -35,9 +35,9 @@ describe('a step key', () => {
   it('is the same for ever: these are pinned', () => {
     expect([run, copy, base].map(stepKey)).toMatchInlineSnapshot(`
       [
-        "398cf2186a6e33625d7d19ca7bb9c1469e18de02ce9509da7866d9ca52d339af",
-        "889be428c7d820cdb9d8f4aa62c29737e1cb8c6c3608498f87a021a6de74d703",
-        "e92f91d622c4f852072b297d5cf77cc8c4ccdf516f29ed72959bd23bdf7cea9e",
+        "a5161cfe5660f80dae9bfb706fc7d3ef0928fe9826cb367c948870762717f24b",
+        "a93a071a0ca167a79bafabd9e97550e85bd34359beacd6e64929e1e034830e8d",
+        "bea455883d6c3b257a7de986c942628db56ce968009da8f9aacb00781e2011ca",
       ]
     `);
   });

@@ -1,6 +1,6 @@
 /**
  * A path in which each character stands for one byte, so that names that are not UTF-8 stay what they are,
- * and so that the order of strings is the order of bytes. Empty: the root of the tree.
+ * and so that the order of strings is the order of bytes.
  */
 export type BytePath = string;
 
@@ -16,8 +16,4 @@ export function toFsPath(path: BytePath): Buffer {
 /** For people: bytes that are not UTF-8 become `\ufffd`. */
 export function toReadable(path: BytePath): string {
   return toFsPath(path).toString('utf8');
-}
-
-export function joinBytes(directory: BytePath, name: BytePath): BytePath {
-  return directory === '' ? name : `${directory}/${name}`;
 }
