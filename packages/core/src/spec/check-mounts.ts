@@ -32,7 +32,8 @@ function* checkMount(
   use: SecretUse,
   { path, what }: { path: string; what: 'cache' | 'secret' },
 ): Generator<Finding> {
-  yield* checkText(use.id, { path: `${path}.id`, what: `the id of a ${what}` });
+  // OBuilder takes a cache without a name; a secret that has none cannot be given.
+  yield* checkText(use.id, { path: `${path}.id`, ...(what === 'secret' && { what: 'the id of a secret' }) });
   if (what === 'cache' && !fitsFileName(use.id)) {
     yield { path: `${path}.id`, message: `the id of the cache ${quote(use.id)} is too long for a file name` };
   }

@@ -111,7 +111,7 @@ function* checkStageName(
 
 function* checkSources(sources: readonly string[], path: string): Generator<Finding> {
   if (sources.length === 0) yield { path, message: 'a copy needs at least one source' };
-  yield* checkTexts(sources, { path, what: 'a source (write "." for the whole directory)' });
+  yield* checkTexts(sources, { path });
   for (const [index, source] of sources.entries()) {
     if (!source.split('/').includes('..')) continue;
     yield { path: `${path}[${index}]`, message: `the source ${quote(source)} may not contain ".."` };

@@ -11,7 +11,8 @@ const maxStageDepth = 64;
  * Checks a spec that was made by hand or came from JSON; {@link parseSpec} has checked its own.
  *
  * Beyond the types it demands that
- * - every text is well-formed Unicode without NUL, and names, paths and images are not empty;
+ * - every text is well-formed Unicode without NUL;
+ * - names, paths and images are not empty, but for the id of a cache and for a source, which is then all there is;
  * - an image has no control characters;
  * - `copy` names a stage declared before it, in its own spec or one around it;
  * - `copy` has a source, none of them has a `..`, and several of them go to a `dst` that ends with `/`;

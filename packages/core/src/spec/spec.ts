@@ -54,7 +54,7 @@ export interface SecretUse {
 export interface CopyOp {
   readonly op: 'copy';
   readonly from: 'context' | { readonly stage: string };
-  /** At least one. */
+  /** At least one. An empty one is the whole context or stage, as `.` is. */
   readonly src: readonly string[];
   readonly dst: string;
   /** Base names that are left out, at any depth below a source. */

@@ -1,9 +1,10 @@
-import { link, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { lockDirectory } from '../../src/backend/index.ts';
-import { toHostPath } from '../../src/index.ts';
+import { toCacheId, toHostPath } from '../../src/index.ts';
+import type { ScriptedCommand } from '../../src/testing/index.ts';
 import { built, gate, listen, openWorld, readResult, request, writes, writeTree } from './world.ts';
 
 const AB = '((from base) (run (shell a)) (run (shell b)))';
@@ -51,6 +52,28 @@ describe('one build', () => {
     await built(world.builder, AC, heard);
     expect(heard.sources()).toEqual(['cache', 'cache', 'ran']);
     expect(world.sandbox.ran).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps a cache whose name is empty, and copies all there is for a source that is', async () => {
+    const note: ScriptedCommand = async ({ request, mounts }) => {
+      const file = join(mounts.get('/cache') ?? '', 'file');
+      await request.output.write(`${await readFile(file, 'utf8').catch(() => 'nothing')}\n`);
+      await writeFile(file, 'kept');
+      return 0;
+    };
+    await using world = await openWorld({ first: note, second: note });
+    await writeTree(join(world.dir, 'context'), { 'd/f': 'copied' });
+    const using = (command: string): string =>
+      `((from base) (run (cache ("" (target /cache))) (shell ${command})) (copy (src "") (dst ./)))`;
+    const heard = listen();
+    const more = { context: toHostPath(join(world.dir, 'context')), ...heard };
+    await built(world.builder, using('first'), more);
+    await using result = expectOk(await world.builder.build(request(using('second'), more)));
+    expect(heard.output()).toContain('kept\n');
+    expect(await readResult(result, 'd/f')).toBe('copied');
+    expect(expectOk(await world.builder.caches.list())).toEqual(['']);
+    expectOk(await world.builder.caches.remove(toCacheId('')));
+    expect(expectOk(await world.builder.caches.list())).toEqual([]);
   });
 
   it('does not cache a step that failed, and tells its exit code [L8] [L14]', async () => {

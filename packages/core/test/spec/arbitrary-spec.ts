@@ -68,7 +68,7 @@ export const anyText: fc.Arbitrary<string> = fc
 const someText: fc.Arbitrary<string> = anyText.filter((text) => text !== '');
 
 const id = fc.integer({ min: 0, max: 4294967294 });
-const source = someText.filter((text) => !text.split('/').includes('..'));
+const source = anyText.filter((text) => !text.split('/').includes('..'));
 const baseName = someText.filter((text) => !text.includes('/') && text !== '.' && text !== '..');
 
 const user = fc.oneof(
@@ -81,7 +81,7 @@ const options = fc.array(
   { maxLength: 2 },
 );
 
-/** Mounts of one run, each with a target of its own. */
+/** Mounts of one run, each with a target of its own; only a cache may have an empty id. */
 const mounts: fc.Arbitrary<SecretUse[]> = fc
   .array(
     fc.record(
@@ -107,7 +107,9 @@ const run: fc.Arbitrary<RunOp> = fc
     op: 'run',
     command,
     network,
-    caches: all.slice(0, split % 4).map((use) => ({ ...use, id: toCacheId(use.id) })),
+    caches: all
+      .slice(0, split % 4)
+      .map((use, i) => ({ ...use, id: toCacheId(i === split % 5 ? '' : use.id) })),
     secrets: all.slice(split % 4),
   }));
 

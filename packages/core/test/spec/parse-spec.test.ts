@@ -1,7 +1,15 @@
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import * as make from '../../src/spec/index.ts';
-import { checkSpec, type Op, parseSpec, printSpec, type Spec, titleOf } from '../../src/spec/index.ts';
+import {
+  checkSpec,
+  type Op,
+  parseSpec,
+  printSpec,
+  type Spec,
+  titleOf,
+  toDockerfile,
+} from '../../src/spec/index.ts';
 
 const everyOp = `((build dev
    ((from debian:12)
@@ -110,6 +118,15 @@ describe('reading', () => {
     const text =
       '((from a) (shell) (run (cache) (network) (secrets) (shell "")) (copy (src .) (dst x) (exclude)))';
     expect(expectOk(parseSpec(text)).ops).toEqual([make.shell(), make.run(''), make.copy('.', 'x')]);
+  });
+
+  it('takes a source and the name of a cache that are empty, as OBuilder does', () => {
+    const text = '((from a) (copy (src "") (dst x)) (run (cache ("" (target /x))) (shell y)))';
+    const spec = expectOk(parseSpec(text));
+    const { ops } = spec;
+    expect(ops).toEqual([make.copy('', 'x'), make.run('y', { caches: [make.cache('', '/x')] })]);
+    expect(expectOk(parseSpec(printSpec(spec)))).toEqual(spec);
+    expect(toDockerfile(spec).text).toContain('COPY . x\n');
   });
 });
 
