@@ -10,7 +10,7 @@ import {
   type StoreWith,
   toHostPath,
 } from '@snapstep/core';
-import { type OciFetcherOptions, openOciFetcher } from '@snapstep/fetcher-oci';
+import { checkReference, type OciFetcherOptions, openOciFetcher } from '@snapstep/fetcher-oci';
 import { storeFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import { type AnySandbox, openSandbox } from './open-sandbox.ts';
@@ -40,6 +40,8 @@ export async function openFromOptions(options: OpenOptions): Promise<Result<Open
 type Hold = (part: Partial<AsyncDisposable>) => void;
 
 async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Builder, Failure>> {
+  const images = checkImages(options.image);
+  if (images.isErr()) return err(images.error);
   const location = options.store ?? defaultStore();
   const { builder: stateDir, sandbox: sandboxDir, fetcher: fetcherDir } = stateDirectories(location);
   // What a killed command left running must end before the store clears up. A new store wants an empty directory.
@@ -67,6 +69,15 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
   if (builder.isErr()) return err(storeFailure(builder.error));
   hold(builder.value);
   return ok(builder.value);
+}
+
+/** Looked at before anything is opened, and also where the spec does not use the name. */
+function checkImages(images: ReadonlyMap<string, string> = new Map()): Result<void, Failure> {
+  for (const [name, reference] of images) {
+    const checked = checkReference(reference);
+    if (checked.isErr()) return err(usageFailure(`--image ${name}=...: ${checked.error.message}`));
+  }
+  return ok();
 }
 
 /** A store that has what the sandbox cannot work without. */

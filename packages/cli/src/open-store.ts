@@ -1,12 +1,22 @@
 import { err, ok, type Result, type Store, type StoreError, toHostPath } from '@snapstep/core';
 import { storeFailure } from './build-failure.ts';
-import type { Failure } from './failure.ts';
+import { type Failure, usageFailure } from './failure.ts';
 import type { StoreLocation } from './store-location.ts';
 
 /** Opens the store at a place that the user named; `busy` names the process that has it. */
 export async function openStore(location: StoreLocation): Promise<Result<Store, Failure>> {
+  const named = await checkName(location);
+  if (named.isErr()) return err(named.error);
   const store = await openByKind(location);
   return store.isErr() ? err(storeFailure(store.error)) : ok(store.value);
+}
+
+/** What no dataset can be called is the user's mistake, and not that of the pool. */
+async function checkName(location: StoreLocation): Promise<Result<void, Failure>> {
+  if (location.kind !== 'zfs') return ok();
+  const { isDatasetName } = await import('@snapstep/store-zfs');
+  if (isDatasetName(location.dataset)) return ok();
+  return err(usageFailure(`--store zfs:${location.dataset}: this is not the name of a dataset`));
 }
 
 /** Only the package that is used is loaded. */

@@ -1,13 +1,15 @@
 import { Option } from 'commander';
 import { type MacosUser, parseMacosUsers } from './macos-user.ts';
 import {
+  hosts,
   pairs,
   parseAbsolutePath,
   parseCount,
   parseCpus,
   parseDuration,
-  parseSize,
-  values,
+  parseMemory,
+  parsePids,
+  parseText,
 } from './parse-values.ts';
 import type { ProgressMode } from './progress/progress.ts';
 import { SANDBOXES, type SandboxName } from './sandbox-name.ts';
@@ -81,10 +83,13 @@ export function storeOptions(): Option[] {
 export function imageOptions(): Option[] {
   return [
     new Option('--image <NAME=REF>', 'what (from NAME) means here; may be repeated').argParser(pairs('=')),
-    new Option('--insecure-registry <HOST>', 'speak plain HTTP to this registry; may be repeated').argParser(
-      values,
+    new Option(
+      '--insecure-registry <HOST>',
+      'speak plain HTTP to this registry, such as 127.0.0.1:5000; may be repeated',
+    ).argParser(hosts),
+    new Option('--runtime <PROGRAM>', 'the OCI runtime (default: crun if it is there, else runc)').argParser(
+      parseText,
     ),
-    new Option('--runtime <PROGRAM>', 'the OCI runtime (default: crun if it is there, else runc)'),
     new Option('--fast-sync', 'let fsync and its like succeed without waiting for the disk'),
     ...storeOptions(),
   ];
@@ -105,9 +110,11 @@ export function specOptions(): Option[] {
 export function runOptions(): Option[] {
   return [
     ...specOptions(),
-    new Option('--memory <SIZE>', 'memory of each step, such as 2G').argParser(parseSize),
+    new Option('--memory <SIZE>', 'memory of each step, such as 2G (1024³ bytes) or 512M').argParser(
+      parseMemory,
+    ),
     new Option('--cpus <NUMBER>', 'processors of each step, such as 1.5').argParser(parseCpus),
-    new Option('--pids <NUMBER>', 'processes and threads of each step').argParser(parseCount),
+    new Option('--pids <NUMBER>', 'processes and threads of each step').argParser(parsePids),
     new Option('--timeout <TIME>', 'end a step that takes longer, such as 10m').argParser(parseDuration),
     new Option('--silence <TIME>', 'end a step that prints nothing for so long, such as 5m').argParser(
       parseDuration,

@@ -1,23 +1,44 @@
 import { InvalidArgumentError } from 'commander';
 import parseDurationText from 'parse-duration';
 
-const UNITS = ['', 'k', 'm', 'g', 't', 'p'];
+const UNITS = ['b', 'k', 'm', 'g', 't', 'p'];
 
 /**
- * A number of bytes, such as `512M` or `1.5GiB`. Units are powers of 1024, in any case.
+ * A number of bytes, such as `512M`, `1.5GiB` or `4096B`. A unit is required, for `20` may be meant as bytes or as
+ * gigabytes; units are powers of 1024, in any case.
  *
  * @throws InvalidArgumentError, as commander expects of a parser of options.
  */
 export function parseSize(text: string): number {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text) ?? [];
-  if (digits === undefined || unit === undefined) {
-    throw new InvalidArgumentError('It should be a size such as 512M or 2G.');
+  const bytes = bytesOf(text);
+  if (bytes === undefined) {
+    throw new InvalidArgumentError('It should be a size with its unit, such as 512M, 2G or 4096B.');
   }
-  return Math.round(Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
+  return bytes;
 }
 
 /**
- * Milliseconds, of a text such as `10m`, `1h30m` or `7d`. A unit is required.
+ * A size of at least one byte.
+ *
+ * @throws InvalidArgumentError
+ */
+export function parseMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes < 1) throw new InvalidArgumentError('It should be more than nothing, such as 512M or 2G.');
+  return bytes;
+}
+
+function bytesOf(text: string): number | undefined {
+  const [, digits, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*(?:b|([kmgtp])(?:i?b)?)$/i.exec(text) ?? [];
+  const bytes = Math.round(Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** Much longer times lead to dates that do not exist. */
+const CENTURY = 100 * 366 * 24 * 3600 * 1000;
+
+/**
+ * Milliseconds, of a text such as `10m`, `1h30m` or `7d`. A unit is required, and more than a century is refused.
  *
  * @throws InvalidArgumentError
  */
@@ -26,6 +47,7 @@ export function parseDuration(text: string): number {
   if (milliseconds === null || !(milliseconds > 0)) {
     throw new InvalidArgumentError('It should be a time with its unit, such as 30s, 10m, 1h30m or 7d.');
   }
+  if (milliseconds > CENTURY) throw new InvalidArgumentError('It should be at most 100 years.');
   return milliseconds;
 }
 
@@ -42,14 +64,33 @@ export function parseCount(text: string): number {
   return count;
 }
 
+/** PID_MAX_LIMIT of Linux, https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html */
+const MOST_PIDS = 4_194_304;
+
+/**
+ * How many processes and threads.
+ *
+ * @throws InvalidArgumentError
+ */
+export function parsePids(text: string): number {
+  const count = parseCount(text);
+  if (count > MOST_PIDS) throw new InvalidArgumentError(`It should be at most ${MOST_PIDS}.`);
+  return count;
+}
+
 /**
  * A whole number of at least 0, such as an offset in bytes.
  *
  * @throws InvalidArgumentError
  */
 export function parseOffset(text: string): number {
-  return text === '0' ? 0 : parseCount(text);
+  const offset = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(offset)) return offset;
+  throw new InvalidArgumentError('It should be a whole number.');
 }
+
+/** Twice what Linux can be built for: CONFIG_NR_CPUS. A quota has an end somewhere. */
+const MOST_CPUS = 16_384;
 
 /**
  * How many processors, such as `1.5`.
@@ -61,6 +102,7 @@ export function parseCpus(text: string): number {
   if (!/^\d*\.?\d+$/.test(text) || !(cpus > 0)) {
     throw new InvalidArgumentError('It should be a number of processors, such as 2 or 1.5.');
   }
+  if (cpus > MOST_CPUS) throw new InvalidArgumentError(`It should be at most ${MOST_CPUS}.`);
   return cpus;
 }
 
@@ -68,15 +110,17 @@ export function parseCpus(text: string): number {
 export type FreeSpace = { readonly bytes: number } | { readonly percent: number };
 
 /**
- * `20G`, or `20%` of the store.
+ * `20G`, or `20%` of the store. A unit is required.
  *
  * @throws InvalidArgumentError
  */
 export function parseFreeSpace(text: string): FreeSpace {
-  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
-  if (percent === undefined) return { bytes: parseSize(text) };
-  if (Number(percent) > 100) throw new InvalidArgumentError('It should be at most 100%.');
-  return { percent: Number(percent) };
+  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+  if (percent !== undefined && Number(percent) <= 100) return { percent: Number(percent) };
+  if (percent !== undefined) throw new InvalidArgumentError('It should be at most 100%.');
+  const bytes = bytesOf(text);
+  if (bytes !== undefined) return { bytes };
+  throw new InvalidArgumentError('It should be a size or a share with its unit, such as 20G or 20%.');
 }
 
 /**
@@ -98,9 +142,26 @@ export function pairs(
   };
 }
 
-/** One more value of an option that may be given many times. */
-export function values(text: string, previous: readonly string[] = []): readonly string[] {
+/**
+ * One more `HOST` or `HOST:PORT` of an option that may be given many times.
+ *
+ * @throws InvalidArgumentError for a URL, which would match no registry.
+ */
+export function hosts(text: string, previous: readonly string[] = []): readonly string[] {
+  if (!/^(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:]+\])(?::\d+)?$/i.test(text)) {
+    throw new InvalidArgumentError('It should be a host, or host:port, such as 127.0.0.1:5000.');
+  }
   return [...previous, text];
+}
+
+/**
+ * What may be anything but nothing, as an unset variable of a shell gives it.
+ *
+ * @throws InvalidArgumentError
+ */
+export function parseText(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It should not be empty.');
+  return text;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { needs } from '@snapstep/test-support';
 import { execa } from 'execa';
@@ -63,12 +63,38 @@ needs(
   it.each([
     ['abc', 'is too short'],
     ['not-a-key', 'is not a step key'],
-    ['00000000', 'no saved step has a key that starts with "00000000"'],
+    ['00000000', 'no step has a key that starts with "00000000"'],
     ['0'.repeat(64), 'there is no log'],
   ])('log refuses the key %s', async (text, message) => {
     const log = await place.snapstep(['log', text]);
     expect(log).toMatchObject({ exitCode: 2, stdout: '' });
     expect(log.stderr).toContain(message);
+  });
+
+  it('log and explain find a step that failed by the first digits of its key', async () => {
+    const failing = await place.spec('failing.spec', '(run (shell "echo broken; exit 3"))');
+    const failed = await place.build(failing);
+    const [, broken = ''] = /^key ([0-9a-f]{64})$/m.exec(failed.stderr) ?? [];
+    expect(await place.snapstep(['log', broken.slice(0, 12)])).toEqual({
+      ...{ exitCode: 0, stdout: 'broken\n', stderr: '' },
+    });
+    const explained = await place.snapstep(['explain', broken.slice(0, 8)]);
+    expect(explained.stdout).toContain('echo broken; exit 3');
+    const exported = await place.snapstep(['export', broken.slice(0, 12), 'nowhere']);
+    expect(exported).toMatchObject({ exitCode: 2 });
+    expect(exported.stderr).toContain('no saved step has a key that starts with');
+  });
+
+  it('log says which keys the digits may mean', async () => {
+    const [, , directory = ''] = /^(rsync:)(.*)$/.exec(place.store) ?? [];
+    const other = `${key.slice(0, 20)}${key[20] === 'f' ? '0' : 'f'}${key.slice(21)}`;
+    const file = join(directory, 'builder/logs', key.slice(0, 2), `${other}.log`);
+    await writeFile(file, 'another\n');
+    const log = await place.snapstep(['log', key.slice(0, 20)]);
+    expect(log).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(log.stderr).toContain(`"${key.slice(0, 20)}" is the beginning of 2 keys: give more digits (`);
+    for (const each of [key, other]) expect(log.stderr).toContain(each.slice(0, 24));
+    await rm(file);
   });
 
   it('plan shows keys, and what is saved, before and after a change', async () => {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { needs } from '@snapstep/test-support';
 import { execa } from 'execa';
@@ -13,7 +14,13 @@ describe('a command line that is wrong', () => {
   it.each([
     ['bulid', 'Did you mean build?'],
     ['build', "required option '-f, --file <FILE>' not specified"],
-    ['build -f x --memory lots', 'It should be a size such as 512M or 2G.'],
+    ['build -f x --memory lots', 'It should be a size with its unit, such as 512M, 2G or 4096B.'],
+    ['build -f x --memory 2', 'It should be a size with its unit, such as 512M, 2G or 4096B.'],
+    ['prune --keep-free 20', 'It should be a size or a share with its unit, such as 20G or 20%.'],
+    ['prune --older-than 9999999y', 'It should be at most 100 years.'],
+    ['build -f x --insecure-registry http://a', 'It should be a host, or host:port, such as 127.0.0.1:5000.'],
+    ['build -f x --runtime=', 'It should not be empty.'],
+    ['log 0123456789 --from 5M', 'It should be a whole number.'],
     ['build -f x --progress loud', 'Allowed choices are auto, plain, json.'],
     ['build -f x --store /data', 'It should be rsync:PATH, btrfs:PATH, overlayfs:PATH or zfs:POOL/DATASET.'],
     ['build -f x --image debian', 'two words with "=" between them'],
@@ -66,6 +73,23 @@ needs(
     await place.spec('copy.spec', '(copy (src missing) (dst /x))');
     await place.spec('secret.spec', '(run (secrets (token (target /t))) (shell "true"))');
     const failed = await place.snapstep(['build', '--image', `busybox=rootfs:${place.path}/rootfs`, ...args]);
+    expect(failed).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(failed.stderr).toContain(message);
+  });
+
+  it.each([
+    ['build', ['-f', 'any.spec', '--image', 'debian=foo:/x'], '--image debian=...: "foo:/x" is not an image'],
+    ['healthcheck', ['--image', 'debian=foo:/x'], '--image debian=...: "foo:/x" is not an image reference'],
+    ['healthcheck', ['No Image'], '"No Image" is not an image reference'],
+    ['build', ['-f', 'foo.spec'], '"foo:/x" is not an image reference'],
+    ['plan', ['-f', 'place.spec'], '"rootfs:/etc" is a place on this machine, which a spec may not name'],
+    ['build', ['-f', 'any.spec', ''], 'the context is empty: "." is the current directory'],
+    ['ls', ['--store', 'zfs:tank/a b'], 'zfs:tank/a b: this is not the name of a dataset'],
+  ])('2: %s with a value that nothing can be called: %j', async (command, args, message) => {
+    await place.spec('any.spec', '(run (shell "true"))');
+    await writeFile(join(place.path, 'foo.spec'), '((from foo:/x))');
+    await writeFile(join(place.path, 'place.spec'), '((from rootfs:/etc))');
+    const failed = await place.snapstep([command, ...args]);
     expect(failed).toMatchObject({ exitCode: 2, stdout: '' });
     expect(failed.stderr).toContain(message);
   });

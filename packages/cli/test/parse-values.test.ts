@@ -1,18 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import {
+  hosts,
   pairs,
   parseCount,
   parseCpus,
   parseDuration,
   parseFreeSpace,
+  parseMemory,
   parseOffset,
+  parsePids,
   parseSize,
 } from '../src/parse-values.ts';
 import { parseStore } from '../src/store-location.ts';
 
 describe('the values of options', () => {
   it.each([
-    ['512', 512],
+    ['512B', 512],
+    ['0b', 0],
     ['2G', 2 * 1024 ** 3],
     ['1.5GiB', 1.5 * 1024 ** 3],
     ['300 mb', 300 * 1024 ** 2],
@@ -21,9 +25,12 @@ describe('the values of options', () => {
     expect(parseSize(text)).toBe(bytes);
   });
 
-  it.each(['', 'G', '-1G', '2Gx', '1e9', '2 GG', 'Infinity'])('refuses the size "%s"', (text) => {
-    expect(() => parseSize(text)).toThrow('It should be a size');
-  });
+  it.each(['', 'G', '-1G', '2Gx', '1e9', '2 GG', 'Infinity', '512', '1.5', '9999P', '2iB'])(
+    'refuses the size "%s"',
+    (text) => {
+      expect(() => parseSize(text)).toThrow('It should be a size');
+    },
+  );
 
   it.each([
     ['30s', 30_000],
@@ -50,6 +57,11 @@ describe('the values of options', () => {
     [parseCount, '1.5'],
     [parseCount, '99999999999999999999'],
     [parseOffset, '-1'],
+    [parseOffset, '1k'],
+    [parseMemory, '0G'],
+    [parsePids, '99999999'],
+    [parseCpus, '99999999'],
+    [parseDuration, '101y'],
     [parseCpus, '0'],
     [parseCpus, '-1'],
     [parseCpus, 'many'],
@@ -63,6 +75,18 @@ describe('the values of options', () => {
       { percent: 20 },
     ]);
     expect(() => parseFreeSpace('120%')).toThrow('at most 100%');
+  });
+
+  it.each(['20', '0', '20 percent'])('wants the unit of what to keep free: "%s"', (text) => {
+    expect(() => parseFreeSpace(text)).toThrow('with its unit, such as 20G or 20%');
+  });
+
+  it('takes hosts of registries, and no URLs, which would match none', () => {
+    expect(hosts('[::1]:5000', hosts('127.0.0.1:5000', ['localhost']))).toEqual([
+      ...['localhost', '127.0.0.1:5000', '[::1]:5000'],
+    ]);
+    for (const text of ['http://127.0.0.1:5000', '127.0.0.1:5000/', '', 'a:b'])
+      expect(() => hosts(text)).toThrow('It should be a host');
   });
 
   it('splits a pair at the first separator', () => {

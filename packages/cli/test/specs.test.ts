@@ -37,6 +37,22 @@ describe('the commands on specs', () => {
     );
   });
 
+  it('check and fmt do all files, tell each problem, and exit with the code of the worst', async () => {
+    const good = await write('good.spec', CANONICAL);
+    const bad = await write('bad.spec', '((from busybox)\n (rnu))\n');
+    const worse = await write('worse.spec', '((from busybox)\n (cpy))\n');
+    const messy = await write('messy.spec', '((from   busybox)(run (shell "make all")))');
+    const told = /^bad\.spec:2:3: .*\n.*\n.*\n.*nowhere\.spec.*\nworse\.spec:2:3: .*\n.*\n.*\n$/;
+    const checked = await snapstep('check', bad, 'nowhere.spec', good, worse);
+    expect(checked).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(checked.stderr).toMatch(told);
+    const compared = await snapstep('fmt', '--check', bad, 'nowhere.spec', messy, worse, good);
+    expect(compared).toMatchObject({ exitCode: 2, stdout: 'messy.spec\n' });
+    expect(compared.stderr).toMatch(told);
+    expect(await snapstep('fmt', '--write', bad, messy)).toMatchObject({ exitCode: 2 });
+    expect(await readFile(join(dir.path, messy), 'utf8')).toBe(CANONICAL);
+  });
+
   it('check wants a file', async () => {
     expect(await snapstep('check')).toMatchObject({ exitCode: 2 });
     const missing = await snapstep('check', 'nowhere.spec');

@@ -24,7 +24,7 @@ import { registrySource } from './registry-source.ts';
 import { rootfsSource } from './rootfs-source.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 import type { RegistryAccess } from './skopeo.ts';
-import type { ImageSource, SourceContext } from './source.ts';
+import { type ImageSource, imageNotFound, type SourceContext } from './source.ts';
 import { openState, type State } from './state.ts';
 
 export interface OciFetcherOptions {
@@ -132,12 +132,13 @@ function openSource(
   context: SourceContext & { readonly mayBeLocal: boolean },
 ): Result<ImageSource, FetchError> {
   const parsed = parseReference(text);
-  if (parsed.isErr()) return err(parsed.error);
+  // Whoever wrote the name must write another, as for an image that is not there.
+  if (parsed.isErr()) return err(imageNotFound(context.image, parsed.error.message));
   const reference = parsed.value;
   if (reference.kind === 'docker') return ok(registrySource(reference, context));
   if (!context.mayBeLocal) {
     const message = `"${text}" is a place on this machine, which a spec may not name: give it a name in "images"`;
-    return err(failed(message));
+    return err(imageNotFound(context.image, message));
   }
   if (reference.kind === 'oci') return ok(layoutSource(reference, context));
   if (reference.kind === 'rootfs') return ok(rootfsSource(reference, context));

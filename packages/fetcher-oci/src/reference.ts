@@ -39,6 +39,11 @@ export function parseReference(text: string): Result<Reference, Failed> {
   return err(failed(`"${withoutUserinfo(text)}" is not an image reference: ${parsed}. ${FORMS}`));
 }
 
+/** Whether a text is a reference, as `OciFetcherOptions.images` gives one to a name. The failure says what is wrong. */
+export function checkReference(text: string): Result<void, Failed> {
+  return parseReference(text).map(() => undefined);
+}
+
 /** A registry reference as skopeo writes it. */
 export function registryUrl(reference: RegistryReference): string {
   return `docker://${reference.registry}/${reference.repository}${versionSuffix(reference.version)}`;

@@ -3,7 +3,7 @@ import { type BuildRequest, err, ok, type ResourceLimits, type Result, toHostPat
 import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import { buildFailure } from '../build-failure.ts';
-import type { Failure } from '../failure.ts';
+import { type Failure, usageFailure } from '../failure.ts';
 import { type RunOptions, runOptions, type SpecOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { openProgress } from '../progress/open-progress.ts';
@@ -68,6 +68,7 @@ export async function readRequest(
   context: string | undefined,
   options: SpecOptions,
 ): Promise<Result<Pick<BuildRequest, 'spec' | 'context' | 'secrets'> & { source: SpecSource }, Failure>> {
+  if (context === '') return err(usageFailure('the context is empty: "." is the current directory'));
   const source = await readSpec(options.file);
   if (source.isErr()) return err(source.error);
   const secrets = await readSecrets(options.secret ?? new Map());

@@ -6,6 +6,7 @@ import { type Failure, usageFailure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { withBuilder } from '../with-builder.ts';
+import { withEach } from '../with-each.ts';
 import { define } from './define.ts';
 
 export function cacheCommand(): Command {
@@ -20,7 +21,7 @@ export function cacheCommand(): Command {
     options: storeOptions(),
     examples: ['snapstep cache rm apt', 'snapstep cache rm npm cargo'],
   }).action((names: readonly string[], options: StoreOptions) =>
-    perform(() => withBuilder(options, (builder) => removeCaches(builder, names))),
+    perform((signal) => withBuilder(options, (builder) => removeCaches(builder, { names, signal }))),
   );
   return new Command('cache')
     .description('List or delete cache volumes, which outlive builds.')
@@ -37,14 +38,13 @@ async function listCaches(builder: Builder): Promise<Result<void, Failure>> {
 }
 
 /** All names are looked up before the first is deleted, so that a misspelt one changes nothing. */
-async function removeCaches(builder: Builder, names: readonly string[]): Promise<Result<void, Failure>> {
+async function removeCaches(
+  builder: Builder,
+  { names, signal }: { readonly names: readonly string[]; readonly signal: AbortSignal },
+): Promise<Result<void, Failure>> {
   const caches = await builder.caches.list();
   if (caches.isErr()) return err(storeFailure(caches.error));
   const unknown = names.find((name) => !caches.value.includes(toCacheId(name)));
   if (unknown !== undefined) return err(usageFailure(`there is no cache "${unknown}"`));
-  for (const name of names) {
-    const removed = await builder.caches.remove(toCacheId(name));
-    if (removed.isErr()) return err(storeFailure(removed.error));
-  }
-  return ok();
+  return withEach(names, (name) => builder.caches.remove(toCacheId(name)).mapErr(storeFailure), signal);
 }

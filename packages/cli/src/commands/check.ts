@@ -1,15 +1,17 @@
-import { err, ok, type Result } from '@snapstep/core';
+import { err, type Result } from '@snapstep/core';
 import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import type { Failure } from '../failure.ts';
 import { fileOption } from '../options.ts';
 import { readSpec } from '../spec-source.ts';
+import { withEach } from '../with-each.ts';
 import { define } from './define.ts';
 import { filesOf } from './file-argument.ts';
 
 export function checkCommand(): Command {
   return define('check', {
-    description: 'Check specs without building anything. Prints nothing if all is well.',
+    description:
+      'Check specs without building anything. Says what is wrong with each; prints nothing if all is well.',
     arguments: [['[FILE...]', 'the specs']],
     options: [fileOption()],
     examples: [
@@ -18,16 +20,15 @@ export function checkCommand(): Command {
       'generate-spec | snapstep check -f -',
     ],
   }).action((files: readonly string[], options: { readonly file?: string }) =>
-    perform(() => check(files, options.file)),
+    perform((signal) => check(files, { file: options.file, signal })),
   );
 }
 
-async function check(files: readonly string[], file: string | undefined): Promise<Result<void, Failure>> {
+async function check(
+  files: readonly string[],
+  { file, signal }: { readonly file: string | undefined; readonly signal: AbortSignal },
+): Promise<Result<void, Failure>> {
   const names = filesOf(files, file);
   if (names.isErr()) return err(names.error);
-  for (const name of names.value) {
-    const source = await readSpec(name);
-    if (source.isErr()) return err(source.error);
-  }
-  return ok();
+  return withEach(names.value, async (name) => (await readSpec(name)).map(() => undefined), signal);
 }

@@ -24,7 +24,7 @@ async function remove(
   builder: Builder,
   { text, signal }: { readonly text: string; readonly signal: AbortSignal },
 ): Promise<Result<void, Failure>> {
-  const key = await resolveKey(builder, text);
+  const key = await resolveKey(builder, text, 'saved');
   if (key.isErr()) return err(key.error);
   const removed = await builder.remove(key.value, signal);
   if (removed.isErr()) return err(storeFailure(removed.error));

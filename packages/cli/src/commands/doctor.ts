@@ -8,6 +8,7 @@ import { hostScene, type Scene } from '../doctor/scene.ts';
 import { EXIT, type Failure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeErr, writeOut } from '../output.ts';
+import { parseText } from '../parse-values.ts';
 import { defaultSandbox } from '../sandbox-name.ts';
 import { defaultStore, stateDirectories } from '../store-location.ts';
 import { define } from './define.ts';
@@ -25,8 +26,11 @@ export function doctorCommand(): Command {
       'builder is running. Exits with 1 if anything is a problem.',
     options: [
       new Option('--json', 'one JSON object per line: name, state, found, mend'),
-      new Option('--state-dir <DIR>', 'where a program of yours has its builder (default: with the store)'),
-      new Option('--runtime <PROGRAM>', 'the OCI runtime that steps run with'),
+      new Option(
+        '--state-dir <DIR>',
+        'where a program of yours has its builder (default: with the store)',
+      ).argParser(parseText),
+      new Option('--runtime <PROGRAM>', 'the OCI runtime that steps run with').argParser(parseText),
       ...storeOptions(),
     ],
     examples: [

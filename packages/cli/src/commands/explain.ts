@@ -15,7 +15,7 @@ type Options = StoreOptions & { readonly json?: boolean };
 export function explainCommand(): Command {
   return define('explain', {
     description: 'Show what a key was made of, and how that differs from the most similar saved step.',
-    arguments: [['<KEY>', 'a step key, or its first 8 digits or more']],
+    arguments: [['<KEY>', 'a step key, or its first 8 digits or more; also of a step that failed']],
     options: [jsonOption(), ...storeOptions()],
     examples: ['snapstep explain 3f9a02c41be7', 'snapstep explain --json 3f9a02c41be7 | jq .nearest'],
   }).action((text: string, options: Options) =>
@@ -27,7 +27,7 @@ async function explain(
   builder: Builder,
   { text, options }: { readonly text: string; readonly options: Options },
 ): Promise<Result<void, Failure>> {
-  const key = await resolveKey(builder, text);
+  const key = await resolveKey(builder, text, 'known');
   if (key.isErr()) return err(key.error);
   const explanation = await builder.explain(key.value);
   if (explanation.isErr()) return err(storeFailure(explanation.error));

@@ -38,7 +38,7 @@ async function exportStep(builder: Builder, work: ExportWork): Promise<Result<vo
   if (work.destination === '-' && process.stdout.isTTY) {
     return err(usageFailure('a tar file is nothing for a terminal: redirect it, or name a file'));
   }
-  const key = await resolveKey(builder, work.key);
+  const key = await resolveKey(builder, work.key, 'saved');
   if (key.isErr()) return err(key.error);
   const step = await builder.open(key.value);
   if (step.isErr()) return err(storeFailure(step.error));

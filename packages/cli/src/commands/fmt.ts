@@ -7,6 +7,7 @@ import { hasComments } from '../has-comments.ts';
 import { fileOption } from '../options.ts';
 import { writeErr, writeOut } from '../output.ts';
 import { readSpec, type SpecSource } from '../spec-source.ts';
+import { withEach } from '../with-each.ts';
 import { define } from './define.ts';
 import { filesOf } from './file-argument.ts';
 
@@ -29,32 +30,30 @@ export function fmtCommand(): Command {
       ).conflicts('write'),
     ],
     examples: ['snapstep fmt -f build.spec', 'snapstep fmt --write *.spec', 'snapstep fmt --check *.spec'],
-  }).action((files: readonly string[], options: Options) => perform(() => format(files, options)));
+  }).action((files: readonly string[], options: Options) =>
+    perform((signal) => format(files, { options, signal })),
+  );
 }
 
-async function format(files: readonly string[], options: Options): Promise<Result<void, Failure>> {
+async function format(
+  files: readonly string[],
+  { options, signal }: { readonly options: Options; readonly signal: AbortSignal },
+): Promise<Result<void, Failure>> {
   const names = filesOf(files, options.file);
   if (names.isErr()) return err(names.error);
-  let different = 0;
-  for (const name of names.value) {
-    const source = await readSpec(name);
-    if (source.isErr()) return err(source.error);
-    const canonical = printSpec(source.value.spec);
-    if (canonical !== source.value.text) different += 1;
-    const done = await handle(source.value, { canonical, options });
-    if (done.isErr()) return err(done.error);
-  }
-  return options.check && different > 0 ? err({ exitCode: EXIT.stepFailed, message: '' }) : ok();
+  return withEach(names.value, (name) => formatFile(name, options), signal);
 }
 
-async function handle(
-  source: SpecSource,
-  { canonical, options }: { readonly canonical: string; readonly options: Options },
-): Promise<Result<void, Failure>> {
+async function formatFile(name: string, options: Options): Promise<Result<void, Failure>> {
+  const read = await readSpec(name);
+  if (read.isErr()) return err(read.error);
+  const source = read.value;
+  const canonical = printSpec(source.spec);
   const isCanonical = canonical === source.text;
   if (options.check) {
-    if (!isCanonical) await writeOut(`${source.file}\n`);
-    return ok();
+    if (isCanonical) return ok();
+    await writeOut(`${source.file}\n`);
+    return err({ exitCode: EXIT.stepFailed, message: '' });
   }
   if (options.write) return isCanonical ? ok() : write(source, canonical);
   await writeOut(canonical);
@@ -69,7 +68,11 @@ async function write(source: SpecSource, canonical: string): Promise<Result<void
   if (hasComments(source.text)) {
     return err(usageFailure(`${source.file}: its ; comments would be lost: make them (comment "...") first`));
   }
-  const { mode } = await stat(source.file);
-  await writeFile(source.file, canonical, { mode });
-  return ok();
+  try {
+    const { mode } = await stat(source.file);
+    await writeFile(source.file, canonical, { mode });
+    return ok();
+  } catch (error) {
+    return err(usageFailure(`cannot write the spec: ${error instanceof Error ? error.message : error}`));
+  }
 }

@@ -15,7 +15,7 @@ type Options = StoreOptions & { readonly from?: number };
 export function logCommand(): Command {
   return define('log', {
     description: 'Print what a step printed, byte for byte, also that of a step that failed.',
-    arguments: [['<KEY>', 'a step key, or its first 8 digits or more; the whole key of a step that failed']],
+    arguments: [['<KEY>', 'a step key, or its first 8 digits or more; also of a step that failed']],
     options: [
       new Option('--from <BYTES>', 'leave out so many bytes at the beginning').argParser(parseOffset),
       ...storeOptions(),
@@ -33,7 +33,7 @@ interface LogWork {
 }
 
 async function print(builder: Builder, { text, options, signal }: LogWork): Promise<Result<void, Failure>> {
-  const key = await resolveKey(builder, text);
+  const key = await resolveKey(builder, text, 'known');
   if (key.isErr()) return err(key.error);
   const log = await builder.log(key.value);
   if (log.isErr()) return err(storeFailure(log.error));

@@ -168,6 +168,8 @@ export interface Builder extends AsyncDisposable {
   explain(key: StepKey): ResultAsync<Explanation, StoreError>;
   /** Undefined if the step is neither saved nor running. */
   log(key: StepKey): ResultAsync<StepLog | undefined, StoreError>;
+  /** The keys that begin with `prefix`, in order, of all steps that are known: saved, running or failed. */
+  keys(prefix: string): ResultAsync<readonly StepKey[], StoreError>;
   /** Every saved step, the least recently used first. */
   list(): ResultAsync<readonly SavedStep[], StoreError>;
   /** Leases a saved snapshot; `not-found` if there is none. */

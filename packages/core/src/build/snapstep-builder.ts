@@ -26,6 +26,7 @@ import { checkRequest } from './check-request.ts';
 import type { Engine } from './engine.ts';
 import { fromStore } from './errors.ts';
 import { explain } from './explain-step.ts';
+import { knownKeys } from './known-keys.ts';
 import { savedOf } from './make-room.ts';
 import { planBuild } from './plan-build.ts';
 import type { InnerRequest } from './step-to-make.ts';
@@ -68,6 +69,10 @@ export class SnapstepBuilder implements Builder {
 
   log(key: StepKey): ResultAsync<StepLog | undefined, StoreError> {
     return this.#track(async () => ok(await this.#engine.logs.find(key)));
+  }
+
+  keys(prefix: string): ResultAsync<readonly StepKey[], StoreError> {
+    return this.#track(() => knownKeys(this.#engine, prefix));
   }
 
   list(): ResultAsync<readonly SavedStep[], StoreError> {

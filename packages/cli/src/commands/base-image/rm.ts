@@ -1,9 +1,10 @@
-import { type BaseImages, err, ok, type Result } from '@snapstep/core';
+import { type BaseImages, err, type Result } from '@snapstep/core';
 import type { Command } from 'commander';
 import { perform } from '../../action.ts';
 import { storeFailure } from '../../build-failure.ts';
 import { type Failure, usageFailure } from '../../failure.ts';
 import { type StoreOptions, storeOptions } from '../../options.ts';
+import { withEach } from '../../with-each.ts';
 import { define } from '../define.ts';
 import { withBaseImages } from './with-base-images.ts';
 
@@ -17,19 +18,18 @@ export function removeImagesCommand(): Command {
       'snapstep base-image rm old older --store zfs:tank/snapstep',
     ],
   }).action((names: readonly string[], options: StoreOptions) =>
-    perform(() => withBaseImages(options, (images) => remove(images, names))),
+    perform((signal) => withBaseImages(options, (images) => remove(images, { names, signal }))),
   );
 }
 
 /** All names are looked up before the first is deleted, so that a misspelt one changes nothing. */
-async function remove(images: BaseImages, names: readonly string[]): Promise<Result<void, Failure>> {
+async function remove(
+  images: BaseImages,
+  { names, signal }: { readonly names: readonly string[]; readonly signal: AbortSignal },
+): Promise<Result<void, Failure>> {
   const listed = await images.list();
   if (listed.isErr()) return err(storeFailure(listed.error));
   const unknown = names.find((name) => !listed.value.some((image) => image.name === name));
   if (unknown !== undefined) return err(usageFailure(`there is no base image "${unknown}"`));
-  for (const name of names) {
-    const removed = await images.remove(name);
-    if (removed.isErr()) return err(storeFailure(removed.error));
-  }
-  return ok();
+  return withEach(names, (name) => images.remove(name).mapErr(storeFailure), signal);
 }
