@@ -9,10 +9,12 @@ import {
   type OwnerLock,
   ok,
   openStoreDirectory,
+  pairingIn,
   type Result,
   SnapshotDirectory,
   type Store,
   type StoreError,
+  syncDisk,
   Workspace,
 } from '@snapstep/core/backend';
 
@@ -52,6 +54,7 @@ function directoryStore(places: Places, lock: OwnerLock): Store {
   return {
     name: 'directory',
     caches: new DirectoryCaches({ directory: places.caches, workspace, copy: copyTree }),
+    pairing: pairingIn(lock.directory),
 
     lookup: (key) => snapshots.lookup(key),
 
@@ -70,6 +73,7 @@ function directoryStore(places: Places, lock: OwnerLock): Store {
     reclaimed: (signal) => workspace.finishDiscards(signal),
     list: () => snapshots.list(),
     usage: () => diskUsage(snapshots.path),
+    sync: () => syncDisk(snapshots.path),
     [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
   };
 }

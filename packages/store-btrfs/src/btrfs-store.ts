@@ -6,12 +6,15 @@ import {
   err,
   type OwnerLock,
   ok,
+  type Pairing,
   type PrepareRequest,
+  pairingIn,
   type Result,
   type Snapshot,
   type StepKey,
   type Store,
   type StoreError,
+  syncDisk,
   type Usage,
 } from '@snapstep/core/backend';
 import { createSubvolume, fileSystemUsage, setReadOnly, snapshot, waitForDeleted } from './btrfs.ts';
@@ -29,11 +32,13 @@ export interface BtrfsStoreParts {
 export class BtrfsStore implements Store {
   readonly name = 'btrfs';
   readonly caches: CacheVolumes;
+  readonly pairing: Pairing;
   readonly #parts: BtrfsStoreParts;
 
   constructor(parts: BtrfsStoreParts) {
     this.#parts = parts;
     this.caches = subvolumeCaches(parts.layout);
+    this.pairing = pairingIn(parts.lock.directory);
   }
 
   lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
@@ -87,6 +92,10 @@ export class BtrfsStore implements Store {
     const names = Promise.all([readdir(layout.snapshots.path), readdir(layout.cacheDirectory)]);
     const counts = await attempt(names);
     return counts.map((found) => [...axes.value, { axis: 'objects', used: found.flat().length }]);
+  }
+
+  sync(): Promise<Result<void, StoreError>> {
+    return syncDisk(this.#parts.layout.snapshots.path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

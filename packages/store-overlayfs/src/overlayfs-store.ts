@@ -9,12 +9,15 @@ import {
   failed,
   type OwnerLock,
   ok,
+  type Pairing,
   type PrepareRequest,
+  pairingIn,
   type Result,
   type Snapshot,
   type StepKey,
   type Store,
   type StoreError,
+  syncDisk,
   type Usage,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
@@ -39,10 +42,12 @@ export interface OverlayfsStoreParts {
 export class OverlayfsStore implements Store {
   readonly name = 'overlayfs';
   readonly caches: CacheVolumes;
+  readonly pairing: Pairing;
   readonly #parts: OverlayfsStoreParts;
 
   constructor(parts: OverlayfsStoreParts) {
     this.#parts = parts;
+    this.pairing = pairingIn(parts.lock.directory);
     this.caches = new OverlayCaches(parts);
   }
 
@@ -85,6 +90,10 @@ export class OverlayfsStore implements Store {
     const objects = snapshots.keys().length + caches.keys().length;
     const disk = await diskUsage(place.layout.layers);
     return disk.map((axes) => [...axes, { axis: 'objects', used: objects }]);
+  }
+
+  sync(): Promise<Result<void, StoreError>> {
+    return syncDisk(this.#parts.place.layout.layers);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

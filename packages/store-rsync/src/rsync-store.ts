@@ -8,13 +8,16 @@ import {
   err,
   type OwnerLock,
   ok,
+  type Pairing,
   type PrepareRequest,
+  pairingIn,
   type Result,
   type Snapshot,
   type SnapshotDirectory,
   type StepKey,
   type Store,
   type StoreError,
+  syncDisk,
   type Usage,
   type Workspace,
 } from '@snapstep/core/backend';
@@ -35,6 +38,7 @@ export interface RsyncStoreParts {
 export class RsyncStore implements Store {
   readonly name = 'rsync';
   readonly caches: CacheVolumes;
+  readonly pairing: Pairing;
   readonly #parts: RsyncStoreParts;
   #hasRemoved = false;
 
@@ -42,6 +46,7 @@ export class RsyncStore implements Store {
     const { cacheDirectory: directory, workspace } = parts;
     const copy = (from: string, to: string) => parts.copy(from, to, {});
     this.#parts = parts;
+    this.pairing = pairingIn(parts.lock.directory);
     this.caches = new DirectoryCaches({ directory, workspace, copy });
   }
 
@@ -90,6 +95,10 @@ export class RsyncStore implements Store {
     if (disk.isErr()) return err(disk.error);
     const counts = await attempt(Promise.all([readdir(snapshots.path), readdir(cacheDirectory)]));
     return counts.map((names) => [...disk.value, { axis: 'objects', used: names.flat().length }]);
+  }
+
+  sync(): Promise<Result<void, StoreError>> {
+    return syncDisk(this.#parts.snapshots.path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,7 +28,7 @@ import { waitForRunning } from './running-commands.ts';
 import { settle } from './settle.ts';
 import { Trash } from './trash.ts';
 import { type Properties, type Property, Zfs } from './zfs.ts';
-import { ZfsStore } from './zfs-store.ts';
+import { PAIRED, ZfsStore } from './zfs-store.ts';
 
 const debug = createDebug('snapstep:store-zfs');
 
@@ -116,7 +116,9 @@ async function start(parts: Start): Promise<Result<ZfsStore, StoreError>> {
   if (settled.isErr()) return err(settled.error);
   const directories = await clearDirectories(layout);
   if (directories.isErr()) return err(directories.error);
-  return ok(new ZfsStore({ ...parts, place, inventory: inventory.value, maxObjects, maxMounts }));
+  const paired = properties.get(PAIRED);
+  const pairedWith = paired?.source === 'local' ? paired.value : undefined;
+  return ok(new ZfsStore({ ...parts, place, inventory: inventory.value, pairedWith, maxObjects, maxMounts }));
 }
 
 async function prepareDatasets({ layout, zfs }: Place): Promise<Result<Inventory, StoreError>> {

@@ -6,6 +6,7 @@ import {
   failed,
   type OwnerLock,
   ok,
+  type Pairing,
   type PrepareRequest,
   type Result,
   type Snapshot,
@@ -36,14 +37,20 @@ export interface ZfsStoreParts {
   readonly lock: OwnerLock;
   readonly commands: Commands;
   readonly inventory: Inventory;
+  /** What the dataset remembers of its builder. */
+  readonly pairedWith: string | undefined;
   readonly maxObjects: number;
   readonly maxMounts: number;
 }
+
+/** The property of the store's dataset that names its builder. */
+export const PAIRED = 'snapstep:paired-with';
 
 /** Each method as `Store` says. */
 export class ZfsStore implements StoreWith<StoreFeature> {
   readonly name = 'zfs';
   readonly caches: CacheVolumes;
+  readonly pairing: Pairing;
   readonly placement: StoreFeatures['placement'];
   readonly quota: StoreFeatures['quota'];
   readonly transfer: StoreFeatures['transfer'];
@@ -58,6 +65,7 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     this.#saved = new SavedSnapshots(place, inventory.results);
     this.#caches = new DatasetCaches(place, inventory);
     this.caches = this.#caches;
+    this.pairing = pairingOf(parts);
     this.placement = placement;
     this.quota = quota(place);
     this.transfer = new Transfer(place, { saved: this.#saved, hasRoom: () => this.#hasRoom(1) });
@@ -102,6 +110,14 @@ export class ZfsStore implements StoreWith<StoreFeature> {
       { axis: 'objects', used: objects, total: Math.max(maxObjects, objects) },
       { axis: 'mounts', used: place.mounts.count, total: Math.max(maxMounts, place.mounts.count) },
     ]);
+  }
+
+  /**
+   * OpenZFS answers `zfs snapshot`, `clone`, `rename` and `destroy` once the transaction group is on the disk that holds
+   * the change and all that was written before it: what is saved is durable already.
+   */
+  async sync(): Promise<Result<void, StoreError>> {
+    return ok();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,6 +165,18 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     if (parent === undefined) return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
     return ok(datasetsOf(parent));
   }
+}
+
+function pairingOf({ place, pairedWith }: ZfsStoreParts): Pairing {
+  let known = pairedWith;
+  return {
+    get: async () => ok(known),
+    async set(text) {
+      const set = await place.zfs.set({ [PAIRED]: text }, place.layout.dataset);
+      if (set.isOk()) known = text;
+      return set;
+    },
+  };
 }
 
 function datasetsOf(volumes: DatasetVolumes): ReadonlyMap<VolumeName, string> {

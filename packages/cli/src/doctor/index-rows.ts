@@ -1,36 +1,48 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { ownerOf } from './owner.ts';
 import type { Scene } from './scene.ts';
 
 /** What the index says of each step: `saved`, or a state that promises nothing. */
 export type IndexRows = ReadonlyMap<string, string>;
 
+/** How often a copy is made anew because a running builder wrote meanwhile. */
+const TRIES = 20;
+
 /**
- * Reads the index of a builder, which may be running; undefined if there is none yet.
+ * Reads the index of a builder, which may be running; undefined if there is none yet. It is a copy that is read: a
+ * builder lets nobody else open its index, and who reads one that nobody has open writes beside it.
  *
  * @throws What SQLite says of a damaged file.
  */
-export async function readIndexRows(scene: Scene): Promise<IndexRows | undefined> {
+export function readIndexRows(scene: Scene): IndexRows | undefined {
   const path = join(scene.state.builder, 'index.db');
   if (!existsSync(path)) return undefined;
-  const isInUse = (await ownerOf(scene.state.builder, scene)) !== undefined;
-  return isInUse ? rowsOf(path) : rowsOfCopy(path);
-}
-
-/** Even a reader writes beside the file of a database that nobody has open: it brings its log in order. */
-function rowsOfCopy(path: string): IndexRows {
   const directory = mkdtempSync(join(tmpdir(), 'snapstep-doctor-'));
   try {
     const copy = join(directory, 'index.db');
-    copyFileSync(path, copy);
-    if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`);
+    copyAtRest(path, copy);
     return rowsOf(copy);
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** Copies a database with its log, as they are while nobody writes to them. */
+function copyAtRest(path: string, copy: string): void {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const before = stampOf(path);
+    for (const suffix of ['-wal', '']) {
+      if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    }
+    if (stampOf(path) === before) return;
+  }
+}
+
+function stampOf(path: string): string {
+  const stats = [path, `${path}-wal`].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }));
+  return stats.map((stat) => `${stat?.size} ${stat?.mtimeNs}`).join(' ');
 }
 
 function rowsOf(path: string): IndexRows {

@@ -18,6 +18,7 @@ export * from './log-sink.ts';
 export * from './mount-points.ts';
 export * from './names.ts';
 export * from './owner-lock.ts';
+export * from './pairing.ts';
 export * from './remove-tree.ts';
 export * from './sandbox.ts';
 export * from './shared-mount.ts';

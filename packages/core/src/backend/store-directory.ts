@@ -1,10 +1,11 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from 'neverthrow';
 import { failed, type StoreError } from './failures.ts';
 import type { HostPath } from './names.ts';
 import { lockDirectory, type OwnerLock } from './owner-lock.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
+import { writeDurably } from './sync-disk.ts';
 
 export interface StoreDirectoryOptions {
   readonly path: HostPath;
@@ -62,13 +63,10 @@ function matchIdentity(text: string, options: StoreDirectoryOptions): Result<'kn
   return err(failed(`${join(options.path, IDENTITY)} says ${text.trim()}, not ${expected.trim()}`));
 }
 
-async function writeIdentity(options: StoreDirectoryOptions): Promise<Result<void, StoreError>> {
-  const path = join(options.path, IDENTITY);
-  const written = await attempt(writeFile(`${path}.new`, identity(options)));
-  if (written.isErr()) return written;
-  return attempt(rename(`${path}.new`, path));
+function writeIdentity({ path, ...options }: StoreDirectoryOptions): Promise<Result<void, StoreError>> {
+  return writeDurably(join(path, IDENTITY), identity(options));
 }
 
-function identity(options: StoreDirectoryOptions): string {
+function identity(options: Pick<StoreDirectoryOptions, 'kind'>): string {
   return `${JSON.stringify({ kind: options.kind, format: FORMAT })}\n`;
 }

@@ -1,6 +1,7 @@
 import type { Outcome, StoreError } from './failures.ts';
 import type { PinnedImage } from './fetcher.ts';
 import type { CacheId, HostPath, Owner, StepKey, VolumeName } from './names.ts';
+import type { Pairing } from './pairing.ts';
 import type { Mounted, Volume, Volumes } from './volume.ts';
 
 /** A saved file-system state: immutable, and usable as a parent. */
@@ -54,6 +55,7 @@ export interface PrepareRequest {
  * - opening a store throws away everything that was active when the last process died;
  * - a method settles only when nothing it started is still running, also after an abort;
  * - what is mounted is what somebody leases, and no more;
+ * - what was saved, published or removed before a call of `sync` is durable once that call succeeded;
  * - one process owns the store at a time: opening it a second time fails with `busy`.
  *
  * Disposing a store unmounts all that it mounted, also what is still leased, and gives up its ownership; what is active
@@ -67,6 +69,8 @@ export interface Store extends Partial<StoreFeatures>, AsyncDisposable {
   /** Shown in messages, such as `zfs`. */
   readonly name: string;
   readonly caches: CacheVolumes;
+  /** Kept beside the snapshots. A new store has none. */
+  readonly pairing: Pairing;
 
   lookup(key: StepKey): Outcome<Snapshot | undefined, StoreError>;
   prepare(request: PrepareRequest): Outcome<ActiveSnapshot, StoreError>;
@@ -80,6 +84,13 @@ export interface Store extends Partial<StoreFeatures>, AsyncDisposable {
   /** Every saved snapshot, in any order. Used to bring the index in line after a crash. */
   list(): Outcome<readonly StepKey[], StoreError>;
   usage(): Outcome<Usage, StoreError>;
+  /**
+   * Makes durable what was saved, published or removed before the call: it is so after a power cut too. What is neither
+   * durable nor older may be lost or damaged by one, also where `lookup` shows it; the builder does not count on it.
+   *
+   * The builder calls it every few seconds, beside other calls, and never while a step waits for it.
+   */
+  sync(): Outcome<void, StoreError>;
 }
 
 /** One thing that can run out. A store reports each that it knows: bytes, inodes, metadata, objects, mounts. */

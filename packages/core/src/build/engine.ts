@@ -4,6 +4,7 @@ import type { HostPath } from '../backend/names.ts';
 import type { Sandbox } from '../backend/sandbox.ts';
 import type { Store, StoreFeature, StoreFeatures } from '../backend/store.ts';
 import type { CacheBroker } from '../cache/cache-broker.ts';
+import type { Durability } from '../cache/durability.ts';
 import type { IndexDb } from '../cache/index-db.ts';
 import type { Leases } from '../cache/leases.ts';
 import type { Slots } from '../cache/slots.ts';
@@ -28,6 +29,7 @@ export interface Engine {
   readonly records: StepRecords;
   readonly logs: StepLogs;
   readonly hashes: HashCache;
+  readonly durability: Durability;
   readonly leases: Leases;
   readonly steps: StepTable<BuildError>;
   readonly caches: CacheBroker;

@@ -9,12 +9,11 @@ const COMPARED = 500;
 
 /** The inputs behind a key, and the saved step that differs from it least. */
 export async function explain(engine: Engine, key: StepKey): Promise<Result<Explanation, StoreError>> {
-  const record = await engine.records.read(key);
-  if (record === undefined) {
-    const message = `nothing is known of the step ${key}: it was neither planned nor run here, or it was pruned`;
+  const inputs = await engine.records.inputs(key);
+  if (inputs === undefined) {
+    const message = `nothing is known of the step ${key}: it never ran here and was not planned just now, or it was pruned`;
     return err({ type: 'not-found', key, message });
   }
-  const { inputs } = record;
   let nearest: { readonly key: StepKey; readonly differences: readonly Difference[] } | undefined;
   for (const other of engine.index.similar(inputs.op, COMPARED)) {
     const candidate = other === key ? undefined : await engine.records.read(other);

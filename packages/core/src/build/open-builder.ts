@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import createDebug from 'debug';
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
 import { type Clock, systemClock } from '../backend/clock.ts';
 import { failed, type StoreError } from '../backend/failures.ts';
@@ -12,21 +11,19 @@ import { lockDirectory, type OwnerLock } from '../backend/owner-lock.ts';
 import type { Sandbox } from '../backend/sandbox.ts';
 import type { Store, StoreFeature, StoreFeatures, StoreWith } from '../backend/store.ts';
 import { CacheBroker } from '../cache/cache-broker.ts';
-import { IndexDb } from '../cache/index-db.ts';
+import { Durability } from '../cache/durability.ts';
 import { Leases } from '../cache/leases.ts';
-import { reconcile } from '../cache/reconcile.ts';
 import { Slots } from '../cache/slots.ts';
 import { StepTable } from '../cache/step-table.ts';
 import { StepLogs } from '../log/step-log.ts';
-import { HashCache } from '../plan/hash-cache.ts';
 import type { Builder } from './builder.ts';
 import type { Engine } from './engine.ts';
 import { roomOf } from './make-room.ts';
-import { restoreIndex } from './restore-index.ts';
+import { openState, type State } from './open-state.ts';
 import { SnapstepBuilder } from './snapstep-builder.ts';
-import { StepRecords } from './step-records.ts';
 
-const debug: createDebug.Debugger = createDebug('snapstep:builder');
+/** Stores that a builder of this process has. */
+const inUse = new WeakSet<Store>();
 const MEMORY_PER_STEP = 512 * 1024 * 1024;
 
 export interface BuilderOptions<F extends StoreFeature> {
@@ -41,6 +38,11 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly concurrency?: number;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
   readonly platform?: string;
+  /**
+   * Whether `stateDir` and `store` become a pair though each belongs to another one. Snapshots that this state does not
+   * know are deleted then, and steps that the store does not have are forgotten. Default: false, opening fails.
+   */
+  readonly adopt?: boolean;
   /** What tells the time of each use, and how long a step took. Default: this machine's clocks. */
   readonly clock?: Clock;
 }
@@ -48,7 +50,8 @@ export interface BuilderOptions<F extends StoreFeature> {
 /**
  * Puts a store, a sandbox and a fetcher together. Whatever a crash left behind is put in order first.
  *
- * @returns `busy`, with the owner's pid, if another builder uses `stateDir`.
+ * @returns `busy`, with the owner's pid, if another builder uses `stateDir` or `store`; `failed` if they do not belong
+ * together, see {@link BuilderOptions.adopt}.
  */
 export function openBuilder<F extends StoreFeature = never>(
   options: BuilderOptions<F>,
@@ -69,16 +72,26 @@ async function open<F extends StoreFeature>(
   if (options.concurrency !== undefined && !(options.concurrency >= 1)) {
     throw new RangeError(`concurrency is ${options.concurrency}, but must be at least 1`);
   }
+  if (inUse.has(store))
+    return err({ type: 'busy', message: `the ${store.name} store is used by another builder` });
   const lock = takeStateDir(stateDir);
   if (lock.isErr()) return err(lock.error);
+  inUse.add(store);
+  const ownership: OwnerLock = {
+    directory: lock.value.directory,
+    async [Symbol.asyncDispose]() {
+      inUse.delete(store);
+      await lock.value[Symbol.asyncDispose]();
+    },
+  };
   const opened: Disposable[] = [];
   try {
     const engine = await openEngine(options, (part) => opened.push(part));
-    if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, lock.value));
-    await release(opened, lock.value);
+    if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, ownership));
+    await release(opened, ownership);
     return err(engine.error);
   } catch (error) {
-    await release(opened, lock.value);
+    await release(opened, ownership);
     const isSqlite = error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
     if (isSqlite) return err(failed(`cannot open the state in ${stateDir}: ${error.message}`, error));
     throw error;
@@ -94,18 +107,9 @@ async function openEngine<F extends StoreFeature>(
   options: BuilderOptions<F>,
   hold: (part: Disposable) => void,
 ): Promise<Result<Engine, StoreError>> {
-  const { store, stateDir } = options;
-  const index = IndexDb.open(stateDir, options.clock ?? systemClock);
-  hold(index);
-  const hashes = HashCache.open(stateDir);
-  hold(hashes);
-  const records = new StepRecords(toHostPath(join(stateDir, 'steps')));
-  const restored = index.isUnfilled ? await restoreIndex({ index, store, records }) : ok();
-  if (restored.isErr()) return err(restored.error);
-  const order = await reconcile(index, store);
-  if (order.isErr()) return err(order.error);
-  debug('opened %s: %o', stateDir, order.value);
-  return ok(makeEngine(options, { index, records, hashes }));
+  const { adopt = false, clock = systemClock } = options;
+  const state = await openState({ ...options, adopt, clock }, hold);
+  return state.map((parts) => makeEngine(options, parts));
 }
 
 function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
@@ -119,11 +123,12 @@ function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
 
 function makeEngine<F extends StoreFeature>(
   options: BuilderOptions<F>,
-  { index, records, hashes }: Pick<Engine, 'index' | 'records' | 'hashes'>,
+  { index, records, hashes }: State,
 ): Engine {
   const { store, sandbox, fetcher, stateDir } = options;
   const logs = new StepLogs(toHostPath(join(stateDir, 'logs')));
   const leases = new Leases();
+  const durability = new Durability({ index, store, stateDir });
   const engine: Engine = {
     store,
     // `open` has seen to it that the store has what this sandbox requires.
@@ -138,8 +143,9 @@ function makeEngine<F extends StoreFeature>(
     logs,
     leases,
     hashes,
+    durability,
     steps: new StepTable({ leases, beginLog: (key) => logs.begin(key) }),
-    caches: new CacheBroker(store.caches),
+    caches: new CacheBroker(store.caches, durability.caches),
     slots: new Slots(options.concurrency ?? defaultConcurrency()),
     commands: new Slots(sandbox.concurrency),
     room: roomOf(() => engine),

@@ -18,11 +18,10 @@ export async function planBuild(
   for (const stage of inOrder(planStages(request.spec))) {
     const steps = await keys.of(stage);
     if (steps.isErr()) return err(steps.error);
-    for (const { op, key, inputs, title } of steps.value) {
+    for (const { op, key, inputs } of steps.value) {
       const saved = key !== undefined && engine.index.isSaved(key);
-      // Kept, so that `explain` can tell why a step that is not saved was missed.
-      if (key && inputs && !saved)
-        await engine.records.writeIfAbsent(key, { inputs, title, image: { env: {} } });
+      // So that `explain` can tell why a step that is not saved was missed.
+      if (key && inputs && !saved) engine.records.plan(key, inputs);
       planned.push({ stage: stage.name, op, key, saved });
     }
   }

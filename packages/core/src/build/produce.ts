@@ -81,6 +81,8 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<M
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
   let saved = false;
   try {
+    const settled = await index.beginDurably(step.key);
+    if (settled?.isErr()) return err(fromStore(settled.error));
     await records.write(step.key, { inputs: step.inputs, title: step.title, image: step.image });
     const made = await fill(engine, step, io);
     if (made.isOk()) index.saved(step.key, clock.elapsed() - start);

@@ -124,6 +124,7 @@ export class SnapstepBuilder implements Builder {
     this.#closing.abort(new Error('the builder was closed'));
     await this.#engine.steps.stopAll(this.#closing.signal.reason);
     await Promise.allSettled(this.#running);
+    await this.#engine.durability[Symbol.asyncDispose]();
     try {
       this.#engine.hashes[Symbol.dispose]();
       this.#engine.index[Symbol.dispose]();

@@ -3,13 +3,27 @@ import type { StoreError } from '../backend/failures.ts';
 import type { CacheId, Owner } from '../backend/names.ts';
 import type { CacheCopy, CacheVolumes } from '../backend/store.ts';
 import type { Volume } from '../backend/volume.ts';
+import type { CacheMark, CacheMarks } from './cache-marks.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
+
+/**
+ * What became of a copy. `overtaken`: somebody else published or removed the cache since. `unmarked`: the index could not
+ * be told that the cache changes, as on a full disk, so a power cut could make it wrong.
+ */
+export type CacheEnd = 'published' | 'unchanged' | 'overtaken' | 'unmarked';
 
 /** A step's copy of a cache. Disposing it throws the copy away, unless {@link finish} published it. */
 export interface CheckedOut extends AsyncDisposable {
   readonly volume: Volume;
   /** Publishes the copy, if it was changed and nobody published or removed the cache since it was taken. */
-  finish(): Promise<Result<'published' | 'unchanged' | 'overtaken', StoreError>>;
+  finish(): Promise<Result<CacheEnd, StoreError>>;
+}
+
+/** What was known when a copy was taken. */
+interface Taken {
+  readonly id: CacheId;
+  readonly generation: number;
+  readonly mark: CacheMark;
 }
 
 /**
@@ -18,18 +32,22 @@ export interface CheckedOut extends AsyncDisposable {
  */
 export class CacheBroker {
   readonly #caches: CacheVolumes;
+  readonly #marks: CacheMarks;
   readonly #mutex = new KeyedMutex<CacheId>();
   readonly #generations = new Map<CacheId, number>();
 
-  constructor(caches: CacheVolumes) {
+  constructor(caches: CacheVolumes, marks: CacheMarks) {
     this.#caches = caches;
+    this.#marks = marks;
   }
 
   checkOut(id: CacheId, owner: Owner): Promise<Result<CheckedOut, StoreError>> {
     return this.#mutex.run(id, async () => {
       const generation = this.#generation(id);
+      const mark = this.#marks.take(id);
       const copy = await this.#caches.checkOut(id, owner);
-      return copy.map((value) => this.#checkedOut(value, { id, generation }));
+      if (copy.isErr()) mark[Symbol.dispose]();
+      return copy.map((value) => this.#checkedOut(value, { id, generation, mark }));
     });
   }
 
@@ -41,22 +59,24 @@ export class CacheBroker {
     });
   }
 
-  #checkedOut(copy: CacheCopy, taken: { readonly id: CacheId; readonly generation: number }): CheckedOut {
+  #checkedOut(copy: CacheCopy, taken: Taken): CheckedOut {
     return {
       volume: copy.volume,
       finish: () => this.#mutex.run(taken.id, () => this.#finish(copy, taken)),
-      [Symbol.asyncDispose]: () => this.#mutex.run(taken.id, async () => copy[Symbol.asyncDispose]()),
+      [Symbol.asyncDispose]: () =>
+        this.#mutex.run(taken.id, async () => {
+          await copy[Symbol.asyncDispose]();
+          taken.mark[Symbol.dispose]();
+        }),
     };
   }
 
-  async #finish(
-    copy: CacheCopy,
-    { id, generation }: { readonly id: CacheId; readonly generation: number },
-  ): Promise<Result<'published' | 'unchanged' | 'overtaken', StoreError>> {
+  async #finish(copy: CacheCopy, { id, generation, mark }: Taken): Promise<Result<CacheEnd, StoreError>> {
     if (this.#generation(id) !== generation) return ok('overtaken');
     const changed = await copy.changed();
     if (changed.isErr()) return changed.map(() => 'unchanged');
     if (!changed.value) return ok('unchanged');
+    if (!(await mark.isWritten)) return ok('unmarked');
     const published = await copy.publish();
     if (published.isOk()) this.#generations.set(id, generation + 1);
     return published.map(() => 'published');

@@ -1,8 +1,14 @@
 import { join } from 'node:path';
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import type { Result } from 'neverthrow';
+import { bootId } from '../backend/boot-id.ts';
 import type { Clock } from '../backend/clock.ts';
-import type { HostPath, StepKey } from '../backend/names.ts';
-import { closeIndexFile, isDatabaseFull, openIndexFile, VERSION } from './index-file.ts';
+import type { StoreError } from '../backend/failures.ts';
+import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
+import { syncFile } from '../backend/sync-disk.ts';
+import { closeIndexFile, openIndexFile, VERSION } from './index-file.ts';
+import { Statements } from './statements.ts';
+import { ifWritable, Untold } from './untold.ts';
 
 /** A saved step, as `list` gives it. */
 export interface SavedStep {
@@ -14,6 +20,12 @@ export interface SavedStep {
   readonly usedAt: Date;
   /** How long the step took to run. */
   readonly milliseconds: number;
+}
+
+/** A step that is put back into an index that was lost. */
+export interface RestoredStep extends SavedStep {
+  readonly op: string;
+  readonly isDurable: boolean;
 }
 
 /** `saving`: the step runs, nothing is promised. `saved`: it is there, whole. `removing`: it must not be used again. */
@@ -31,19 +43,33 @@ interface Row {
 /**
  * The table of saved steps, their parents and last use, in `index.db`. Which step is older is decided by a
  * sequence that only grows, so that a clock that jumps does no harm.
+ *
+ * "Saved" has two meanings: visible and durable. A step that is not durable yet is as good as any until the machine goes
+ * down. After that its files may be empty, and {@link forgetLost} takes it out.
  */
 export class IndexDb implements Disposable {
+  /** Steps that were saved in this boot and are not marked as durable. */
+  readonly unsynced: Set<StepKey> = new Set();
+  /** Called whenever a step is saved. */
+  onSaved: () => void = () => {};
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements: Statements;
+  readonly #untold: Untold;
   readonly #clock: Clock;
   #sequence: number;
-  /** Steps that are being removed, and which there was no room to mark so. */
-  readonly #unmarked = new Set<StepKey>();
+  /** Steps whose rows were deleted, and may be in the file again after a power cut. */
+  readonly #resurrectable = new Set<StepKey>();
 
   private constructor(db: DatabaseSync, clock: Clock) {
     this.#db = db;
+    this.#statements = new Statements(db);
+    this.#untold = new Untold(this.#statements);
     this.#clock = clock;
-    this.#sequence = Number(this.#get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0);
+    this.#sequence = Number(
+      this.#statements.get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0,
+    );
+    const unsynced = this.#statements.all('SELECT key FROM steps WHERE boot = ?', bootId());
+    for (const { key } of unsynced) this.unsynced.add(key as StepKey);
   }
 
   /** @throws What SQLite says, see {@link openIndexFile}. */
@@ -53,50 +79,109 @@ export class IndexDb implements Disposable {
 
   /** Whether it was never filled from the store: it is new, or was damaged, or filling it was interrupted. */
   get isUnfilled(): boolean {
-    return this.#get('PRAGMA user_version')?.user_version === 0;
+    return this.#statements.get('PRAGMA user_version')?.user_version === 0;
   }
 
   /** Puts back, all at once, the rows of an index that was lost. Parents come before their children. */
-  fill(steps: readonly (SavedStep & { readonly op: string })[]): void {
-    this.#atOnce(() => {
+  fill(steps: readonly RestoredStep[]): void {
+    this.#statements.atOnce(() => {
       for (const step of steps) this.#restore(step);
       this.#db.exec(`PRAGMA user_version = ${VERSION}`);
     });
   }
 
   isSaved(key: StepKey): boolean {
-    if (this.#unmarked.has(key)) return false;
-    return this.#get("SELECT 1 FROM steps WHERE key = ? AND state = 'saved'", key) !== undefined;
+    return this.#statements.get("SELECT 1 FROM live WHERE key = ? AND state = 'saved'", key) !== undefined;
   }
 
-  /** A row for a step that is about to run. Its parent is saved, or it has none. */
+  /**
+   * A row for a step that is about to run. Its parent is saved, or it has none. A row that an earlier attempt left
+   * becomes this one.
+   */
   begin(
     key: StepKey,
     step: { readonly parent: StepKey | undefined; readonly op: string; readonly title: string },
   ): void {
-    this.#run(
-      `INSERT INTO steps VALUES (?, ?, 'saving', ?, ?, 0, 0, 0, 0)`,
-      ...[key, step.parent ?? null, step.op, step.title],
+    this.#statements.run(
+      `INSERT INTO steps VALUES (?, ?, 'saving', ?, ?, 0, 0, 0, 0, ?)
+       ON CONFLICT (key) DO UPDATE SET parent = excluded.parent, state = excluded.state, op = excluded.op,
+         title = excluded.title, boot = excluded.boot`,
+      ...[key, step.parent ?? null, step.op, step.title, bootId()],
     );
+    this.#untold.forget(key);
+    this.#untold.retry();
+  }
+
+  /**
+   * Waits until no power cut can bring back what an earlier row said of this step. Called between {@link begin} and the
+   * commit of the snapshot; there is something to wait for only if the step was removed a moment ago.
+   */
+  async beginDurably(key: StepKey): Promise<Result<void, StoreError> | undefined> {
+    return this.#resurrectable.has(key) ? this.flush() : undefined;
   }
 
   saved(key: StepKey, milliseconds: number): void {
     const now = this.#clock.now();
-    this.#run(
+    this.#statements.run(
       `UPDATE steps SET state = 'saved', saved_ms = ?, used_ms = ?, used_sequence = ?, run_ms = ? WHERE key = ?`,
       ...[now, now, this.#next(), Math.round(milliseconds), key],
     );
+    this.unsynced.add(key);
+    this.onSaved();
+  }
+
+  /** Those of the steps that are still saved outlive a power cut. The mark counts once {@link flush} succeeds. */
+  markDurable(keys: Iterable<StepKey>): void {
+    this.#statements.atOnce(() => {
+      for (const key of keys)
+        this.#statements.run("UPDATE steps SET boot = NULL WHERE key = ? AND state != 'saving'", key);
+    });
+    this.#untold.retry();
+  }
+
+  /** Forgets the steps of earlier boots that were not durable. @returns Their keys. */
+  forgetLost(): StepKey[] {
+    const rows = this.#statements.all('SELECT key FROM live WHERE boot IS NOT NULL AND boot != ?', bootId());
+    const lost = rows.map(({ key }) => key as StepKey);
+    for (const key of lost) this.forget(key);
+    return lost;
+  }
+
+  /** Remembers that a cache may get a version that is not durable. The mark counts once {@link flush} succeeds. */
+  markCache(id: CacheId): void {
+    this.#statements.run('INSERT OR REPLACE INTO unsynced_caches VALUES (?, ?)', id, bootId());
+  }
+
+  unmarkCaches(ids: Iterable<CacheId>): void {
+    this.#statements.atOnce(() => {
+      for (const id of ids) this.#statements.run('DELETE FROM unsynced_caches WHERE id = ?', id);
+    });
+  }
+
+  /** Caches with the mark of {@link markCache}. */
+  markedCaches(made: 'in this boot' | 'earlier'): CacheId[] {
+    const sign = made === 'earlier' ? '!=' : '=';
+    const rows = this.#statements.all(`SELECT id FROM unsynced_caches WHERE boot ${sign} ?`, bootId());
+    return rows.map(({ id }) => id as CacheId);
+  }
+
+  /** Makes all changes so far durable. */
+  async flush(): Promise<Result<void, StoreError>> {
+    const before = [...this.#resurrectable];
+    const synced = await syncFile(`${this.#db.location()}-wal`);
+    if (synced.isOk()) for (const key of before) this.#resurrectable.delete(key);
+    return synced;
   }
 
   /** These steps were of use: the last one most recently. Where there is no room to say so, they go a little early. */
   touch(keys: readonly StepKey[]): void {
     if (keys.length === 0) return;
     const now = this.#clock.now();
-    ifThereIsRoom(() =>
-      this.#atOnce(() => {
+    ifWritable(() =>
+      this.#statements.atOnce(() => {
         for (const key of keys) {
-          this.#run(
-            'UPDATE steps SET used_ms = max(used_ms, ?), used_sequence = ? WHERE key = ?',
+          this.#statements.run(
+            'UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?',
             ...[now, this.#next(), key],
           );
         }
@@ -104,141 +189,113 @@ export class IndexDb implements Disposable {
     );
   }
 
-  /** Goes on where there is no room for the mark: nothing could be removed from a full disk otherwise. */
+  /** A clock that was ahead left last uses in the future. Their age begins now, or they would never be old. */
+  mendClock(): void {
+    const now = this.#clock.now();
+    if (this.#statements.get('SELECT 1 FROM steps WHERE used_ms > ? LIMIT 1', now) === undefined) return;
+    ifWritable(() => this.#statements.run('UPDATE steps SET used_ms = ? WHERE used_ms > ?', now, now));
+  }
+
   removing(key: StepKey): void {
-    if (!ifThereIsRoom(() => this.#run("UPDATE steps SET state = 'removing' WHERE key = ?", key)))
-      this.#unmarked.add(key);
+    this.#untold.tell(key, 'removing');
   }
 
   /** It is not removed after all. */
   keep(key: StepKey): void {
-    this.#unmarked.delete(key);
-    this.#run("UPDATE steps SET state = 'saved' WHERE key = ? AND state = 'removing'", key);
+    const isRemoving = this.#statements.get("SELECT 1 FROM live WHERE key = ? AND state = 'removing'", key);
+    if (isRemoving) this.#untold.tell(key, 'saved');
   }
 
   /** Whether there is a row of it, also one that promises nothing. */
   has(key: StepKey): boolean {
-    return this.#get('SELECT 1 FROM steps WHERE key = ?', key) !== undefined;
+    return this.#statements.get('SELECT 1 FROM live WHERE key = ?', key) !== undefined;
   }
 
-  /** @returns Whether there was room for that. A step that was removed stays so, either way. */
-  forget(key: StepKey): boolean {
-    const isForgotten = ifThereIsRoom(() => this.#run('DELETE FROM steps WHERE key = ?', key));
-    if (isForgotten) this.#unmarked.delete(key);
-    return isForgotten;
+  forget(key: StepKey): void {
+    this.unsynced.delete(key);
+    this.#resurrectable.add(key);
+    this.#untold.tell(key, 'gone');
   }
 
   /** Remembers that what `quick` names has the same files as the saved step `key`, where there is room for that. */
   alias(quick: StepKey, key: StepKey): void {
-    ifThereIsRoom(() => this.#run('INSERT OR REPLACE INTO aliases VALUES (?, ?)', quick, key));
+    ifWritable(() => this.#statements.run('INSERT OR REPLACE INTO aliases VALUES (?, ?)', quick, key));
   }
 
   resolveAlias(quick: StepKey): StepKey | undefined {
-    return this.#get(
-      "SELECT aliases.key AS value FROM aliases JOIN steps USING (key) WHERE quick = ? AND state = 'saved'",
+    return this.#statements.get(
+      "SELECT aliases.key AS value FROM aliases JOIN live USING (key) WHERE quick = ? AND state = 'saved'",
       quick,
     )?.value as StepKey | undefined;
   }
 
   children(key: StepKey): StepKey[] {
-    return this.#all('SELECT key FROM steps WHERE parent = ?', key).map((row) => row.key as StepKey);
+    return this.#statements
+      .all('SELECT key FROM live WHERE parent = ?', key)
+      .map((row) => row.key as StepKey);
   }
 
   hasChildren(key: StepKey): boolean {
-    return this.#get('SELECT 1 FROM steps WHERE parent = ?', key) !== undefined;
+    return this.#statements.get('SELECT 1 FROM live WHERE parent = ?', key) !== undefined;
   }
 
   /** The first step that nothing is built on and that `mayGo`, the least recently used first. */
   firstLeaf(mayGo: (step: SavedStep) => boolean): SavedStep | undefined {
-    const leaves = this.#prepare(
-      `SELECT * FROM steps AS s WHERE state != 'saving' AND NOT EXISTS (SELECT 1 FROM steps WHERE parent = s.key)
+    const leaf = this.#statements.find(
+      `SELECT * FROM live AS s WHERE state != 'saving' AND NOT EXISTS (SELECT 1 FROM live WHERE parent = s.key)
        ORDER BY used_sequence`,
-    ).iterate() as Iterable<unknown> as Iterable<Row>;
-    for (const row of leaves) if (mayGo(toStep(row))) return toStep(row);
-    return undefined;
+      (row) => mayGo(toStep(row)),
+    );
+    return leaf && toStep(leaf);
   }
 
   list(): SavedStep[] {
-    const saved = this.#saved("SELECT * FROM steps WHERE state = 'saved' ORDER BY used_sequence");
-    return saved.filter(({ key }) => !this.#unmarked.has(key));
+    return this.#statements
+      .all("SELECT * FROM live WHERE state = 'saved' ORDER BY used_sequence")
+      .map(toStep);
   }
 
   /** Saved steps of one kind, the most recently used first. */
   similar(op: string, limit: number): StepKey[] {
-    const rows = this.#all(
-      "SELECT key FROM steps WHERE op = ? AND state = 'saved' ORDER BY used_sequence DESC LIMIT ?",
+    const rows = this.#statements.all(
+      "SELECT key FROM live WHERE op = ? AND state = 'saved' ORDER BY used_sequence DESC LIMIT ?",
       ...[op, limit],
     );
     return rows.map((row) => row.key as StepKey);
   }
 
   countSaved(): number {
-    return Number(this.#get("SELECT count(*) AS value FROM steps WHERE state = 'saved'")?.value);
+    return Number(this.#statements.get("SELECT count(*) AS value FROM live WHERE state = 'saved'")?.value);
   }
 
   /** Every row, whatever its state. */
   states(): ReadonlyMap<StepKey, RowState> {
-    return new Map(
-      this.#all('SELECT key, state FROM steps').map((row) => [row.key as StepKey, row.state as RowState]),
-    );
-  }
-
-  #restore(step: SavedStep & { readonly op: string }): void {
-    this.#run(
-      `INSERT INTO steps VALUES (?, ?, 'saved', ?, ?, ?, ?, ?, ?)`,
-      ...[step.key, step.parent ?? null, step.op, step.title, step.savedAt.getTime(), step.usedAt.getTime()],
-      ...[this.#next(), step.milliseconds],
-    );
+    const rows = this.#statements.all('SELECT key, state FROM live');
+    return new Map(rows.map((row) => [row.key as StepKey, row.state as RowState]));
   }
 
   [Symbol.dispose](): void {
-    this.#statements.clear();
+    this.#statements.forgetAll();
     closeIndexFile(this.#db);
   }
 
-  #saved(sql: string): SavedStep[] {
-    return (this.#all(sql) as unknown as Row[]).map(toStep);
-  }
-
-  #atOnce(work: () => void): void {
-    this.#db.exec('BEGIN');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+  #restore(step: RestoredStep): void {
+    this.#statements.run(
+      `INSERT INTO steps VALUES (?, ?, 'saved', ?, ?, ?, ?, ?, ?, ?)`,
+      ...[step.key, step.parent ?? null, step.op, step.title, step.savedAt.getTime(), step.usedAt.getTime()],
+      ...[this.#next(), step.milliseconds, step.isDurable ? null : bootId()],
+    );
+    if (!step.isDurable) this.unsynced.add(step.key);
   }
 
   #next(): number {
     this.#sequence += 1;
     return this.#sequence;
   }
-
-  #run(sql: string, ...values: readonly (string | number | null)[]): void {
-    this.#prepare(sql).run(...values);
-  }
-
-  #get(sql: string, ...values: readonly (string | number)[]): Record<string, unknown> | undefined {
-    return this.#prepare(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: readonly (string | number)[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
 }
 
-function toStep(row: Row): SavedStep {
+function toStep(found: Record<string, unknown>): SavedStep {
+  const row = found as unknown as Row;
   return {
     key: row.key,
     parent: row.parent ?? undefined,
@@ -247,15 +304,4 @@ function toStep(row: Row): SavedStep {
     usedAt: new Date(row.used_ms),
     milliseconds: row.run_ms,
   };
-}
-
-/** @returns False where the disk has no room for a change of the index. */
-function ifThereIsRoom(change: () => void): boolean {
-  try {
-    change();
-    return true;
-  } catch (error) {
-    if (isDatabaseFull(error)) return false;
-    throw error;
-  }
 }

@@ -1,11 +1,14 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import createDebug from 'debug';
 
 const debug: createDebug.Debugger = createDebug('snapstep:index');
 
-/** What `user_version` says once the index knows all that is in the store. */
-export const VERSION = 1;
+/**
+ * What `user_version` says once the index knows all that is in the store. An index of an older version is emptied: it
+ * is from before a change of the keys, so nothing in it can be asked for again.
+ */
+export const VERSION = 2;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS steps (
@@ -17,15 +20,37 @@ const SCHEMA = `
     saved_ms INTEGER NOT NULL,
     used_ms INTEGER NOT NULL,
     used_sequence INTEGER NOT NULL,
-    run_ms INTEGER NOT NULL
+    run_ms INTEGER NOT NULL,
+    -- The boot in which it was saved; NULL once it is durable.
+    boot TEXT
   ) STRICT;
   CREATE INDEX IF NOT EXISTS steps_parent ON steps (parent);
   CREATE INDEX IF NOT EXISTS steps_used ON steps (used_sequence);
+  CREATE INDEX IF NOT EXISTS steps_boot ON steps (boot) WHERE boot IS NOT NULL;
   CREATE TABLE IF NOT EXISTS aliases (
     quick TEXT PRIMARY KEY,
     key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE
   ) STRICT;
   CREATE INDEX IF NOT EXISTS aliases_key ON aliases (key);
+  -- Cache volumes that may have a version which is not durable, and the boot in which it may have been published.
+  CREATE TABLE IF NOT EXISTS unsynced_caches (id TEXT PRIMARY KEY, boot TEXT NOT NULL) STRICT;
+
+  -- What the file has had no room for yet: see IndexDb.
+  CREATE TEMP TABLE IF NOT EXISTS untold (
+    key TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('saved', 'removing', 'gone'))
+  ) STRICT;
+  CREATE TEMP VIEW IF NOT EXISTS live AS
+    SELECT key, parent, ifnull(untold.state, steps.state) AS state, op, title, saved_ms, used_ms, used_sequence,
+      run_ms, boot
+    FROM main.steps LEFT JOIN temp.untold USING (key)
+    WHERE untold.state IS NOT 'gone';
+`;
+
+/** What stood in an index of version 1. */
+const EMPTY_OLD = `
+  DROP TABLE IF EXISTS aliases;
+  DROP TABLE IF EXISTS steps;
 `;
 
 /**
@@ -37,9 +62,10 @@ export function openIndexFile(path: string): DatabaseSync {
   try {
     return openDatabase(path);
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    if (!isDamage(error) && !isDirectory(path)) throw error;
+    debug('%s is damaged: %o', path, error);
     renameSync(path, `${path}.damaged-${Date.now()}`);
-    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { recursive: true, force: true });
     return openDatabase(path);
   }
 }
@@ -59,9 +85,13 @@ export function closeIndexFile(db: DatabaseSync): void {
   }
 }
 
-/** SQLITE_FULL of https://www.sqlite.org/rescode.html: the disk has no room for a change. */
-export function isDatabaseFull(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === 13;
+/**
+ * SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN of https://www.sqlite.org/rescode.html: the disk does
+ * not take a change now, and the file is as it was.
+ */
+export function isUnwritable(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  return [8, 10, 13, 14].includes(code);
 }
 
 class DamagedIndex extends Error {}
@@ -72,36 +102,27 @@ function isDamage(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 11 || error.errcode === 26);
 }
 
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 /**
- * The log of changes needs some memory that processes share, in a file; but not where one process locks out all others,
- * also those that only read. That is for a disk on which there is no room for the file.
+ * One process owns the index, so its log needs no memory that processes share. That memory would be a mapped file, and a
+ * write to it kills the process (SIGBUS) where the disk is full: `locking_mode` comes before `journal_mode`.
+ *
+ * @throws If the file is not a healthy index of this version.
  */
 function openDatabase(path: string): DatabaseSync {
-  try {
-    return openAs(path, 'NORMAL');
-  } catch (error) {
-    if (!isDiskTrouble(error)) throw error;
-    debug('%s is opened for one process only: %o', path, error);
-    return openAs(path, 'EXCLUSIVE');
-  }
-}
-
-/** SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN of https://www.sqlite.org/rescode.html, of any kind. */
-function isDiskTrouble(error: unknown): boolean {
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  return [10, 13, 14].includes(code);
-}
-
-/** @throws If the file is not a healthy index of this version. */
-function openAs(path: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   try {
-    db.exec(`PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
-    const version = db.prepare('PRAGMA user_version').get()?.user_version;
-    if (version !== 0 && version !== VERSION)
-      throw new Error(`${path} is of version ${version}, not ${VERSION}`);
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    db.exec('PRAGMA temp_store = MEMORY');
+    const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
+    if (version > VERSION) throw new Error(`${path} is of version ${version}, not ${VERSION}`);
     const health = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (health !== 'ok') throw new DamagedIndex(`${path} is damaged: ${health}`);
+    if (version > 0 && version < VERSION)
+      db.exec(`BEGIN; ${EMPTY_OLD} PRAGMA user_version = ${VERSION}; COMMIT`);
     db.exec(SCHEMA);
     return db;
   } catch (error) {

@@ -51,17 +51,13 @@ export async function prune(
 ): Promise<Result<StepKey[], StoreError>> {
   const removed = new Set<StepKey>();
   const stubborn = new Map<StepKey, StoreError>();
+  saved.index.mendClock();
   while (removed.size < (policy.limit ?? Number.POSITIVE_INFINITY)) {
     if (signal?.aborted) return err(cancelled(signal));
     const pressure = await isUnderPressure(saved, policy);
     if (pressure.isErr()) return err(pressure.error);
     const next = saved.index.firstLeaf(
-      (step) =>
-        mayGo(step, policy, pressure.value) &&
-        !stubborn.has(step.key) &&
-        // The row of a step that is gone stays while the disk of the index has no room for a change.
-        !removed.has(step.key) &&
-        !isInUse(saved, step.key),
+      (step) => mayGo(step, policy, pressure.value) && !stubborn.has(step.key) && !isInUse(saved, step.key),
     );
     if (next === undefined) break;
     const gone = await removeSteps(saved, [next.key], signal);
@@ -115,10 +111,6 @@ async function removeSteps(
         return removed;
       }
       await onRemoved(key);
-      if (index.forget(key)) continue;
-      // The disk was full: it has room once the store has freed what was removed.
-      const reclaimed = await store.reclaimed(signal);
-      if (reclaimed.isErr()) return reclaimed;
       index.forget(key);
     }
     return ok();

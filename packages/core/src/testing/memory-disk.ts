@@ -5,6 +5,7 @@ import { err, ok, type Result } from 'neverthrow';
 import { orThrow, type StoreError } from '../backend/failures.ts';
 import type { PinnedImage } from '../backend/fetcher.ts';
 import { type CacheId, type HostPath, type StepKey, toHostPath, type VolumeName } from '../backend/names.ts';
+import { type Pairing, pairingInMemory } from '../backend/pairing.ts';
 import { removeTree } from '../backend/remove-tree.ts';
 import { attempt } from '../backend/store-failure.ts';
 import { Workspace } from '../backend/workspace.ts';
@@ -36,6 +37,7 @@ export class MemoryDisk implements AsyncDisposable {
   readonly images: Map<string, ImageVersion> = new Map();
   /** The image that a saved snapshot was made from. */
   readonly madeFrom: Map<StepKey, ImageVersion> = new Map();
+  readonly pairing: Pairing = pairingInMemory();
   /** Whether a store has it open: there is one at a time. */
   isOpen = false;
   #work: Workspace;

@@ -74,6 +74,7 @@ export async function openMemoryStore<W extends StoreFeature = never>(
 class TemporaryStore implements StoreWith<StoreFeature> {
   readonly name = 'memory';
   readonly caches: Store['caches'];
+  readonly pairing: Store['pairing'];
   readonly placement: StoreFeatures['placement'];
   readonly baseImages: StoreFeatures['baseImages'];
   readonly quota: StoreFeatures['quota'] = { limit };
@@ -86,6 +87,7 @@ class TemporaryStore implements StoreWith<StoreFeature> {
 
   constructor(disk: MemoryDisk) {
     this.#disk = disk;
+    this.pairing = disk.pairing;
     this.#images = new MemoryImages(disk, this.#mounts);
     this.caches = new MemoryCaches(disk, this.#mounts);
     this.transfer = new MemoryTransfer(disk, this.#mounts);
@@ -128,6 +130,11 @@ class TemporaryStore implements StoreWith<StoreFeature> {
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
     return ok([...this.#disk.snapshots.keys()]);
+  }
+
+  /** Nothing of it outlives the process. */
+  async sync(): Promise<Result<void, StoreError>> {
+    return ok();
   }
 
   async usage(): Promise<Result<Usage, StoreError>> {

@@ -17,7 +17,7 @@ export const index: Check = {
   name: 'index',
   async look(scene) {
     try {
-      const rows = await readIndexRows(scene);
+      const rows = readIndexRows(scene);
       if (rows === undefined) return notApplicable(`there is no index in ${scene.state.builder} yet`);
       const saved = [...rows.values()].filter((state) => state === 'saved').length;
       return fine(`${saved} steps are saved`);
@@ -56,9 +56,9 @@ export const snapshotsWithoutRows: Check = {
 async function compare(
   scene: Scene,
 ): Promise<{ readonly missing: readonly string[]; readonly orphans: readonly string[] } | undefined> {
-  const before = await readIndexRows(scene);
+  const before = readIndexRows(scene);
   const stored = await savedSnapshots(scene);
-  const after = await readIndexRows(scene);
+  const after = readIndexRows(scene);
   if (before === undefined || stored === undefined || after === undefined) return undefined;
   const isSaved = (key: string): boolean => before.get(key) === 'saved' && after.get(key) === 'saved';
   return {

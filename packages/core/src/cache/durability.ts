@@ -1,0 +1,95 @@
+import createDebug from 'debug';
+import { err, type Result } from 'neverthrow';
+import type { StoreError } from '../backend/failures.ts';
+import type { HostPath } from '../backend/names.ts';
+import type { Store } from '../backend/store.ts';
+import { syncDisk } from '../backend/sync-disk.ts';
+import { CacheMarks } from './cache-marks.ts';
+import type { IndexDb } from './index-db.ts';
+
+const debug: createDebug.Debugger = createDebug('snapstep:durability');
+
+/** How long after a step was saved its disk is synced, together with all that is saved meanwhile. */
+const DELAY_MS = 4000;
+/** How long it waits after a sync that failed. */
+const RETRY_MS = 30_000;
+
+/**
+ * Makes what was saved outlive a power cut, some seconds later and on nobody's path: it syncs the disks of the store and
+ * the state, then marks in the index what was saved before that sync began. What is not marked is forgotten when a
+ * builder is opened after another boot.
+ */
+export class Durability implements AsyncDisposable {
+  /** What is known of cache volumes. */
+  readonly caches: CacheMarks;
+  readonly #index: IndexDb;
+  readonly #store: Store;
+  readonly #stateDir: HostPath;
+  #timer: NodeJS.Timeout | undefined;
+  #last: Promise<void> = Promise.resolve();
+  #hasEnded = false;
+
+  constructor(parts: { readonly index: IndexDb; readonly store: Store; readonly stateDir: HostPath }) {
+    this.#index = parts.index;
+    this.#store = parts.store;
+    this.#stateDir = parts.stateDir;
+    this.caches = new CacheMarks(parts.index, () => this.#schedule(DELAY_MS));
+    parts.index.onSaved = () => this.#schedule(DELAY_MS);
+    // What a process that died in this boot had no time to sync.
+    if (this.#isBehind) this.#schedule(DELAY_MS);
+  }
+
+  /** Syncs now. Settles when what was saved before the call is durable, or cannot be made so; never rejects. */
+  sync(): Promise<void> {
+    this.#last = this.#last.then(() => this.#sync()).catch((error) => this.#failed(error));
+    return this.#last;
+  }
+
+  /** Syncs a last time. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
+    await this.sync();
+  }
+
+  get #isBehind(): boolean {
+    return this.#index.unsynced.size > 0 || !this.caches.isEmpty;
+  }
+
+  #schedule(delay: number): void {
+    if (this.#hasEnded || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.sync();
+    }, delay).unref();
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#isBehind) return;
+    const { unsynced } = this.#index;
+    const steps = [...unsynced];
+    unsynced.clear();
+    const unmarkCaches = this.caches.beginSync();
+    const synced = await this.#syncDisks();
+    // A step that was removed and made again meanwhile is in the set again.
+    const before = steps.filter((key) => !unsynced.has(key));
+    if (synced.isErr()) {
+      for (const key of before) unsynced.add(key);
+      return this.#failed(synced.error);
+    }
+    this.#index.markDurable(before);
+    unmarkCaches();
+    await this.#index.flush();
+    debug('%d steps are durable', before.length);
+  }
+
+  async #syncDisks(): Promise<Result<void, StoreError>> {
+    const [store, state] = await Promise.all([this.#store.sync(), syncDisk(this.#stateDir)]);
+    return store.isErr() ? err(store.error) : state;
+  }
+
+  #failed(error: unknown): void {
+    debug('what was saved is not durable yet: %o', error);
+    this.#schedule(RETRY_MS);
+  }
+}
