@@ -64,6 +64,7 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
     sandbox: sandbox.value,
     fetcher: fetcher.value,
     stateDir: toHostPath(stateDir),
+    adopt: options.adopt ?? false,
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   });
   if (builder.isErr()) return err(storeFailure(builder.error));

@@ -18,6 +18,7 @@ import { parseStore, type StoreLocation } from './store-location.ts';
 /** What every command that opens a store understands. */
 export interface StoreOptions extends SandboxOptions {
   readonly store?: StoreLocation;
+  readonly adopt?: boolean;
 }
 
 /** Which sandbox, and what only one of them needs to know. */
@@ -61,6 +62,10 @@ export function storeOptions(): Option[] {
     )
       .env('SNAPSTEP_STORE')
       .argParser(parseStore),
+    new Option(
+      '--adopt',
+      'use a store and a state that do not belong together; what only one of them knows is deleted',
+    ),
     new Option('--sandbox <KIND>', 'runc or macos (default: macos on a Mac, else runc)')
       .env('SNAPSTEP_SANDBOX')
       .choices(SANDBOXES),

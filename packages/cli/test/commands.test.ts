@@ -110,6 +110,17 @@ needs(
     expect(steps[2].key).not.toBe(key);
   });
 
+  it('plan --explain tells what differs from the nearest saved step, and leaves no record of it', async () => {
+    const changed = await place.spec('planned.spec', OPS.replace('VERSION 1', 'VERSION 7'));
+    const text = await place.snapstep(['plan', '-f', changed, '--explain', ...image()]);
+    expect(text.stdout).toMatch(/env\.VERSION\n +- "1"\n +\+ "7"/);
+    const json = await place.snapstep(['plan', '-f', changed, '--explain', '--json', ...image()]);
+    const last = JSON.parse(json.stdout.trimEnd().split('\n').at(-1) ?? '');
+    expect(last.explanation.nearest.differences).toEqual([{ path: 'env.VERSION', was: '1', is: '7' }]);
+    const after = await place.snapstep(['explain', last.key]);
+    expect(after.exitCode).not.toBe(0);
+  });
+
   it('explain says what a key was made of, and what differs from the nearest saved step', async () => {
     const changed = await place.spec('explained.spec', OPS.replace('VERSION 1', 'VERSION 3'));
     const built = await place.build(changed);

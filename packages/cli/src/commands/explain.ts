@@ -32,11 +32,12 @@ async function explain(
   const explanation = await builder.explain(key.value);
   if (explanation.isErr()) return err(storeFailure(explanation.error));
   const { value } = explanation;
-  await writeOut(options.json ? `${JSON.stringify(value)}\n` : describe(value));
+  await writeOut(options.json ? `${JSON.stringify(value)}\n` : describeExplanation(value));
   return ok();
 }
 
-function describe({ key, inputs, nearest }: Explanation): string {
+/** What a key was made of, for people. */
+export function describeExplanation({ key, inputs, nearest }: Explanation): string {
   const lines = [`key ${key}`, 'made of:', JSON.stringify(inputs, null, 2)];
   if (nearest === undefined) lines.push('no saved step is similar');
   else

@@ -1,7 +1,15 @@
-import { type Builder, err, ok, type PlannedStep, type Result, titleOf } from '@snapstep/core';
-import type { Command } from 'commander';
+import {
+  type Builder,
+  type Explanation,
+  err,
+  ok,
+  type PlannedStep,
+  type Result,
+  titleOf,
+} from '@snapstep/core';
+import { type Command, Option } from 'commander';
 import { perform } from '../action.ts';
-import { buildFailure } from '../build-failure.ts';
+import { buildFailure, storeFailure } from '../build-failure.ts';
 import type { Failure } from '../failure.ts';
 import { type SpecOptions, specOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
@@ -9,16 +17,25 @@ import { sanitizeLine } from '../progress/sanitize.ts';
 import { withBuilder } from '../with-builder.ts';
 import { readRequest } from './build.ts';
 import { define } from './define.ts';
+import { describeExplanation } from './explain.ts';
 import { jsonOption, shortKey, table } from './table.ts';
 
-type Options = SpecOptions & { readonly json?: boolean };
+type Options = SpecOptions & { readonly json?: boolean; readonly explain?: boolean };
 
 export function planCommand(): Command {
   return define('plan', {
     description: 'Show the key of each step and whether it is saved, without running anything.',
     arguments: [['[CONTEXT]', 'the directory that (copy (src ...)) reads']],
-    options: [...specOptions(), jsonOption()],
-    examples: ['snapstep plan -f build.spec .', 'snapstep plan -f build.spec --json . | jq -r .key'],
+    options: [
+      ...specOptions(),
+      new Option('--explain', 'tell for the first step to run of each stage what differs from a saved one'),
+      jsonOption(),
+    ],
+    examples: [
+      'snapstep plan -f build.spec .',
+      'snapstep plan -f build.spec --explain .',
+      'snapstep plan -f build.spec --json . | jq -r .key',
+    ],
   }).action(async (context: string | undefined, options: Options) => {
     await perform(async (signal) => {
       const request = await readRequest(context, options);
@@ -43,12 +60,37 @@ async function plan(
 ): Promise<Result<void, Failure>> {
   const steps = await builder.plan(request);
   if (steps.isErr()) return err(buildFailure(steps.error, { source, tailOf: () => [] }));
-  await writeOut(options.json ? steps.value.map(jsonLine).join('') : table(steps.value.map(row)));
+  const explained = options.explain ? await explainMisses(builder, steps.value) : ok([]);
+  if (explained.isErr()) return err(explained.error);
+  if (options.json) {
+    await writeOut(steps.value.map((step) => jsonLine(step, explained.value)).join(''));
+  } else {
+    await writeOut(table(steps.value.map(row)));
+    for (const explanation of explained.value) await writeOut(`\n${describeExplanation(explanation)}`);
+  }
   return ok();
 }
 
-function jsonLine(step: PlannedStep): string {
-  return `${JSON.stringify({ ...step, title: titleOf(step.op) })}\n`;
+/** Why the first step of each stage that is not saved was missed: those after it differ by their parent alone. */
+async function explainMisses(
+  builder: Builder,
+  steps: readonly PlannedStep[],
+): Promise<Result<readonly Explanation[], Failure>> {
+  const explanations: Explanation[] = [];
+  const stages = new Set<string>();
+  for (const { stage, key, saved } of steps) {
+    if (saved || key === undefined || stages.has(stage)) continue;
+    stages.add(stage);
+    const explanation = await builder.explain(key);
+    if (explanation.isErr()) return err(storeFailure(explanation.error));
+    explanations.push(explanation.value);
+  }
+  return ok(explanations);
+}
+
+function jsonLine(step: PlannedStep, explanations: readonly Explanation[]): string {
+  const explanation = explanations.find(({ key }) => key === step.key);
+  return `${JSON.stringify({ ...step, title: titleOf(step.op), explanation })}\n`;
 }
 
 function row(step: PlannedStep): string[] {
