@@ -9,7 +9,7 @@ import {
   toVolumeName,
 } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
-import { asidePath, fail, firstPath, onPrepare, patch, pathOf } from './patch.ts';
+import { asidePath, fail, firstPath, onCommit, onPrepare, patch, pathOf } from './patch.ts';
 import { storeMutant } from './store-mutant.ts';
 
 /** When a snapshot is there, and when it is not. */
@@ -45,6 +45,41 @@ export const lifecycleMutants: readonly Mutant[] = [
     seenBy: 'shows a snapshot only once it is committed',
     mutate: (store) =>
       patch(store, (inner) => ({ list: async () => (await inner.list()).map((keys) => keys.slice(1)) })),
+  }),
+  storeMutant({
+    name: 'pairing-forgotten-at-restart',
+    breaks: 'paired',
+    seenBy: 'keeps what it is paired with',
+    mutate(store, { opened }) {
+      if (opened > 1) patch(store.pairing, () => ({ get: async () => ok(undefined) }));
+    },
+  }),
+  storeMutant({
+    name: 'pairing-never-replaced',
+    breaks: 'paired',
+    seenBy: 'keeps what it is paired with',
+    mutate: (store) =>
+      patch(store.pairing, (inner) => ({
+        async set(text) {
+          const known = await inner.get();
+          return known.isOk() && known.value === undefined ? inner.set(text) : ok();
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'sync-only-when-idle',
+    breaks: 'synced',
+    seenBy: 'syncs while a snapshot is being made',
+    mutate(store) {
+      let active = 0;
+      onPrepare(store, () => {
+        active += 1;
+      });
+      onCommit(store, async () => {
+        active -= 1;
+      });
+      patch(store, (inner) => ({ sync: () => (active > 0 ? Promise.resolve(fail('busy')) : inner.sync()) }));
+    },
   }),
   storeMutant({
     name: 'forgets-at-restart',

@@ -23,13 +23,17 @@ export class Durability implements AsyncDisposable {
   /** What is known of cache volumes. */
   readonly caches: CacheMarks;
   readonly #index: IndexDb;
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'sync'>;
   readonly #stateDir: HostPath;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<void> = Promise.resolve();
   #hasEnded = false;
 
-  constructor(parts: { readonly index: IndexDb; readonly store: Store; readonly stateDir: HostPath }) {
+  constructor(parts: {
+    readonly index: IndexDb;
+    readonly store: Pick<Store, 'sync'>;
+    readonly stateDir: HostPath;
+  }) {
     this.#index = parts.index;
     this.#store = parts.store;
     this.#stateDir = parts.stateDir;

@@ -1,4 +1,9 @@
-import { expectOk, tempDir } from '@snapstep/test-support';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/backend/clock.ts';
 import { IndexDb } from '../../src/cache/index-db.ts';
@@ -40,6 +45,60 @@ describe('the index', () => {
   });
 });
 
+needs('root')('an index whose disk is full', () => {
+  it('answers as if it had been told what went, and tells it later', async () => {
+    await using disk = await tmpfsVolume({ sizeMiB: 4 });
+    using index = IndexDb.open(toHostPath(disk.path), systemClock);
+    save(index, key(1), undefined);
+    save(index, key(2), key(1));
+    save(index, key(3), key(1));
+    await fill(disk.path);
+    // Each of them is more than the log of the file has room for.
+    for (let round = 0; round < 500; round += 1) index.touch([key(1)]);
+    index.forget(key(2));
+    index.removing(key(3));
+    expect(rows(disk.path)).toContain(key(2));
+    expect(index.states()).toEqual(
+      new Map([
+        [key(1), 'saved'],
+        [key(3), 'removing'],
+      ]),
+    );
+    expect(index.isSaved(key(3))).toBe(false);
+    expect(index.children(key(1))).toEqual([key(3)]);
+    index.forget(key(3));
+    expect(index.hasChildren(key(1))).toBe(false);
+    expect(index.firstLeaf(() => true)?.key).toBe(key(1));
+    expect(() => index.begin(key(2), { parent: key(1), op: 'run', title: 'again' })).toThrow('full');
+    await rm(join(disk.path, 'filler'));
+    save(index, key(2), key(1));
+    expect(index.list().map((step) => step.key)).toEqual([key(1), key(2)]);
+    expect(rows(disk.path)).not.toContain(key(3));
+  });
+});
+
+it('a step that a clock ahead of time used last is as old as the next look at it', async () => {
+  await using dir = await tempDir();
+  const time = { now: Date.parse('2030-01-01') };
+  using index = IndexDb.open(toHostPath(dir.path), { now: () => time.now, elapsed: () => 0 });
+  save(index, key(1), undefined);
+  time.now = Date.parse('2026-01-01');
+  index.mendClock();
+  expect(index.list()[0]?.usedAt).toEqual(new Date('2026-01-01'));
+});
+
+it('an index of an older version is emptied: its keys are made in another way', async () => {
+  await using dir = await tempDir();
+  const old = new DatabaseSync(join(dir.path, 'index.db'));
+  old.exec(
+    "CREATE TABLE steps (key TEXT PRIMARY KEY) STRICT; INSERT INTO steps VALUES ('a'); PRAGMA user_version = 1",
+  );
+  old.close();
+  using index = IndexDb.open(toHostPath(dir.path), systemClock);
+  expect(index.states().size).toBe(0);
+  expect(index.isUnfilled).toBe(false);
+});
+
 describe('a builder whose steps were pruned in every order', () => {
   it('has none that keeps another for ever (P13)', async () => {
     const names = ['a', 'b', 'c'];
@@ -65,6 +124,37 @@ async function openIndex(): Promise<AsyncDisposable & { readonly index: IndexDb 
       await dir[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Leaves no room for another page. */
+async function fill(directory: string): Promise<void> {
+  const filler = join(directory, 'filler');
+  await writeFile(filler, '');
+  for (const size of [65_536, 4096]) {
+    const chunk = Buffer.alloc(size);
+    for (;;) {
+      const isWritten = await writeFile(filler, chunk, { flag: 'a' }).then(
+        () => true,
+        () => false,
+      );
+      if (!isWritten) break;
+    }
+  }
+}
+
+/** What stands in the file, for another process that may look. */
+function rows(directory: string): unknown[] {
+  const copy = mkdtempSync(join(tmpdir(), 'snapstep-test-'));
+  try {
+    for (const suffix of ['', '-wal'])
+      copyFileSync(join(directory, `index.db${suffix}`), join(copy, `index.db${suffix}`));
+    const db = new DatabaseSync(join(copy, 'index.db'));
+    const found = db.prepare('SELECT key FROM steps').all();
+    db.close();
+    return found.map((row) => row.key);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 }
 
 function save(index: IndexDb, at: StepKey, parent: StepKey | undefined): void {

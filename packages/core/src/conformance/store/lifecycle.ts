@@ -11,6 +11,7 @@ import { dispose, expectOk, key, mounted, type StoreTest, settled, within } from
 export function lifecycleTests(test: StoreTest): void {
   savingTests(test);
   volumeTests(test);
+  pairingTests(test);
   endingTests(test);
   restartTests(test);
 }
@@ -79,6 +80,39 @@ function volumeTests(test: StoreTest): void {
     });
     await expectOk(active.commit());
     keepsEqual(promises.freshVolumes, (await scene.tree(key(1))).slice(1), []);
+  });
+}
+
+function pairingTests(test: StoreTest): void {
+  test('keeps what it is paired with, and is paired with nothing at first', async (scene) => {
+    const paired = (): Promise<string | undefined> => expectOk(scene.store.pairing.get());
+    keepsEqual(promises.paired, await paired(), undefined);
+    for (const text of ['3f0c5d0e-first', '77aa-second']) {
+      await expectOk(scene.store.pairing.set(text));
+      keepsEqual(promises.paired, await paired(), text);
+      await scene.save(key(1), writeA);
+      await scene.reopen();
+      keepsEqual(promises.paired, await paired(), text);
+      await expectOk(scene.store.remove(key(1)));
+    }
+    const other = await scene.another();
+    try {
+      keepsEqual(promises.paired, await expectOk(other.store.pairing.get()), undefined);
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
+  });
+  test('syncs while a snapshot is being made, and twice at once', async (scene) => {
+    await expectOk(scene.store.sync(), promises.synced);
+    await using active = await scene.prepare(key(1));
+    await within(active.volumes, writeA);
+    const syncs = [scene.store.sync(), scene.store.sync()];
+    await expectOk(active.commit());
+    for (const sync of syncs) await expectOk(sync, promises.synced);
+    await expectOk(scene.store.sync(), promises.synced);
+    keepsEqual(promises.synced, await scene.list(), [key(1)]);
+    keepsEqual(promises.synced, await scene.look(key(1), namesIn), ['a']);
   });
 }
 

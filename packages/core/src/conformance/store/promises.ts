@@ -24,6 +24,8 @@ export const storePromises = {
   removed: 'what was removed is gone',
   removeMissing: 'removing what is not there succeeds',
   removeOthers: 'removing a snapshot leaves all others whole',
+  paired: 'a store keeps the text of its pairing, also when it is opened again, and has none at first',
+  synced: '`sync` succeeds beside whatever is going on',
   oneOwner: 'one process owns the store at a time: opening it a second time fails with `busy`',
 
   cancelled: 'an aborted call answers `cancelled`, with the reason of the signal',
