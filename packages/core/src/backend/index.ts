@@ -11,6 +11,7 @@ export * from './empty-directory.ts';
 export * from './escape-name.ts';
 export * from './failures.ts';
 export * from './fetcher.ts';
+export * from './file-identity.ts';
 export * from './held-directories.ts';
 export * from './host-platform.ts';
 export * from './inside.ts';

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { err, ok, type Result } from 'neverthrow';
 import { runCommand } from './command.ts';
 import type { StoreError } from './failures.ts';
+import { isAtOrBelow, parseMountTable } from './mount-table.ts';
 import { attemptExisting, commandFailure } from './store-failure.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function mountPointsBelow(path: string): Promise<Result<readonly st
   const table = await attemptExisting(readFile('/proc/self/mountinfo', 'utf8'));
   return table.map((text) =>
     parseMountPoints(text ?? '')
-      .filter((at) => isBelow(at, path))
+      .filter((point) => isAtOrBelow(point, path))
       .reverse(),
   );
 }
@@ -34,17 +35,7 @@ export async function detachBelow(path: string): Promise<Result<void, StoreError
   return ok();
 }
 
-/** The fifth field of each line; blanks and backslashes are octal escapes there (proc_pid_mountinfo(5)). */
+/** The mount points that `/proc/self/mountinfo` tells, in its order. */
 export function parseMountPoints(mountinfo: string): string[] {
-  return mountinfo
-    .split('\n')
-    .map((line) => line.split(' ')[4])
-    .filter((field) => field !== undefined)
-    .map((field) =>
-      field.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
-    );
-}
-
-function isBelow(point: string, path: string): boolean {
-  return point === path || point.startsWith(`${path}/`);
+  return parseMountTable(mountinfo).map(({ point }) => point);
 }

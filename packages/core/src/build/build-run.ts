@@ -205,7 +205,7 @@ class BuildRun implements Disposable {
     const opened = await openStep(this.#engine, source.value);
     if (opened.isErr()) return err(opened.error);
     await using place = opened.value;
-    const manifest = await manifestOfCopy(this.#engine, draft.op, { root: place.root, signal: this.#signal });
+    const manifest = await manifestOfCopy(this.#engine, draft.op, { source: place, signal: this.#signal });
     if (manifest.isErr()) return err(manifest.error);
     this.#keys.learn(draft, manifest.value);
     return ok();

@@ -4,6 +4,7 @@ import { failed } from '../backend/failures.ts';
 import type { ImageConfig } from '../backend/fetcher.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Snapshot } from '../backend/store.ts';
+import { type FileNames, hostFiles, stepFiles } from '../plan/file-names.ts';
 import { type CopySources, manifestOf } from '../plan/manifest.ts';
 import { joinPath, type Settings } from '../plan/stages.ts';
 import { toTreePath } from '../plan/tree-path.ts';
@@ -18,6 +19,7 @@ import { accountOf, ROOT, workingDirectory } from './run-step.ts';
 /** A place that a `copy` reads from, for as long as it is not disposed. */
 export interface SourcePlace extends AsyncDisposable {
   readonly root: HostPath;
+  readonly names: FileNames;
 }
 
 export interface CopyStep {
@@ -30,8 +32,8 @@ export interface CopyStep {
 }
 
 /** The context needs no lease: it belongs to the one who asked for the build. */
-export async function openContext(context: HostPath): Promise<Result<SourcePlace, BuildError>> {
-  return ok({ root: context, [Symbol.asyncDispose]: async () => {} });
+export function openContext(context: HostPath): SourcePlace {
+  return { root: context, names: hostFiles(), [Symbol.asyncDispose]: async () => {} };
 }
 
 /** A snapshot as a source: its first volume is the root of the paths. The caller leases the snapshot. */
@@ -47,18 +49,21 @@ export async function openSnapshot(
   const mounted = await volume.mount();
   if (mounted.isErr()) return err(fromStore(mounted.error));
   const { value } = mounted;
-  return ok({ root: value.path, [Symbol.asyncDispose]: async () => value[Symbol.asyncDispose]() });
+  return ok({
+    root: value.path,
+    names: stepFiles(snapshot.key),
+    [Symbol.asyncDispose]: async () => value[Symbol.asyncDispose](),
+  });
 }
 
 /** The digest of what a `copy` would write. */
 export async function manifestOfCopy(
   engine: Engine,
   op: CopyOp,
-  from: { readonly root: HostPath; readonly signal: AbortSignal },
+  { source, signal }: { readonly source: SourcePlace; readonly signal: AbortSignal },
 ): Promise<Result<string, BuildError>> {
-  const sources = sourcesOf(op, from.root);
-  const manifest = await manifestOf(sources, { cache: engine.hashes, signal: from.signal });
-  return manifest.mapErr((error) => fromSource(error, placeOf(op, from.root)));
+  const manifest = await manifestOf(sourcesOf(op, source), { cache: engine.hashes, signal });
+  return manifest.mapErr((error) => fromSource(error, placeOf(op, source.root)));
 }
 
 /** Writes the files of a `copy` into the active snapshot. */
@@ -85,7 +90,7 @@ export async function copyBody(
   await using into = mounted.value;
 
   const copied = await copyTree({
-    sources: sourcesOf(op, source.root),
+    sources: sourcesOf(op, source),
     manifest: step.manifest,
     root: into.path,
     target: toTreePath(place.path),
@@ -103,6 +108,6 @@ function placeOf({ from }: CopyOp, root: HostPath): string {
   return from === 'context' ? `the context ${root}` : `the stage "${from.stage}"`;
 }
 
-function sourcesOf(op: CopyOp, root: HostPath): CopySources {
-  return { root, src: op.src, exclude: op.exclude, named: op.dst.endsWith('/') };
+function sourcesOf(op: CopyOp, { root, names }: SourcePlace): CopySources {
+  return { root, names, src: op.src, exclude: op.exclude, named: op.dst.endsWith('/') };
 }

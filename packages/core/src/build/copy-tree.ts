@@ -132,7 +132,7 @@ class TreeCopy {
   }
 
   async #writeFile(entry: SourceEntry & { kind: 'file' }, place: Buffer): Promise<Copied<string>> {
-    const known = entry.stat.size >= REFLINK_FROM ? this.#request.hashes.find(entry.stat) : undefined;
+    const known = entry.stat.size >= REFLINK_FROM ? this.#knownHash(entry) : undefined;
     const linked = known !== undefined && this.#reflinks && this.#reflink(entry, place);
     const fd = openSync(place, linked ? constants.O_RDWR | constants.O_NOFOLLOW : 'wx', 0o600);
     try {
@@ -146,6 +146,11 @@ class TreeCopy {
     } finally {
       closeSync(fd);
     }
+  }
+
+  #knownHash(entry: SourceEntry): string | undefined {
+    const { hashes, sources } = this.#request;
+    return hashes.find(sources.names(entry), entry.stat);
   }
 
   async #writeContent(entry: SourceEntry, to: number): Promise<Copied<string>> {

@@ -4,6 +4,7 @@ import type { ImageConfig } from '../backend/fetcher.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { ActiveSnapshot, PrepareRequest } from '../backend/store.ts';
 import type { LogWriter } from '../log/step-log.ts';
+import { stepPrefix } from '../plan/file-names.ts';
 import type { KeyedInputs } from '../plan/key.ts';
 import type { BuildError, StepOp } from './builder.ts';
 import type { Engine } from './engine.ts';
@@ -78,6 +79,8 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<M
   if (cleared.isErr()) return cleared;
   if (step.parent !== undefined && !index.isSaved(step.parent))
     return err(lost(step.parent, 'it was just removed'));
+  // It may come out otherwise than when it was made before.
+  engine.hashes.forget(stepPrefix(step.key));
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
   let saved = false;
   try {

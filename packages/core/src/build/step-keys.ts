@@ -6,7 +6,7 @@ import { titleOf } from '../spec/index.ts';
 import type { CopyOp } from '../spec/spec.ts';
 import { baseStep } from './base-step.ts';
 import type { BuildError, SecretValue, StepOp } from './builder.ts';
-import { manifestOfCopy } from './copy-step.ts';
+import { manifestOfCopy, openContext } from './copy-step.ts';
 import type { Engine } from './engine.ts';
 import { fromFetcher, fromStore } from './errors.ts';
 import type { StepToMake } from './produce.ts';
@@ -146,7 +146,7 @@ export class StepKeys {
     const { src, exclude } = op;
     const id = canonicalJson({ src, exclude, named: op.dst.endsWith('/') });
     return memoise(this.#contextManifests, id, () =>
-      manifestOfCopy(this.#engine, op, { root, signal: this.#signal }),
+      manifestOfCopy(this.#engine, op, { source: openContext(root), signal: this.#signal }),
     );
   }
 }

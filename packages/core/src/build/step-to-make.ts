@@ -94,7 +94,7 @@ function bodyOf(
   const openSource = async (): Promise<Result<SourcePlace, BuildError>> => {
     if (source !== undefined) return openStep(engine, source);
     if (context === undefined) throw new Error('the request was not checked: there is no context');
-    return openContext(context);
+    return ok(openContext(context));
   };
   const manifest = step.inputs?.op === 'copy' ? step.inputs.manifest : '';
   return (io) => copyBody(engine, { op, settings, image, manifest, openSource }, io);

@@ -1,66 +1,44 @@
 import type { BigIntStats } from 'node:fs';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import createDebug from 'debug';
+import { bootId } from '../backend/boot-id.ts';
+import type { BytePath } from '../backend/byte-path.ts';
 import type { HostPath } from '../backend/names.ts';
+import { type FileRow, HashTable } from './hash-table.ts';
 
 /** A file that changed so lately may change again without its times showing it: they move in steps of up to 10 ms. */
 const SETTLED_MS = 100;
 /** On disks that keep whole seconds, as ext4 with small inodes and HFS+ do, or every other one. */
 const SETTLED_SECONDS_MS = 2100;
 const SECOND = 1_000_000_000n;
-const MOST_ROWS = 1_000_000;
 const BATCH = 1000;
 
 const debug: createDebug.Debugger = createDebug('snapstep:plan');
 
-type Identity = [dev: bigint, ino: bigint, size: bigint, mtime: bigint, ctime: bigint];
-
 /**
- * Remembers the SHA-256 of files by device, inode, size, mtime and ctime, so that an unchanged file is not
- * read again. It is only a cache: when `hashes.db` cannot be read, it starts empty; and in memory, when the disk is full.
+ * Remembers the SHA-256 of files by their name and what `lstat` says of them, so that an unchanged file is not read
+ * again. Names are those of `FileNames`, and last until the machine is started again.
+ *
+ * It is only a cache, and never a reason to fail: where `hashes.db` is damaged, at whatever time that shows, it starts
+ * empty; and where the disk lets no file be, in memory.
  */
 export class HashCache implements Disposable {
-  readonly #db: DatabaseSync;
-  readonly #find: ReturnType<DatabaseSync['prepare']>;
-  readonly #insert: ReturnType<DatabaseSync['prepare']>;
-  #pending: [...Identity, string][] = [];
+  readonly #path: string;
+  #table: HashTable;
+  #pending: (FileRow & { readonly sha256: string })[] = [];
 
-  private constructor(db: DatabaseSync) {
-    this.#db = db;
-    db.exec(`
-      PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
-      CREATE TABLE IF NOT EXISTS hashes (
-        dev INTEGER, ino INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, sha256 TEXT NOT NULL,
-        PRIMARY KEY (dev, ino)
-      ) STRICT`);
-    this.#find = db.prepare(
-      'SELECT sha256 FROM hashes WHERE dev = ? AND ino = ? AND size = ? AND mtime = ? AND ctime = ?',
-    );
-    this.#insert = db.prepare('INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)');
-    const rows = Number(db.prepare('SELECT count(*) AS n FROM hashes').get()?.n);
-    if (rows > MOST_ROWS) db.exec('DELETE FROM hashes');
+  private constructor(path: string) {
+    this.#path = path;
+    this.#table = openTable(path);
   }
 
   static open(stateDir: HostPath): HashCache {
-    const path = join(stateDir, 'hashes.db');
-    for (const place of [path, path, ':memory:']) {
-      const db = new DatabaseSync(place, { timeout: 5000, open: false });
-      try {
-        db.open();
-        return new HashCache(db);
-      } catch (error) {
-        if (db.isOpen) db.close();
-        debug('%s cannot be used: %o', place, error);
-        for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
-      }
-    }
-    throw new Error('SQLite has no memory for a cache');
+    return new HashCache(join(stateDir, 'hashes.db'));
   }
 
-  find(stat: BigIntStats): string | undefined {
-    return this.#find.get(...identity(stat))?.sha256 as string | undefined;
+  find(name: BytePath, stat: BigIntStats): string | undefined {
+    return this.#use((table) => table.find({ name, stamp: stampOf(stat) }));
   }
 
   /**
@@ -69,11 +47,18 @@ export class HashCache implements Disposable {
    *
    * @param readAt - When reading it began, as `Date.now` tells.
    */
-  remember(stat: BigIntStats, sha256: string, readAt: number): void {
+  remember(
+    name: BytePath,
+    {
+      stat,
+      sha256,
+      readAt,
+    }: { readonly stat: BigIntStats; readonly sha256: string; readonly readAt: number },
+  ): void {
     const newest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeMs : stat.mtimeMs;
     const settled = stat.ctimeNs % SECOND === 0n ? SETTLED_SECONDS_MS : SETTLED_MS;
     if (readAt - Number(newest) <= settled) return;
-    this.#pending.push([...identity(stat), sha256]);
+    this.#pending.push({ name, stamp: stampOf(stat), sha256 });
     if (this.#pending.length >= BATCH) this.flush();
   }
 
@@ -82,23 +67,69 @@ export class HashCache implements Disposable {
     const rows = this.#pending;
     this.#pending = [];
     if (rows.length === 0) return;
-    try {
-      this.#db.exec('BEGIN');
-      for (const row of rows) this.#insert.run(...row);
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      debug('hashes are not kept: %o', error);
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-    }
+    this.#use((table) => table.insert(rows));
+  }
+
+  /** Removes what is remembered under names that begin with `prefix` and a slash. */
+  forget(prefix: BytePath): void {
+    this.#pending = this.#pending.filter(({ name }) => !name.startsWith(`${prefix}/`));
+    this.#use((table) => table.forget(prefix));
   }
 
   [Symbol.dispose](): void {
     this.flush();
-    this.#db.close();
+    closeTable(this.#table);
+  }
+
+  /** Whatever a table fails with, another is begun. On a full disk nothing is wrong with it. */
+  #use<T>(work: (table: HashTable) => T): T | undefined {
+    try {
+      return work(this.#table);
+    } catch (error) {
+      debug('%s cannot be used: %o', this.#path, error);
+      if (isFull(error)) return undefined;
+      closeTable(this.#table);
+      removeFiles(this.#path);
+      this.#table = openTable(this.#path);
+      return undefined;
+    }
   }
 }
 
-function identity(stat: BigIntStats): Identity {
-  const { dev, ino, size, mtimeNs, ctimeNs } = stat;
-  return [BigInt.asIntN(64, dev), BigInt.asIntN(64, ino), size, mtimeNs, ctimeNs];
+function openTable(path: string): HashTable {
+  for (const place of [path, path]) {
+    try {
+      return HashTable.open(place, bootId());
+    } catch (error) {
+      debug('%s cannot be used: %o', place, error);
+      removeFiles(path);
+    }
+  }
+  return HashTable.open(':memory:', bootId());
+}
+
+function closeTable(table: HashTable): void {
+  try {
+    table.close();
+  } catch (error) {
+    debug('hashes are not kept: %o', error);
+  }
+}
+
+/** Whatever lies there, a directory too. */
+function removeFiles(path: string): void {
+  try {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { recursive: true, force: true });
+  } catch (error) {
+    debug('%s stays: %o', path, error);
+  }
+}
+
+/** SQLITE_FULL of https://www.sqlite.org/rescode.html */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 13;
+}
+
+function stampOf({ ino, size, mtimeNs, ctimeNs, birthtimeNs }: BigIntStats): string {
+  return [ino, size, mtimeNs, ctimeNs, birthtimeNs].join(' ');
 }

@@ -3,6 +3,7 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync }
 import { setImmediate } from 'node:timers/promises';
 import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toReadable } from '../backend/byte-path.ts';
+import type { FileNames } from './file-names.ts';
 import type { HashCache } from './hash-cache.ts';
 import {
   baseName,
@@ -18,6 +19,8 @@ export interface CopySources extends SourceTree {
   readonly src: readonly string[];
   /** Whether sources keep their names, as below a `dst` that ends with a slash. */
   readonly named: boolean;
+  /** What a cache of hashes calls its files. */
+  readonly names: FileNames;
 }
 
 const CHUNK = 1024 * 1024;
@@ -39,7 +42,10 @@ export async function manifestOf(
     manifest.source(sources.named ? baseName(source) : '');
     for (const entry of walkSource(sources, source)) {
       if (entry.isErr()) return err(entry.error);
-      const content = entry.value.kind === 'file' ? await hashFile(entry.value, { cache, pause }) : ok('');
+      const content =
+        entry.value.kind === 'file'
+          ? await hashFile(entry.value, { names: sources.names, cache, pause })
+          : ok('');
       if (content.isErr()) return err(content.error);
       manifest.entry(entry.value, content.value);
       await pause();
@@ -115,9 +121,18 @@ export function pacer(signal: AbortSignal): () => Promise<void> | undefined {
 
 async function hashFile(
   entry: SourceEntry,
-  { cache, pause }: { readonly cache: HashCache; readonly pause: () => Promise<void> | undefined },
+  {
+    names,
+    cache,
+    pause,
+  }: {
+    readonly names: FileNames;
+    readonly cache: HashCache;
+    readonly pause: () => Promise<void> | undefined;
+  },
 ): Promise<Result<string, SourceError>> {
-  const known = cache.find(entry.stat);
+  const name = names(entry);
+  const known = cache.find(name, entry.stat);
   if (known !== undefined) return ok(known);
   const readAt = Date.now();
   const fd = openSeen(entry);
@@ -125,7 +140,7 @@ async function hashFile(
   try {
     const sha256 = await hashContent(fd.value, { size: entry.stat.size, pause });
     if (!isSameFile(fstatSync(fd.value, { bigint: true }), entry.stat)) return changed(entry);
-    cache.remember(entry.stat, sha256, readAt);
+    cache.remember(name, { stat: entry.stat, sha256, readAt });
     return ok(sha256);
   } finally {
     closeSync(fd.value);

@@ -17,6 +17,8 @@ export interface SourceError {
 export type SourceEntry = {
   /** Below the source; the root is the source itself. */
   readonly path: TreePath;
+  /** Below the root of the tree. */
+  readonly below: BytePath;
   readonly host: Buffer;
   readonly stat: BigIntStats;
 } & (
@@ -45,11 +47,12 @@ export function* walkSource(tree: SourceTree, source: string): Generator<Result<
   const start = readable(source, () => locate(tree.root, source));
   if (start.isErr()) return yield err(start.error);
   const excluded = new Set(tree.exclude.map(toBytePath));
-  yield* walk(TREE_ROOT, start.value);
+  const { root, host: top } = start.value;
+  yield* walk(TREE_ROOT, top);
 
   function* walk(path: TreePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
     const shown = describePath(source, path);
-    const entry = readable(shown, () => readEntry({ path, host, shown }));
+    const entry = readable(shown, () => readEntry({ path, below: host.slice(root.length + 1), host, shown }));
     yield entry;
     if (entry.isErr() || entry.value.kind !== 'directory') return;
     const names = readable(shown, () => ok(readdirSync(toFsPath(host), 'latin1').sort()));
@@ -71,11 +74,15 @@ export function readable<T>(shown: string, look: () => Result<T, SourceError>): 
   }
 }
 
-function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
+function locate(
+  directory: HostPath,
+  source: string,
+): Result<{ readonly root: BytePath; readonly host: BytePath }, SourceError> {
   const names = components(source);
   if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
   // A context may be reached through a link; from there on none is followed.
-  let host = realpathSync(root, 'latin1');
+  const root = realpathSync(directory, 'latin1');
+  let host = root;
   const place = refuseHeld(host, { stat: lstatSync(toFsPath(host), { bigint: true }), source });
   if (place.isErr()) return err(place.error);
   for (const [i, name] of names.entries()) {
@@ -88,7 +95,7 @@ function locate(root: HostPath, source: string): Result<BytePath, SourceError> {
     const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
     return invalid(source, `"${name}" of "${source}" ${what}`);
   }
-  return ok(host);
+  return ok({ root, host });
 }
 
 /** For people: a source as the spec names it, and a path below it. */
@@ -100,6 +107,7 @@ function describePath(source: string, path: TreePath): string {
 
 function readEntry(at: {
   readonly path: TreePath;
+  readonly below: BytePath;
   readonly host: BytePath;
   readonly shown: string;
 }): Result<SourceEntry, SourceError> {
@@ -108,7 +116,7 @@ function readEntry(at: {
   const stat = lstatSync(host, { bigint: true });
   const free = refuseHeld(at.host, { stat, source: shown });
   if (free.isErr()) return err(free.error);
-  const common = { path: at.path, host, stat };
+  const common = { path: at.path, below: at.below, host, stat };
   if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
   if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
   if (stat.isSymbolicLink()) return ok({ ...common, kind: 'link', target: readlinkSync(host, 'latin1') });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expectOk, tempDir } from '@snapstep/test-support';
 import { copyTree } from '../../src/build/copy-tree.ts';
 import { toHostPath } from '../../src/index.ts';
+import { hostFiles } from '../../src/plan/file-names.ts';
 import { HashCache } from '../../src/plan/hash-cache.ts';
 import { type CopySources, manifestOf } from '../../src/plan/manifest.ts';
 import { toTreePath } from '../../src/plan/tree-path.ts';
@@ -26,6 +27,7 @@ export async function openPlace() {
     src,
     exclude,
     named: target.endsWith('/'),
+    names: hostFiles(),
   });
   return {
     from,

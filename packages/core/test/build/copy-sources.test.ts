@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { FileIdentities } from '../../src/backend/index.ts';
 import { copyTree } from '../../src/build/copy-tree.ts';
 import { toHostPath } from '../../src/index.ts';
+import { hostFiles } from '../../src/plan/file-names.ts';
 import { type CopySources, manifestOf } from '../../src/plan/manifest.ts';
 import { toTreePath } from '../../src/plan/tree-path.ts';
 import { ME, openPlace, signal, tree } from './copy-place.ts';
@@ -94,7 +96,13 @@ describe('a source', () => {
     await writeTree(place.from, { 'd/a': 'a', 'd/b': 'b', 'd/left': '' });
     await writeTree(place.from, { 'e/d/b': 'b', 'e/d/a': 'a' });
     const digest = async (src: string, exclude: string[] = []): Promise<string> => {
-      const sources: CopySources = { root: toHostPath(place.from), src: [src], exclude, named: true };
+      const sources: CopySources = {
+        root: toHostPath(place.from),
+        src: [src],
+        exclude,
+        named: true,
+        names: hostFiles(),
+      };
       return expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     };
     expect(await digest('d', ['left'])).toBe(await digest('e/d'));
@@ -129,16 +137,17 @@ describe('a source', () => {
     await writeTree(place.from, { f: 'content' });
     utimesSync(join(place.from, 'f'), 1, 1);
     const stat = lstatSync(join(place.from, 'f'), { bigint: true });
+    const name = `host/${new FileIdentities().of(stat, Buffer.from(join(place.from, 'f')))}`;
     const manifest = async (): Promise<string> => expectOk(await place.manifest(['f']));
     // The hash of a file that changed just now is not kept.
     const known = async (): Promise<string | undefined> => {
       await manifest();
-      return place.hashes.find(stat);
+      return place.hashes.find(name, stat);
     };
     await expect.poll(known).toMatch(/^[0-9a-f]{64}$/);
     const first = await manifest();
     expect(await manifest()).toBe(first);
-    place.hashes.remember(stat, '0'.repeat(64), Date.now());
+    place.hashes.remember(name, { stat, sha256: '0'.repeat(64), readAt: Date.now() });
     place.hashes.flush();
     expect(await manifest()).not.toBe(first);
   });
@@ -148,7 +157,13 @@ needs('root')('as root', () => {
   it('what is new belongs to the user, and nothing else is touched', async () => {
     await using place = await openPlace();
     await writeTree(place.from, { 'd/f': 'x' });
-    const sources: CopySources = { root: toHostPath(place.from), src: ['d'], exclude: [], named: true };
+    const sources: CopySources = {
+      root: toHostPath(place.from),
+      src: ['d'],
+      exclude: [],
+      named: true,
+      names: hostFiles(),
+    };
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const owner = { uid: 70_000, gid: 4_000_000_000 };
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
@@ -164,7 +179,13 @@ needs('root')('as root', () => {
     await writeTree(place.from, { 'd/f': 'x' });
     await writeTree(place.to, { 'top/d/old': '' });
     for (const [i, name] of ['top', 'top/d'].entries()) chownSync(join(place.to, name), 5 + i, 15 + i);
-    const sources: CopySources = { root: toHostPath(place.from), src: ['d'], exclude: [], named: true };
+    const sources: CopySources = {
+      root: toHostPath(place.from),
+      src: ['d'],
+      exclude: [],
+      named: true,
+      names: hostFiles(),
+    };
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
     expectOk(await copyTree({ ...common, target: toTreePath('/top/'), owner: { uid: 70_000, gid: 70_001 } }));
@@ -184,6 +205,7 @@ describe('the place of the sources', () => {
       src: ['.'],
       exclude: [],
       named: false,
+      names: hostFiles(),
     };
     const manifest = expectOk(await manifestOf(sources, { cache: place.hashes, signal }));
     const common = { sources, manifest, root: toHostPath(place.to), hashes: place.hashes, signal };
