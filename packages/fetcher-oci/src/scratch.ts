@@ -44,7 +44,7 @@ async function takeArea(parent: string): Promise<Result<Area, Failed>> {
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const path = join(parent, randomBytes(8).toString('hex'));
     await mkdir(path, { mode: 0o700 });
-    const lock = lockDirectory(toHostPath(path));
+    const lock = await lockDirectory(toHostPath(path));
     if (lock.isErr()) {
       reason = 'message' in lock.error ? lock.error.message : lock.error.type;
       continue;
@@ -61,7 +61,7 @@ async function takeArea(parent: string): Promise<Result<Area, Failed>> {
 }
 
 async function removeIfStale(area: string): Promise<void> {
-  const lock = lockDirectory(toHostPath(area));
+  const lock = await lockDirectory(toHostPath(area));
   if (lock.isErr()) return;
   await lock.value[Symbol.asyncDispose]();
   await remove(area);

@@ -56,7 +56,7 @@ needs('root')('a root file system in a directory', () => {
     const source = await makeSource(bench);
     const store = toHostPath(join(source, 'store'));
     await mkdir(store);
-    await using _lock = expectOk(lockDirectory(store));
+    await using _lock = expectOk(await lockDirectory(store));
     const error = expectErr(await bench.fetch(`rootfs:${source}`));
     expect(error).toMatchObject({ message: expect.stringContaining(`(${store}), which cannot be an image`) });
   });

@@ -15,7 +15,7 @@ describe('the state directory', () => {
     const alive = join(dir.path, 'tmp/alive');
     await mkdir(join(stale, 'pull-1/layout'), { recursive: true });
     await mkdir(alive);
-    await using _lock = expectOk(lockDirectory(toHostPath(alive)));
+    await using _lock = expectOk(await lockDirectory(toHostPath(alive)));
     await using _fetcher = expectOk(await openOciFetcher({ stateDir: toHostPath(dir.path) }));
     const left = await readdir(join(dir.path, 'tmp'));
     expect(left).toEqual(['alive']);

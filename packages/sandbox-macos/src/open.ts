@@ -75,7 +75,7 @@ export async function openMacosSandbox(
   // Not left to the umask. A directory that somebody else has made stays as it is.
   if (isNew) await chmod(options.stateDir, 0o711);
   const stateDir = (await realpath(options.stateDir)) as HostPath;
-  const lock = lockDirectory(stateDir);
+  const lock = await lockDirectory(stateDir);
   if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
   const release = async () => lock.value[Symbol.asyncDispose]();
   const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {

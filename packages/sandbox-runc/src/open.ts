@@ -70,7 +70,7 @@ export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Resu
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const stateDir = (await realpath(options.stateDir)) as HostPath;
-  const lock = lockDirectory(stateDir);
+  const lock = await lockDirectory(stateDir);
   if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
   const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {
     await lock.value[Symbol.asyncDispose]();

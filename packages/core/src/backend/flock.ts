@@ -1,5 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import createDebug from 'debug';
 import type { HostPath } from './names.ts';
 
@@ -10,24 +13,24 @@ const debug: createDebug.Debugger = createDebug('snapstep:lock');
  * the process reads or closes elsewhere gives it up. Node has no call for it, but a child that gets the descriptor can
  * make it: the lock is then ours as well, and stays when the child ends.
  *
- * @returns `unavailable` without flock(1), and on file systems that cannot.
+ * @returns `unavailable` without flock(1), and on file systems that cannot. Else what holds the lock until it is closed.
  */
-export function flockDirectory(directory: HostPath): Disposable | 'busy' | 'unavailable' {
+export async function flockDirectory(directory: HostPath): Promise<AsyncDisposable | 'busy' | 'unavailable'> {
   if (process.platform !== 'linux') return 'unavailable';
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  const { status, stderr, error } = spawnSync('flock', ['-x', '-n', '3'], {
-    stdio: ['ignore', 'ignore', 'pipe', fd],
-    encoding: 'utf8',
-  });
-  let isOpen = true;
-  const close = (): void => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
-  };
-  if (status === 0) return { [Symbol.dispose]: close };
-  close();
-  // Both util-linux and busybox say nothing when somebody else has the lock, and give a reason for anything else.
-  if (status === 1 && stderr === '') return 'busy';
-  debug('%s cannot be locked with flock: %o', directory, error ?? stderr);
+  const outcome = await lock(fd).catch((error: Error) => error.message);
+  if (outcome === 'locked') return { [Symbol.asyncDispose]: async () => closeSync(fd) };
+  closeSync(fd);
+  if (outcome === 'busy') return outcome;
+  debug('%s cannot be locked with flock: %s', directory, outcome);
   return 'unavailable';
+}
+
+/** @returns `locked`, `busy`, or why neither. */
+async function lock(fd: number): Promise<string> {
+  const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+  const [[code], reason] = await Promise.all([once(child, 'close'), text(child.stderr as Readable)]);
+  if (code === 0) return 'locked';
+  // Both util-linux and busybox say nothing when somebody else has the lock, and give a reason for anything else.
+  return code === 1 && reason === '' ? 'busy' : `flock ended with ${code}: ${reason}`;
 }

@@ -24,33 +24,34 @@ export interface OwnerLock extends AsyncDisposable {
  *
  * @returns `busy`, with the pid of the owner, if another has it.
  */
-export function lockDirectory(directory: HostPath): Result<OwnerLock, StoreError> {
+export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLock, StoreError>> {
   const pidFile = join(directory, 'owner.pid');
-  const locks: Disposable[] = [];
-  const release = (): void => {
-    for (const lock of locks.splice(0).reverse()) lock[Symbol.dispose]();
+  const locks: AsyncDisposable[] = [];
+  const release = async (): Promise<void> => {
+    for (const lock of locks.splice(0).reverse()) await lock[Symbol.asyncDispose]();
   };
   try {
-    takeLocks(directory, locks);
+    await takeLocks(directory, locks);
     writeOwner(pidFile);
   } catch (error) {
-    release();
+    await release();
     if (isLocked(error))
       return err({ type: 'busy', message: `${directory} is in use by ${readOwner(pidFile)}` });
     return err(failed(`cannot lock ${directory}: ${error instanceof Error ? error.message : error}`, error));
   }
-  return ok({ directory, [Symbol.asyncDispose]: async () => release() });
+  return ok({ directory, [Symbol.asyncDispose]: release });
 }
 
 /** @throws {@link Locked}, or what SQLite or the system says. What is in `locks` then is the caller's to release. */
-function takeLocks(directory: HostPath, locks: Disposable[]): void {
+async function takeLocks(directory: HostPath, locks: AsyncDisposable[]): Promise<void> {
   const database = new DatabaseSync(join(directory, LOCK_FILE), { timeout: 0 });
-  locks.push({ [Symbol.dispose]: () => database.close() });
+  locks.push({ [Symbol.asyncDispose]: async () => database.close() });
   database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-  const lock = flockDirectory(directory);
+  const held = holdDirectory(directory, [LOCK_FILE]);
+  locks.push({ [Symbol.asyncDispose]: async () => held[Symbol.dispose]() });
+  const lock = await flockDirectory(directory);
   if (lock === 'busy') throw new Locked();
   if (lock !== 'unavailable') locks.push(lock);
-  locks.push(holdDirectory(directory, [LOCK_FILE]));
 }
 
 class Locked extends Error {}

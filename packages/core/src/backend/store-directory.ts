@@ -35,7 +35,7 @@ export async function openStoreDirectory(
   }
   const before = await checkIdentity(options);
   if (before.isErr()) return err(before.error);
-  const lock = lockDirectory(options.path);
+  const lock = await lockDirectory(options.path);
   if (lock.isErr()) return lock;
   const written = before.value === 'new' ? await writeIdentity(options) : ok();
   if (written.isOk()) return lock;

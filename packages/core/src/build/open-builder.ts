@@ -74,9 +74,12 @@ async function open<F extends StoreFeature>(
   }
   if (inUse.has(store))
     return err({ type: 'busy', message: `the ${store.name} store is used by another builder` });
-  const lock = takeStateDir(stateDir);
-  if (lock.isErr()) return err(lock.error);
   inUse.add(store);
+  const lock = await takeStateDir(stateDir);
+  if (lock.isErr()) {
+    inUse.delete(store);
+    return err(lock.error);
+  }
   const ownership: OwnerLock = {
     directory: lock.value.directory,
     async [Symbol.asyncDispose]() {
@@ -112,7 +115,7 @@ async function openEngine<F extends StoreFeature>(
   return state.map((parts) => makeEngine(options, parts));
 }
 
-function takeStateDir(stateDir: HostPath): Result<OwnerLock, StoreError> {
+async function takeStateDir(stateDir: HostPath): Promise<Result<OwnerLock, StoreError>> {
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   } catch (error) {

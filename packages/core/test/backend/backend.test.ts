@@ -64,16 +64,16 @@ describe('a path inside a tree', () => {
 describe('the lock of a directory', () => {
   it('holds against the same process and others, and tells the pid [X7] [P17]', async () => {
     await using dir = await tempDir();
-    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
     const busy = { type: 'busy', message: `${dir.path} is in use by process ${process.pid}` };
-    expect(expectErr(lockDirectory(toHostPath(dir.path)))).toEqual(busy);
+    expect(expectErr(await lockDirectory(toHostPath(dir.path)))).toEqual(busy);
     expect(await lockElsewhere(dir.path)).toEqual(busy);
   });
 
   it('is free again when its owner gave it up', async () => {
     await using dir = await tempDir();
-    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
-    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
   });
 
   it('is free again when its owner was killed', async () => {
@@ -84,30 +84,30 @@ describe('the lock of a directory', () => {
       `${lockScript(dir.path)}; setInterval(() => {}, 1000)`,
     ]);
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    expectErr(lockDirectory(toHostPath(dir.path)));
+    expectErr(await lockDirectory(toHostPath(dir.path)));
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('close', resolve));
-    await expectOk(lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
   });
 
   // A process gives up all its POSIX locks on a file when it closes any descriptor of it.
   it('stays with a process that reads the lock file itself', async () => {
     await using dir = await tempDir();
-    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
     await readFile(join(dir.path, 'owner.lock'));
     expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
   });
 
   it('stays also where the lock file is deleted', async () => {
     await using dir = await tempDir();
-    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
     await rm(join(dir.path, 'owner.lock'));
     expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
   });
 
   it('holds between processes of which one cannot run flock(1)', async () => {
     await using dir = await tempDir();
-    await using _lock = expectOk(lockDirectory(toHostPath(dir.path)));
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
     expect(await lockElsewhere(dir.path, { PATH: '' })).toMatchObject({ type: 'busy' });
   });
 
@@ -115,7 +115,7 @@ describe('the lock of a directory', () => {
     await using dir = await tempDir();
     const [held, alias] = [toHostPath(join(dir.path, 'held')), join(dir.path, 'alias')];
     await mkdir(held);
-    const lock = expectOk(lockDirectory(held));
+    const lock = expectOk(await lockDirectory(held));
     await link(join(held, 'owner.lock'), alias);
     const at = (path: string) => heldDirectory(lstatSync(path, { bigint: true }));
     expect([held, alias, dir.path, join(held, 'owner.pid')].map(at)).toEqual([
@@ -161,5 +161,5 @@ async function lockElsewhere(path: string, env: NodeJS.ProcessEnv = process.env)
 function lockScript(path: string): string {
   const source = new URL('../../src/backend/index.ts', import.meta.url);
   return `import { lockDirectory } from ${JSON.stringify(source.href)};
-    const lock = lockDirectory(${JSON.stringify(path)}); console.log(JSON.stringify(lock.isErr() ? lock.error : 'locked'))`;
+    const lock = await lockDirectory(${JSON.stringify(path)}); console.log(JSON.stringify(lock.isErr() ? lock.error : 'locked'))`;
 }

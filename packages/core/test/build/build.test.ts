@@ -327,7 +327,7 @@ describe('the context', () => {
     const store = toHostPath(join(world.dir, 'context/store'));
     await mkdir(join(store, 'result'), { recursive: true });
     await mkdir(join(world.dir, 'context/links'));
-    await using _lock = expectOk(lockDirectory(store));
+    await using _lock = expectOk(await lockDirectory(store));
     await link(join(store, 'owner.lock'), join(world.dir, 'context/links/lock'));
     const context = toHostPath(join(world.dir, 'context', where));
     const spec = `((from base) (copy (src ${src}) (dst /x)))`;
