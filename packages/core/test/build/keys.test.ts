@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type StepKey, toHostPath } from '../../src/index.ts';
 import type { ScriptedCommand } from '../../src/testing/index.ts';
 import { built, openWorld, writeTree } from './world.ts';
@@ -57,13 +57,8 @@ const CHANGES: readonly (readonly [what: string, from: string, to: string])[] = 
 
 /** https://nvd.nist.gov/vuln/detail/CVE-2024-24557: a cache that missed some of what an instruction says. */
 describe('the key of a build', () => {
-  let place: Place;
-  beforeAll(async () => {
-    place = await openPlace();
-  });
-  afterAll(() => place?.[Symbol.asyncDispose]());
-
   it.each(CHANGES)('changes with %s [C15]', async (_, from, to) => {
+    await using place = await openPlace();
     const before = SPEC.includes(from) ? SPEC : SPEC.replace('(src one)', '(src one two)');
     expect(before.split(from)).toHaveLength(2);
     const first = await place.key(before);
@@ -72,6 +67,7 @@ describe('the key of a build', () => {
   });
 
   it('does not change with a comment, nor with a stage that nobody uses', async () => {
+    await using place = await openPlace();
     const first = await place.key(SPEC);
     expect(await place.key(SPEC.replace('(env', '(comment "hello") (env'))).toBe(first);
     const unused = '((build unused ((from base) (run (shell make))))\n  (build stage';
