@@ -27,13 +27,19 @@ export function fromSource({ path, message }: SourceError, place: string): Build
 
 /** What a system call or SQLite threw while a step was made; undefined for anything else, which is a bug. */
 export function fromThrown(error: unknown): Tagged<'store' | 'cancelled'> | undefined {
+  const failure = machineFailure(error);
+  return failure && fromStore(failure);
+}
+
+/** The failure that a system call or SQLite threw; undefined for anything else, which is a bug. */
+export function machineFailure(error: unknown): StoreError | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   const isSqlite = error.code === 'ERR_SQLITE_ERROR' && 'errcode' in error;
   if (!isSqlite && !('syscall' in error)) return undefined;
   const { message } = error;
   // 13 is SQLITE_FULL.
   const isFull = isDiskFull(error) || (isSqlite && error.errcode === 13);
-  return fromStore(isFull ? { type: 'no-space', message } : { type: 'failed', message, cause: error });
+  return isFull ? { type: 'no-space', message } : { type: 'failed', message, cause: error };
 }
 
 /** The error of a snapshot that the index knows and the store does not have: the build starts again without it. */

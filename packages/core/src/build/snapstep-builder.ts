@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
-import type { StoreError } from '../backend/failures.ts';
+import { cancelled, type StoreError } from '../backend/failures.ts';
 import type { PinnedImage } from '../backend/fetcher.ts';
 import type { CacheId, StepKey } from '../backend/names.ts';
 import type { OwnerLock } from '../backend/owner-lock.ts';
@@ -24,7 +24,7 @@ import type {
 } from './builder.ts';
 import { checkRequest } from './check-request.ts';
 import type { Engine } from './engine.ts';
-import { fromStore } from './errors.ts';
+import { fromStore, machineFailure } from './errors.ts';
 import { explain } from './explain-step.ts';
 import { knownKeys } from './known-keys.ts';
 import { savedOf } from './make-room.ts';
@@ -46,8 +46,8 @@ export class SnapstepBuilder implements Builder {
     this.#engine = engine;
     this.#lock = lock;
     this.caches = {
-      list: () => this.#track<readonly CacheId[], StoreError>(async () => engine.store.caches.list()),
-      remove: (id) => this.#track<void, StoreError>(() => engine.caches.remove(id)),
+      list: () => this.#ask<readonly CacheId[]>(async () => engine.store.caches.list()),
+      remove: (id) => this.#ask<void>(() => engine.caches.remove(id)),
     };
     this.baseImages = engine.store.baseImages && this.#baseImages(engine.store.baseImages);
   }
@@ -60,31 +60,31 @@ export class SnapstepBuilder implements Builder {
     return this.#track(async () => {
       const checked = checkRequest(this.#engine, request);
       return checked.isErr() ? err(checked.error) : planBuild(this.#engine, this.#withClosing(request));
-    });
+    }, fromStore);
   }
 
   explain(key: StepKey): ResultAsync<Explanation, StoreError> {
-    return this.#track(() => explain(this.#engine, key));
+    return this.#ask(() => explain(this.#engine, key));
   }
 
   log(key: StepKey): ResultAsync<StepLog | undefined, StoreError> {
-    return this.#track(async () => ok(await this.#engine.logs.find(key)));
+    return this.#ask(async () => ok(await this.#engine.logs.find(key)));
   }
 
   keys(prefix: string): ResultAsync<readonly StepKey[], StoreError> {
-    return this.#track(() => knownKeys(this.#engine, prefix));
+    return this.#ask(() => knownKeys(this.#engine, prefix));
   }
 
   list(): ResultAsync<readonly SavedStep[], StoreError> {
-    return this.#track(async () => ok(this.#engine.index.list()));
+    return this.#ask(async () => ok(this.#engine.index.list()));
   }
 
   open(key: StepKey): ResultAsync<LeasedSnapshot, StoreError> {
-    return this.#track(() => this.#open(key));
+    return this.#ask(() => this.#open(key));
   }
 
   remove(key: StepKey, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
-    return this.#track(async () => {
+    return this.#ask(async () => {
       if (!this.#engine.index.has(key)) return err(notSaved(key));
       const removed = await removeWithDescendants(savedOf(this.#engine), key, this.#orClosing(signal));
       return removed.map((keys) => ({ removed: keys }));
@@ -92,7 +92,7 @@ export class SnapstepBuilder implements Builder {
   }
 
   prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
-    return this.#track(async () => {
+    return this.#ask(async () => {
       const removed = await prune(savedOf(this.#engine), policy, this.#orClosing(signal));
       await sweepLeftovers(this.#engine);
       return removed.map((keys) => ({ removed: keys }));
@@ -100,7 +100,7 @@ export class SnapstepBuilder implements Builder {
   }
 
   usage(): ResultAsync<Usage, StoreError> {
-    return this.#track<Usage, StoreError>(async () => this.#engine.store.usage());
+    return this.#ask<Usage>(async () => this.#engine.store.usage());
   }
 
   healthcheck(image: string, signal?: AbortSignal): ResultAsync<void, BuildError> {
@@ -112,7 +112,7 @@ export class SnapstepBuilder implements Builder {
       await built.value[Symbol.asyncDispose]();
       const removed = await removeWithDescendants(savedOf(this.#engine), key, signal);
       return removed.isErr() ? err(fromStore(removed.error)) : ok();
-    });
+    }, fromStore);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -137,23 +137,22 @@ export class SnapstepBuilder implements Builder {
     return this.#track(async () => {
       const checked = checkRequest(this.#engine, request);
       return checked.isErr() ? err(checked.error) : runBuild(this.#engine, this.#withClosing(request));
-    });
+    }, fromStore);
   }
 
   #baseImages(images: StoreFeatures['baseImages']): BaseImages {
     return {
-      list: () => this.#track<readonly PinnedImage[], StoreError>(async () => images.list()),
+      list: () => this.#ask<readonly PinnedImage[]>(async () => images.list()),
       make: (request) =>
-        this.#track<PinnedImage, BaseImageError>(() =>
-          makeBaseImage(this.#engine, images, this.#withClosing(request)),
+        this.#track<PinnedImage, BaseImageError>(
+          () => makeBaseImage(this.#engine, images, this.#withClosing(request)),
+          fromStore,
         ),
-      remove: (name) => this.#track<void, StoreError>(async () => images.remove(name)),
+      remove: (name) => this.#ask<void>(async () => images.remove(name)),
       send: (name, signal) =>
-        this.#track<ReadableStream<Uint8Array>, StoreError>(async () =>
-          images.send(name, this.#orClosing(signal)),
-        ),
+        this.#ask<ReadableStream<Uint8Array>>(async () => images.send(name, this.#orClosing(signal))),
       receive: (name, body, signal) =>
-        this.#track<PinnedImage, StoreError>(async () => images.receive(name, body, this.#orClosing(signal))),
+        this.#ask<PinnedImage>(async () => images.receive(name, body, this.#orClosing(signal))),
     };
   }
 
@@ -184,14 +183,38 @@ export class SnapstepBuilder implements Builder {
     return signal ? AbortSignal.any([signal, closing]) : closing;
   }
 
-  /** Disposing the builder waits for all that is going on. */
-  #track<T, E>(work: () => Promise<Result<T, E>>): ResultAsync<T, E> {
-    if (this.#closing.signal.aborted) throw new Error('the builder was closed');
-    const running = work();
+  /** A call whose failures are those of the store. */
+  #ask<T>(work: () => Promise<Result<T, StoreError>>): ResultAsync<T, StoreError> {
+    return this.#track(work, (error) => error);
+  }
+
+  /**
+   * Where every call comes in. What system calls and SQLite throw becomes a failure, and after the end so does every call;
+   * only a bug is thrown on. Disposing the builder waits for all that is going on.
+   *
+   * @param toError - How a call tells the failure of the machine.
+   */
+  #track<T, E>(work: () => Promise<Result<T, E>>, toError: (error: StoreError) => E): ResultAsync<T, E> {
+    const running = this.#guarded(work, toError);
     this.#running.add(running);
     const done = (): void => void this.#running.delete(running);
     running.then(done, done);
     return new ResultAsync(running);
+  }
+
+  async #guarded<T, E>(
+    work: () => Promise<Result<T, E>>,
+    toError: (error: StoreError) => E,
+  ): Promise<Result<T, E>> {
+    const closing = this.#closing.signal;
+    if (closing.aborted) return err(toError(cancelled(closing)));
+    try {
+      return await work();
+    } catch (error) {
+      const failure = error === closing.reason ? cancelled(closing) : machineFailure(error);
+      if (failure === undefined) throw error;
+      return err(toError(failure));
+    }
   }
 }
 

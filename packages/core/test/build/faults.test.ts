@@ -3,7 +3,14 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { type BuildEvent, err, failed, type Store, type StoreError } from '../../src/index.ts';
+import {
+  type BuildEvent,
+  err,
+  failed,
+  type ResultAsync,
+  type Store,
+  type StoreError,
+} from '../../src/index.ts';
 import { built, gate, listen, openWorld, request, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
@@ -148,7 +155,32 @@ describe('what goes behind the back of a builder', () => {
   });
 });
 
+describe('a call of a builder whose files are in ruins', () => {
+  it('is answered with a failure that says which, and never rejected', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await built(world.builder, A);
+    for (const name of ['logs', 'steps']) {
+      await rm(join(world.stateDir, name), { recursive: true });
+      await writeFile(join(world.stateDir, name), '');
+    }
+    const { builder } = world;
+    const calls = [() => builder.log(a), () => builder.explain(a), () => builder.remove(a)];
+    for (const call of calls) {
+      const failure = expectErr(await (call() as ResultAsync<unknown, StoreError>));
+      expect(failure).toMatchObject({ type: 'failed', message: expect.stringContaining('ENOTDIR') });
+    }
+  });
+});
+
 describe('closing a builder', () => {
+  it('cancels every call that comes after it', async () => {
+    await using world = await openWorld({});
+    await world.builder[Symbol.asyncDispose]();
+    expect(expectErr(await world.builder.build(request(A)))).toMatchObject({ type: 'cancelled' });
+    expect(expectErr(await world.builder.list())).toMatchObject({ type: 'cancelled' });
+    expect(expectErr(await world.builder.caches.list())).toMatchObject({ type: 'cancelled' });
+  });
+
   it('waits for all that runs, however often it is asked', async () => {
     const a = gate('');
     await using world = await openWorld({ a: a.command });
