@@ -72,33 +72,41 @@ async function open<F extends StoreFeature>(
   if (options.concurrency !== undefined && !(options.concurrency >= 1)) {
     throw new RangeError(`concurrency is ${options.concurrency}, but must be at least 1`);
   }
-  if (inUse.has(store))
-    return err({ type: 'busy', message: `the ${store.name} store is used by another builder` });
-  inUse.add(store);
-  const lock = await takeStateDir(stateDir);
-  if (lock.isErr()) {
-    inUse.delete(store);
-    return err(lock.error);
+  const ownership = await own(options);
+  if (ownership.isErr()) return err(ownership.error);
+  const opened: Disposable[] = [];
+  try {
+    const engine = await openEngine(options, (part) => opened.push(part));
+    if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, ownership.value));
+    await release(opened, ownership.value);
+    return err(engine.error);
+  } catch (error) {
+    await release(opened, ownership.value);
+    const isSqlite = error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
+    if (isSqlite) return err(failed(`cannot open the state in ${stateDir}: ${error.message}`, error));
+    throw error;
   }
-  const ownership: OwnerLock = {
+}
+
+/** The state directory, by a lock; and the store, which is open in this process alone. */
+async function own({
+  store,
+  stateDir,
+}: Pick<BuilderOptions<never>, 'store' | 'stateDir'>): Promise<Result<OwnerLock, StoreError>> {
+  const lock = await takeStateDir(stateDir);
+  if (lock.isErr()) return err(lock.error);
+  if (inUse.has(store)) {
+    await lock.value[Symbol.asyncDispose]();
+    return err({ type: 'busy', message: `the ${store.name} store is used by another builder` });
+  }
+  inUse.add(store);
+  return ok({
     directory: lock.value.directory,
     async [Symbol.asyncDispose]() {
       inUse.delete(store);
       await lock.value[Symbol.asyncDispose]();
     },
-  };
-  const opened: Disposable[] = [];
-  try {
-    const engine = await openEngine(options, (part) => opened.push(part));
-    if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, ownership));
-    await release(opened, ownership);
-    return err(engine.error);
-  } catch (error) {
-    await release(opened, ownership);
-    const isSqlite = error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
-    if (isSqlite) return err(failed(`cannot open the state in ${stateDir}: ${error.message}`, error));
-    throw error;
-  }
+  });
 }
 
 async function release(opened: readonly Disposable[], lock: OwnerLock): Promise<void> {

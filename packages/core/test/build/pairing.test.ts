@@ -52,7 +52,7 @@ describe('a builder that is opened on a store with the wrong state', () => {
 it('a second builder on one open store is answered with `busy`, whatever its state', async () => {
   await using world = await openWorld({ a: writes('a') });
   expect(await refused(world, { stateDir: 'another' })).toMatchObject({ type: 'busy' });
-  expect(existsSync(join(world.dir, 'another'))).toBe(false);
+  expect(existsSync(join(world.dir, 'another/index.db'))).toBe(false);
   await world.builder[Symbol.asyncDispose]();
   await using next = expectOk(await open(world, { stateDir: 'another' }));
   expect(expectOk(await next.list())).toEqual([]);
