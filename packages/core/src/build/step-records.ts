@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { constants, mkdirSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bootId } from '../backend/boot-id.ts';
@@ -31,7 +32,7 @@ export class StepRecords {
   async write(key: StepKey, record: Omit<StepRecord, 'boot'>): Promise<void> {
     const path = this.#path(key);
     mkdirSync(dirname(path), { recursive: true });
-    await writeFile(`${path}.new`, canonicalJson({ ...record, boot: bootId() }), { mode: 0o600 });
+    await writeFile(`${path}.new`, toText(key, { ...record, boot: bootId() }), { mode: 0o600 });
     await rename(`${path}.new`, path);
   }
 
@@ -48,13 +49,12 @@ export class StepRecords {
     return (await this.read(key))?.inputs ?? this.#planned.get(key);
   }
 
-  /** Undefined if there is none, or half of one. */
+  /** Undefined if there is none, if it is damaged, or if it is that of another step. */
   async read(key: StepKey): Promise<StepRecord | undefined> {
     try {
-      return JSON.parse(await readFile(this.#path(key), 'utf8'));
+      return fromText(key, await readFile(this.#path(key), { encoding: 'utf8', flag: READ }));
     } catch (error) {
-      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-      if (isMissing || error instanceof SyntaxError) return undefined;
+      if (error instanceof Error && 'code' in error && NO_RECORD.has(`${error.code}`)) return undefined;
       throw error;
     }
   }
@@ -65,5 +65,36 @@ export class StepRecords {
 
   #path(key: StepKey): string {
     return join(this.#directory, key.slice(0, 2), `${key}.json`);
+  }
+}
+
+/** A pipe in the place of a file is empty then, and nobody waits for who might write to it. */
+const READ: number = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** There is none; or Node says that so much is no text of a record. */
+const NO_RECORD: ReadonlySet<string> = new Set(['ENOENT', 'ERR_FS_FILE_TOO_LARGE', 'ERR_STRING_TOO_LONG']);
+
+/** With a digest: a step that runs on what another one's image says would be wrong for ever. */
+function toText(key: StepKey, record: StepRecord): string {
+  return canonicalJson({ ...record, check: digestOf(key, record) });
+}
+
+function fromText(key: StepKey, text: string): StepRecord | undefined {
+  const record = parseObject(text) as StepRecord & { readonly check?: string };
+  return record.check === digestOf(key, record) ? record : undefined;
+}
+
+/** The boot is not in it: one that nobody knows is not trusted anyway. */
+function digestOf(key: StepKey, { inputs, title, image }: StepRecord): string {
+  return hash('sha256', canonicalJson({ key, inputs, title, image }));
+}
+
+/** An empty one for what is no JSON, or the JSON of something else. */
+function parseObject(text: string): object {
+  try {
+    return Object(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
   }
 }
