@@ -58,7 +58,7 @@ export async function openSnapshot(
 
 /** The digest of what a `copy` would write. */
 export async function manifestOfCopy(
-  engine: Engine,
+  engine: Pick<Engine, 'hashes'>,
   op: CopyOp,
   { source, signal }: { readonly source: SourcePlace; readonly signal: AbortSignal },
 ): Promise<Result<string, BuildError>> {
@@ -68,9 +68,9 @@ export async function manifestOfCopy(
 
 /** Writes the files of a `copy` into the active snapshot. */
 export async function copyBody(
-  engine: Engine,
+  engine: Pick<Engine, 'hashes' | 'sandbox'>,
   step: CopyStep,
-  io: StepIo,
+  io: Pick<StepIo, 'active' | 'signal'>,
 ): Promise<Result<ImageConfig, BuildError>> {
   const { op, settings, image } = step;
   const account = await accountOf(engine, settings.user ?? image.user ?? ROOT, io.active.volumes);

@@ -70,7 +70,7 @@ export async function runBody(
 
 /** The user that a step's settings mean, as the file system of the step knows it. */
 export async function accountOf(
-  engine: Engine,
+  engine: Pick<Engine, 'sandbox'>,
   user: UserRef,
   volumes: Volumes,
 ): Promise<Result<Account, BuildError>> {
