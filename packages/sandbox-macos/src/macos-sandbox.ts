@@ -126,7 +126,8 @@ export class MacosSandbox implements Sandbox<'placement'> {
     const mounted = await volume.mount();
     if (mounted.isErr()) {
       const { error } = mounted;
-      if (error.type === 'stuck' || error.type === 'cancelled') return err(error);
+      if (error.type === 'stuck' || error.type === 'cancelled' || error.type === 'no-space')
+        return err(error);
       return err(failed(`cannot look whose the home directory is: ${error.message}`, error));
     }
     await using place = mounted.value;

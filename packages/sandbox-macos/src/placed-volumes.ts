@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type CacheMount,
   err,
-  type Failed,
   failed,
+  isDiskFull,
   type Mounted,
   type Owner,
   ok,
@@ -44,6 +44,9 @@ export class PlacedVolumes {
     this.#placement = placement;
     this.#owner = owner;
   }
+
+  /** What a full disk has said to {@link remove}: something of a mount point was left. */
+  shortage: Error | undefined;
 
   /** Where something is mounted, in the order in which it was. */
   get paths(): readonly string[] {
@@ -110,7 +113,10 @@ export class PlacedVolumes {
       this.#placed.pop();
       const removed = placed.stub.remove({ root: this.#rootOf(placed.path), wasInPlace });
       // Whatever the command has done to what is around it, the others are unmounted.
-      await removed.catch(traced);
+      await removed.catch((error: unknown) => {
+        if (error instanceof Error && isDiskFull(error)) this.shortage ??= error;
+        traced(error);
+      });
     }
   }
 
@@ -177,10 +183,7 @@ async function bounded<T>(promise: PromiseLike<T>): Promise<T | undefined> {
   }
 }
 
-function cannotMount(
-  path: string,
-  error: StoreError,
-): Failed | Extract<StoreError, { type: 'stuck' | 'cancelled' }> {
-  if (error.type === 'stuck' || error.type === 'cancelled') return error;
+function cannotMount(path: string, error: StoreError): SandboxError {
+  if (error.type === 'stuck' || error.type === 'cancelled' || error.type === 'no-space') return error;
   return failed(`cannot mount a volume at ${path}: ${error.message}`, error);
 }

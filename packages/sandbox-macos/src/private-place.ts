@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, chown, lstat, mkdir, open, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import type { Owner, SecretFile } from '@snapstep/core/backend';
 import { removeTree } from './remove-tree.ts';
@@ -46,6 +46,12 @@ export class PrivatePlace implements AsyncDisposable {
   async exitCode(): Promise<number | undefined> {
     const text = await readShort(this.report).catch(() => '');
     return /^\d{1,3}\n$/.test(text) ? Number(text) : undefined;
+  }
+
+  /** Whether there was no room for the report. */
+  async isDiskFull(): Promise<boolean> {
+    const { bavail, files, ffree } = await statfs(this.#path);
+    return bavail === 0 || (files > 0 && ffree === 0);
   }
 
   /** Never rejects. What of it stays is root's alone, is told as a warning, and goes when the sandbox is opened again. */

@@ -5,11 +5,13 @@ import {
   err,
   failed,
   type HostPath,
+  type Owner,
   ok,
   type Result,
   type RunRequest,
   type SandboxError,
   type StoreFeatures,
+  systemCallFailure,
   toVolumeName,
   type VolumeName,
 } from '@snapstep/core/backend';
@@ -55,7 +57,8 @@ export async function runStep(
   // How it ended is looked at below, once all is taken away.
   await running.catch(() => {});
   const stuck = await attempt.tearDown();
-  return stuck === undefined ? running : err({ type: 'stuck', message: stuck, needsReboot: true });
+  if (stuck !== undefined) return err({ type: 'stuck', message: stuck, needsReboot: true });
+  return attempt.shortage ? err(attempt.shortage) : running;
 }
 
 /** One command, from the record that it is begun to its removal. */
@@ -74,13 +77,19 @@ class Attempt {
     this.#placed = placed;
   }
 
+  /** Why the volumes are not as the command left them, once they are torn down. */
+  get shortage(): SandboxError | undefined {
+    const { shortage } = this.#placed;
+    return shortage && systemCallFailure(shortage, `cannot clean up after a step: ${shortage.message}`);
+  }
+
   async run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     try {
       return await this.#run(request);
     } catch (error) {
       // A full disk, or a read-only one, is nobody's bug. What the log throws is the log's own.
       if (this.#logFailed || !(error instanceof Error && 'syscall' in error)) throw error;
-      return err(failed(`cannot run a step as ${this.#user.name}: ${error.message}`, error));
+      return err(systemCallFailure(error, `cannot run a step as ${this.#user.name}: ${error.message}`));
     }
   }
 
@@ -197,6 +206,10 @@ class Attempt {
     if (end.startError) return err(failed(`cannot start su: ${end.startError.message}`, end.startError));
     const code = (await this.#private?.exitCode()) ?? end.code;
     const isKilled = code === null || (code === 0 && (await this.#private?.exitCode()) === undefined);
+    if (isKilled && (await this.#private?.isDiskFull())) {
+      const message = `${this.#workshop.stepsDir} has no room for how the command of ${this.#user.name} exited`;
+      return err({ type: 'no-space', message });
+    }
     return ok(isKilled ? { type: 'signalled', signal: 'SIGKILL' } : { type: 'exited', code });
   }
 }
@@ -216,8 +229,15 @@ export async function giveHome(
     return err(failed(`the home directory was made for the user ${stats.uid}, and ${name} is ${uid}`));
   }
   if (!(await isFresh(path))) return err(failed('the home directory belongs to root, but is not empty'));
-  await chown(path, uid, gid);
-  return ok();
+  return giveTo({ uid, gid }, path);
+}
+
+async function giveTo({ uid, gid }: Owner, path: string): Promise<Result<void, SandboxError>> {
+  try {
+    return ok(await chown(path, uid, gid));
+  } catch (error) {
+    return err(systemCallFailure(error as Error));
+  }
 }
 
 /** What macOS itself puts at the top of a file system: Spotlight, the log of changes, the bin. */

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { chmod, chown, lstat, mkdir, rmdir, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Inside, type Owner, runCommand } from '@snapstep/core/backend';
+import { type Inside, isDiskFull, type Owner, runCommand } from '@snapstep/core/backend';
 import createDebug from 'debug';
 
 const debug = createDebug('snapstep:stubs');
@@ -122,7 +122,11 @@ export async function makeDirectories(
 
 async function removeSame(path: string, stats: BigIntStats): Promise<void> {
   const now = await lstat(path, { bigint: true }).catch(() => undefined);
-  if (isSame(now, stats)) await rmdir(path).catch((error) => debug('kept: %s', error));
+  if (!isSame(now, stats)) return;
+  await rmdir(path).catch((error) => {
+    if (isDiskFull(error)) throw error;
+    debug('kept: %s', error);
+  });
 }
 
 function isSame(one: BigIntStats | undefined, other: BigIntStats | undefined): boolean {

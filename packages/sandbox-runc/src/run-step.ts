@@ -10,10 +10,12 @@ import {
   type Result,
   type RunRequest,
   type SandboxError,
+  saysDiskFull,
+  systemCallFailure,
 } from '@snapstep/core/backend';
 import { supplementaryGroups } from './accounts.ts';
 import type { CgroupLayout } from './cgroup-layout.ts';
-import { type ContainerCgroups, makeCgroups } from './cgroups.ts';
+import { type CgroupRequest, type ContainerCgroups, makeCgroups } from './cgroups.ts';
 import { commandLine } from './command-line.ts';
 import { type ContainerEnd, runContainer, TEARDOWN_MS } from './container.ts';
 import { launcher } from './launcher.ts';
@@ -57,7 +59,7 @@ export async function runStep(workshop: Workshop, request: RunRequest): Promise<
   await using attempt = new Attempt(workshop, mounted);
   const exit = await attempt.run(request);
   const left = await attempt.tearDown();
-  return left === undefined ? exit : err({ type: 'stuck', message: left, needsReboot: false });
+  return left === undefined ? exit : err(left);
 }
 
 /** One container, from its first file to its last. What is in memory, its bundle and its cgroups, is used directly. */
@@ -85,16 +87,18 @@ class Attempt implements AsyncDisposable {
     try {
       return await this.#run(request);
     } catch (error) {
-      // A full disk, or a read-only one, is nobody's bug. What the log throws is the log's own.
-      if (this.#logFailed || !(error instanceof Error && 'syscall' in error)) throw error;
-      return err(failed(`cannot run a step in ${this.#world.rootfs}: ${error.message}`, error));
+      // What the log throws is the log's own.
+      if (this.#logFailed) throw error;
+      return err(this.#failureOf(error, 'cannot run a step'));
     }
   }
 
   async #run(request: RunRequest): Promise<Result<Exit, SandboxError>> {
     const { layout, ownCgroups, parent } = this.#workshop;
     mkdirSync(this.#bundle, { mode: 0o700 });
-    this.#cgroups = makeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
+    const cgroups = tryToMakeCgroups(layout, { parent, name: this.#id, limits: request.limits, ownCgroups });
+    if (cgroups.isErr()) return err(cgroups.error);
+    this.#cgroups = cgroups.value;
     const configured = await this.#configure(request, this.#cgroups);
     if (configured.isErr()) return err(configured.error);
     const pipe = await this.#workshop.pipes.open({
@@ -111,21 +115,30 @@ class Attempt implements AsyncDisposable {
     return await this.#judge(request, this.#cgroups, end);
   }
 
-  /** @returns What could not be removed, as a sentence. */
-  async tearDown(): Promise<string | undefined> {
+  /** @returns What could not be removed, or put back as it was. */
+  async tearDown(): Promise<SandboxError | undefined> {
     this.#isDown = true;
-    if (this.#survivors.length > 0) return `processes ${this.#survivors.join(', ')} do not end`;
-    const [isGone] = await Promise.all([
+    if (this.#survivors.length > 0) return stuck(`processes ${this.#survivors.join(', ')} do not end`);
+    const [isGone, ...removed] = await Promise.all([
       this.#cgroups?.remove(performance.now() + TEARDOWN_MS) ?? true,
-      removeDirectory(this.#bundle),
-      removeDirectory(join(this.#runtimeRoot, this.#name)),
-      this.#places.remove(),
+      ...[
+        removeDirectory(this.#bundle),
+        removeDirectory(join(this.#runtimeRoot, this.#name)),
+        this.#places.remove(),
+      ].map((removal) => removal.catch((error) => this.#failureOf(error, 'cannot clean up after a step'))),
     ]);
-    return isGone ? undefined : `the cgroups ${this.#workshop.parent}/${this.#id} cannot be removed`;
+    if (!isGone) return stuck(`the cgroups ${this.#workshop.parent}/${this.#id} cannot be removed`);
+    return removed.find((failure) => failure !== undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isDown) await this.tearDown();
+  }
+
+  /** A full disk, or a read-only one, is nobody's bug. @throws What no system call said. */
+  #failureOf(error: unknown, what: string): SandboxError {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    return systemCallFailure(error, `${what} in ${this.#world.rootfs}: ${error.message}`);
   }
 
   get #name(): string {
@@ -232,11 +245,32 @@ class Attempt implements AsyncDisposable {
       : code === 1 && brief
         ? commandNotExecuted(brief, this.#program)
         : undefined;
-    if (failure && shellCode === undefined)
-      return err(failed(`${this.#workshop.runtime.program}: ${failure}`));
+    if (failure && shellCode === undefined) {
+      const message = `${this.#workshop.runtime.program}: ${failure}`;
+      // The kernel says the same of a cgroup that it cannot make, or that has no processors.
+      const isFull = saysDiskFull(failure) && !/cgroup|cpuset/.test(failure);
+      return err(isFull ? { type: 'no-space', message } : failed(message));
+    }
     if (shellCode === undefined) return ok({ type: 'exited', code: code ?? 1 });
     const reason = shellCode === 127 ? 'command not found' : 'cannot be executed';
     await request.output.write(`${request.argv[0]}: ${reason}\n`);
     return ok({ type: 'exited', code: shellCode });
   }
+}
+
+/** `ENOSPC` means here that the kernel keeps no more cgroups: no disk is full. */
+function tryToMakeCgroups(
+  layout: CgroupLayout,
+  request: CgroupRequest,
+): Result<ContainerCgroups, SandboxError> {
+  try {
+    return ok(makeCgroups(layout, request));
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    return err(failed(`cannot make the cgroups of a step: ${error.message}`, error));
+  }
+}
+
+function stuck(message: string): SandboxError {
+  return { type: 'stuck', message, needsReboot: false };
 }

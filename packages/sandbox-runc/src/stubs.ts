@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { chmod, lstat, mkdir, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { err, type Failed, failed, type Inside, ok, type Result } from '@snapstep/core/backend';
+import { err, type Failed, failed, type Inside, isDiskFull, ok, type Result } from '@snapstep/core/backend';
 import createDebug from 'debug';
 import { findInodes } from './find.ts';
 import { setModified } from './touch.ts';
@@ -56,7 +56,11 @@ export class Stubs {
     return ok();
   }
 
-  /** Removes each stub that is still what it was, and puts back the times of the directories they were in. */
+  /**
+   * Removes each stub that is still what it was, and puts back the times of the directories they were in.
+   *
+   * @throws What a system call says where the disk has no room for that: then the tree is not as the command left it.
+   */
   async remove(): Promise<void> {
     await this.#findMoved();
     const times = new Map<Parent, bigint>();
@@ -114,7 +118,8 @@ export class Stubs {
       else if (stat.isFile() && stat.size === 0n && stat.nlink === 1n) await unlink(stub.path);
       else return false;
       return true;
-    } catch {
+    } catch (error) {
+      if (error instanceof Error && isDiskFull(error)) throw error;
       return false;
     }
   }
@@ -144,5 +149,7 @@ async function restoreModified(path: string, nanoseconds: bigint): Promise<void>
   const { atimeMs } = await lstat(path);
   await utimes(path, atimeMs / 1000, Number(nanoseconds) / 1e9);
   const { mtimeNs } = await lstat(path, { bigint: true });
-  if (mtimeNs !== nanoseconds && nanoseconds > 0n) await setModified(path, nanoseconds);
+  if (mtimeNs === nanoseconds || nanoseconds <= 0n) return;
+  const set = await setModified(path, nanoseconds);
+  if (set.isErr()) debug('time of %s: %o', path, set.error);
 }

@@ -74,6 +74,5 @@ async function holdRootfs(
 }
 
 function toSandboxError(error: StoreError): SandboxError {
-  if (error.type === 'failed' || error.type === 'stuck' || error.type === 'cancelled') return error;
-  return failed(error.message, error);
+  return error.type === 'not-found' || error.type === 'busy' ? failed(error.message, error) : error;
 }

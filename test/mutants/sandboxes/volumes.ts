@@ -9,6 +9,7 @@ import {
   ok,
   orThrow,
   runCommand,
+  type SandboxError,
   type SecretFile,
   toHostPath,
   type Volume,
@@ -114,6 +115,31 @@ const caches: readonly SandboxBreakage[] = [
         mounts.push(mount);
       }
       return run({ ...request, mounts });
+    },
+  },
+  {
+    name: 'a-full-disk-is-a-failure',
+    breaks: 'noSpace',
+    first: ['answers `no-space` where there is no room to mount a volume'],
+    run: (run) => async (request) => (await run(request)).mapErr(withoutTag),
+  },
+  {
+    name: 'no-room-for-a-mount-point-is-a-failure',
+    breaks: 'noSpace',
+    first: ['has no room for a mount point'],
+    run: (run) => async (request) =>
+      (await run(request)).mapErr((error) =>
+        'message' in error && /ENOSPC/.test(error.message) ? withoutTag(error) : error,
+      ),
+  },
+  {
+    name: 'passes-over-a-cache-on-a-full-disk',
+    breaks: 'noSpace',
+    first: ['answers `no-space` where there is no room to mount a cache'],
+    run: (run) => async (request) => {
+      const exit = await run(request);
+      if (exit.isOk() || exit.error.type !== 'no-space' || request.mounts.length === 0) return exit;
+      return run({ ...request, mounts: [] });
     },
   },
   {
@@ -232,6 +258,10 @@ const owners: readonly SandboxBreakage[] = [
 ];
 
 export const volumeMutants: readonly Mutant[] = [...secrets, ...caches, ...owners].map(sandboxMutant);
+
+function withoutTag(error: SandboxError): SandboxError {
+  return error.type === 'no-space' ? failed(error.message, error) : error;
+}
 
 async function makeFile(path: string, content: Uint8Array | string = ''): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

@@ -9,3 +9,8 @@ export function isDiskFull(error: object): boolean {
   const { code, errno } = error as NodeJS.ErrnoException;
   return code === 'ENOSPC' || (errno !== undefined && EDQUOT.includes(errno));
 }
+
+/** Whether a program says so, by the texts of strerror(3) in the C locale. */
+export function saysDiskFull(text: string): boolean {
+  return /No space left on device|Disk quota exceeded/.test(text);
+}

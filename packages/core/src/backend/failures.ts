@@ -22,6 +22,12 @@ export interface Failed {
   readonly cause?: unknown;
 }
 
+/** The disk is full. The builder makes room, then tries once more. */
+export interface NoSpace {
+  readonly type: 'no-space';
+  readonly message: string;
+}
+
 /** Teardown did not end within its bound. Nothing more is launched at what is stuck. */
 export interface Stuck {
   readonly type: 'stuck';
@@ -33,8 +39,7 @@ export interface Stuck {
 export type StoreError =
   /** The snapshot named as the parent is gone. The builder builds it again. */
   | { readonly type: 'not-found'; readonly key: StepKey; readonly message: string }
-  /** The disk is full. The builder prunes, then tries once more. */
-  | { readonly type: 'no-space'; readonly message: string }
+  | NoSpace
   /** Something still uses it, or another process owns the store. Trying later may succeed. */
   | { readonly type: 'busy'; readonly message: string }
   | Stuck

@@ -1,4 +1,4 @@
-import type { Cancelled, Failed, Outcome, Stuck } from './failures.ts';
+import type { Cancelled, Failed, NoSpace, Outcome, Stuck } from './failures.ts';
 import type { LogSink } from './log-sink.ts';
 import type { Owner, VolumeName } from './names.ts';
 import type { StoreFeature, StoreFeatures } from './store.ts';
@@ -16,7 +16,11 @@ export interface ResourceLimits {
 }
 export type LimitName = keyof ResourceLimits;
 
-export type SandboxError = Failed | Stuck | Cancelled;
+/**
+ * `no-space` is for what the sandbox itself had no room for: mounting a volume, a mount point in it, its own files. What
+ * a command does on a full disk is the command's affair, and shows in how it exits, or does not show at all.
+ */
+export type SandboxError = NoSpace | Failed | Stuck | Cancelled;
 
 /** How the command ended. A non-zero exit is an answer, not an error. */
 export type Exit =

@@ -1,15 +1,14 @@
 import { err, ok, type Result } from 'neverthrow';
 import type { CommandFailed } from './command.ts';
-import { isDiskFull } from './disk-full.ts';
-import { type Cancelled, failed, type StoreError } from './failures.ts';
+import { isDiskFull, saysDiskFull } from './disk-full.ts';
+import { type Cancelled, type Failed, failed, type NoSpace, type StoreError } from './failures.ts';
 
 /** What the failure of a host command means to the builder. The texts are those of strerror(3) in the C locale. */
-export function commandFailure(error: CommandFailed | Cancelled): StoreError {
+export function commandFailure(error: CommandFailed | Cancelled): NoSpace | Failed | Cancelled {
   if (error.type === 'cancelled') return error;
-  if (/No space left on device|Disk quota exceeded/.test(error.stderr)) {
-    return { type: 'no-space', message: error.message };
-  }
-  return failed(error.message, error);
+  return saysDiskFull(error.stderr)
+    ? { type: 'no-space', message: error.message }
+    : failed(error.message, error);
 }
 
 /**
@@ -35,8 +34,12 @@ export async function attemptExisting<T>(call: Promise<T>): Promise<Result<T | u
   );
 }
 
+/** What a system call that failed means: the disk is full, or anything else. */
+export function systemCallFailure(error: Error, message: string = error.message): NoSpace | Failed {
+  return isDiskFull(error) ? { type: 'no-space', message } : failed(message, error);
+}
+
 function systemFailure(error: unknown): StoreError {
   if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
-  if (isDiskFull(error)) return { type: 'no-space', message: error.message };
-  return failed(error.message, error);
+  return systemCallFailure(error);
 }

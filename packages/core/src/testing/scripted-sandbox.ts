@@ -1,5 +1,7 @@
 import { err, ok, type Result } from 'neverthrow';
-import { cancelled, orThrow } from '../backend/failures.ts';
+import { isDiskFull } from '../backend/disk-full.ts';
+import { cancelled, failed, type StoreError } from '../backend/failures.ts';
+import type { LogSink } from '../backend/log-sink.ts';
 import { type HostPath, type Owner, toVolumeName, type VolumeName } from '../backend/names.ts';
 import type { Exit, RunRequest, Sandbox, SandboxError } from '../backend/sandbox.ts';
 import type { Mounted, Volume } from '../backend/volume.ts';
@@ -29,6 +31,8 @@ export type Script = Readonly<Record<string, ScriptedCommand>> | readonly Expect
  *
  * A command that is not in the script, or not the next one, rejects the build. An array is checked by
  * {@link ScriptedSandbox.done}; disposing the sandbox earlier warns of what was never run.
+ *
+ * A full disk that a command throws (`ENOSPC`), or that keeps a volume from being mounted, is `no-space`.
  */
 export function scriptedSandbox(script: Script, { clock }: ScriptedSandboxOptions = {}): ScriptedSandbox {
   const ran: string[] = [];
@@ -71,10 +75,12 @@ async function runScripted(
   command: ScriptedCommand,
   { request, clock }: { readonly request: RunRequest; readonly clock: VirtualClock | undefined },
 ): Promise<Result<Exit, SandboxError>> {
-  await using places = await mountAll(request);
+  const mounted = await mountAll(request);
+  if (mounted.isErr()) return err(mounted.error);
+  await using places = mounted.value;
   using limits = new ClockLimits(clock, request);
   const { signal } = limits;
-  const output = limits.listenTo(request.output);
+  const output = new WatchedLog(limits.listenTo(request.output));
   const io: CommandIo = {
     request: { ...request, output, signal },
     root: places.root,
@@ -84,10 +90,31 @@ async function runScripted(
   };
   const exit = await command(io).catch((error: unknown) => {
     if (signal.aborted) return undefined;
-    throw error;
+    if (error === output.error || !(error instanceof Error && isDiskFull(error))) throw error;
+    return error;
   });
   if (request.signal.aborted) return err(cancelled(request.signal));
+  if (exit instanceof Error) return err({ type: 'no-space', message: exit.message });
   return ok(limits.exit ?? (typeof exit === 'object' ? exit : { type: 'exited', code: exit ?? 0 }));
+}
+
+/** A log that remembers with what it rejected. */
+class WatchedLog implements LogSink {
+  error: unknown;
+  readonly #log: LogSink;
+
+  constructor(log: LogSink) {
+    this.#log = log;
+  }
+
+  async write(chunk: Uint8Array | string): Promise<void> {
+    try {
+      await this.#log.write(chunk);
+    } catch (error) {
+      this.error = error;
+      throw error;
+    }
+  }
 }
 
 async function sleep(
@@ -109,21 +136,33 @@ function possibleOwner(owner: Owner): Owner {
 
 interface Places extends AsyncDisposable, Pick<CommandIo, 'root' | 'volumes' | 'mounts'> {}
 
-async function mountAll(request: RunRequest): Promise<Places> {
+async function mountAll(request: RunRequest): Promise<Result<Places, SandboxError>> {
   const mounted: Mounted[] = [];
-  const place = async (volume: Volume): Promise<HostPath> => {
-    const mount = orThrow(await volume.mount());
-    mounted.push(mount);
-    return mount.path;
-  };
-  const volumes = new Map<VolumeName, HostPath>();
-  for (const [name, volume] of request.volumes) volumes.set(name, await place(volume));
-  const mounts = new Map<string, HostPath>();
-  for (const { target, volume } of request.mounts) mounts.set(target, await place(volume));
-  const [root] = volumes.values();
-  if (root === undefined) throw new Error('a step has at least one volume');
   const giveBack = async (): Promise<void> => {
     for (const mount of mounted) await mount[Symbol.asyncDispose]();
   };
-  return { root, volumes, mounts, [Symbol.asyncDispose]: giveBack };
+  const mount = async <K>(wanted: Iterable<readonly [K, Volume]>, into: Map<K, HostPath>) => {
+    for (const [name, volume] of wanted) {
+      const place = await volume.mount();
+      if (place.isErr()) return mountFailure(place.error);
+      mounted.push(place.value);
+      into.set(name, place.value.path);
+    }
+    return undefined;
+  };
+  const volumes = new Map<VolumeName, HostPath>();
+  const mounts = new Map<string, HostPath>();
+  const caches = request.mounts.map(({ target, volume }) => [target, volume] as const);
+  const failure = (await mount(request.volumes, volumes)) ?? (await mount(caches, mounts));
+  if (failure) {
+    await giveBack();
+    return err(failure);
+  }
+  const [root] = volumes.values();
+  if (root === undefined) throw new Error('a step has at least one volume');
+  return ok({ root, volumes, mounts, [Symbol.asyncDispose]: giveBack });
+}
+
+function mountFailure(error: StoreError): SandboxError {
+  return error.type === 'not-found' || error.type === 'busy' ? failed(error.message, error) : error;
 }

@@ -5,7 +5,12 @@ import type { SandboxError } from '../../backend/sandbox.ts';
 import { keeps } from '../promise.ts';
 import { sandboxPromises as promises } from './promises.ts';
 
-const TAGS: readonly string[] = ['failed', 'stuck', 'cancelled'] satisfies readonly SandboxError['type'][];
+const TAGS: readonly string[] = [
+  'no-space',
+  'failed',
+  'stuck',
+  'cancelled',
+] satisfies readonly SandboxError['type'][];
 
 /**
  * The `Result` of a call.

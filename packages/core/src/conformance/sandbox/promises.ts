@@ -56,6 +56,7 @@ export const sandboxPromises = {
   did: 'what the command did, and nothing else, is in the volumes',
   noTrace: 'mount points leave no trace in the volumes, nor in caches',
   unmountable: 'a volume that cannot be mounted is a failure, and no command is started without it',
+  noSpace: 'what has no room on a full disk, a volume to mount or a mount point, is answered with `no-space`',
   cache: 'a command sees what is in a cache, and what it does there is in it when `run` settles',
   sharedCache: 'a cache may be given to two commands at once',
   cachePrograms: 'programs in a cache can be run',

@@ -4,6 +4,7 @@ import { abortTests } from './aborts.ts';
 import { accountTests } from './accounts.ts';
 import { crashTests } from './crash.ts';
 import { exitTests } from './exits.ts';
+import { fullDiskTests } from './full-disk.ts';
 import { inputTests } from './input.ts';
 import { limitTests } from './limits.ts';
 import { loadTests } from './load.ts';
@@ -32,6 +33,7 @@ export type SandboxTopic =
   | 'mounts'
   | 'secrets'
   | 'volumes'
+  | 'full disk'
   | 'neighbours'
   | 'load'
   | 'crash'
@@ -50,6 +52,7 @@ const topics: Readonly<Record<SandboxTopic, (test: SandboxTest, options: Sandbox
   mounts: mountTests,
   secrets: secretTests,
   volumes: volumeTests,
+  'full disk': fullDiskTests,
   neighbours: neighbourTests,
   load: loadTests,
   crash: crashTests,
