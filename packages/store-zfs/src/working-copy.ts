@@ -46,6 +46,8 @@ export class WorkingCopy {
   readonly volumes: DatasetVolumes;
   readonly #place: Place;
   #hasEnded = false;
+  #limit: number | undefined;
+  #wasUsedUp = false;
 
   constructor(
     place: Place,
@@ -60,6 +62,20 @@ export class WorkingCopy {
     return this.#hasEnded;
   }
 
+  /** Bounds what the volumes take together, beyond what they were cloned from. */
+  async limit(bytes: number): Promise<Result<void, StoreError>> {
+    const set = await this.#place.zfs.set({ quota: `${bytes}` }, this.dataset);
+    if (set.isOk()) this.#limit = bytes;
+    return set;
+  }
+
+  /** ZFS refuses a write, for the quota, only where what is on disk has reached it and nothing is about to be freed. */
+  async isUsedUp(): Promise<Result<boolean, StoreError>> {
+    if (this.#limit === undefined || this.#hasEnded) return ok(this.#wasUsedUp);
+    const limit = this.#limit;
+    return (await this.#place.zfs.space(this.dataset)).map(({ used }) => used >= limit);
+  }
+
   /**
    * Saves all volumes in one transaction. Which they are stands on the snapshot itself, so that one that is
    * destroyed half is told from a whole one.
@@ -70,6 +86,7 @@ export class WorkingCopy {
     for (const volume of this.volumes.values()) volume.beginSave();
     const saved = await this.#place.zfs.snapshot(snapshotOf(this.dataset), { properties, recursive: true });
     if (saved.isErr()) {
+      this.#wasUsedUp = (await this.isUsedUp()).unwrapOr(false);
       await this.drop();
       return saved;
     }

@@ -67,7 +67,7 @@ export class ZfsStore implements StoreWith<StoreFeature> {
     this.caches = this.#caches;
     this.pairing = pairingOf(parts);
     this.placement = placement;
-    this.quota = quota(place);
+    this.quota = quota();
     this.transfer = new Transfer(place, { saved: this.#saved, hasRoom: () => this.#hasRoom(1) });
     this.baseImages = new BaseImages(place, inventory);
   }

@@ -93,7 +93,25 @@ export const featureMutants: readonly Mutant[] = [
     name: 'quota-does-nothing',
     breaks: 'quotaSaved',
     seenBy: 'saves no snapshot that holds more than its quota',
-    mutate: (store) => patch(store, () => ({ quota: { limit: async () => ok() } })),
+    mutate: (store) => patch(store, () => ({ quota: { ...store.quota, limit: async () => ok() } })),
+  }),
+  storeMutant({
+    name: 'quota-never-used-up',
+    breaks: 'quotaUsedUp',
+    seenBy: 'says of a snapshot whether it has used up its quota',
+    mutate: (store) => {
+      const quota = { ...store.quota, isUsedUp: async () => ok(false) };
+      patch(store, () => ({ quota }));
+    },
+  }),
+  storeMutant({
+    name: 'quota-always-used-up',
+    breaks: 'quotaUsedUp',
+    seenBy: 'says of a snapshot whether it has used up its quota',
+    mutate: (store) => {
+      const quota = { ...store.quota, isUsedUp: async () => ok(true) };
+      patch(store, () => ({ quota }));
+    },
   }),
   storeMutant({
     name: 'quota-of-all',
@@ -104,6 +122,7 @@ export const featureMutants: readonly Mutant[] = [
       const { limit } = store.quota;
       patch(store, () => ({
         quota: {
+          ...store.quota,
           limit(active: ActiveSnapshot, wanted: number) {
             bytes = wanted;
             return limit(active, wanted);

@@ -132,9 +132,17 @@ export interface StoreFeatures {
       signal: AbortSignal,
     ): Outcome<PinnedImage, StoreError>;
   };
-  /** Keeps one active snapshot from filling the disk. */
+  /**
+   * Keeps one active snapshot from filling the disk. One that has used up its bytes finds its volumes full, or `commit`
+   * answers `no-space`.
+   */
   readonly quota: {
     limit(snapshot: ActiveSnapshot, bytes: number): Outcome<void, StoreError>;
+    /**
+     * Whether it has used up what it was given, so that it is not the disk that is full. Also asked after a commit that
+     * failed.
+     */
+    isUsedUp(snapshot: ActiveSnapshot): Outcome<boolean, StoreError>;
   };
   /** Moves snapshots between machines. */
   readonly transfer: {

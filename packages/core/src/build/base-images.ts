@@ -3,12 +3,15 @@ import { err, ok, type Result } from 'neverthrow';
 import { cancelled, type StoreError } from '../backend/failures.ts';
 import type { ImageConfig, PinnedImage } from '../backend/fetcher.ts';
 import type { Account } from '../backend/sandbox.ts';
-import type { StoreFeatures } from '../backend/store.ts';
+import type { ActiveImage, StoreFeatures } from '../backend/store.ts';
 import { attempt } from '../backend/store-failure.ts';
 import type { Volumes } from '../backend/volume.ts';
 import type { BaseImageError, BaseImageRequest } from './builder.ts';
+import type { StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
-import { describeExit, fromFetcher, fromSandbox, fromStore, fromThrown } from './errors.ts';
+import { catchThrown, describeExit, fromFetcher, fromSandbox, fromStore } from './errors.ts';
+import { type Attempted, toldByStore, withRoom } from './make-room.ts';
+import { runWatched } from './run-step.ts';
 
 type Making = BaseImageRequest & { readonly signal: AbortSignal };
 type Images = StoreFeatures['baseImages'];
@@ -19,31 +22,41 @@ export async function makeBaseImage(
   images: Images,
   request: Making,
 ): Promise<Result<PinnedImage, BaseImageError>> {
-  try {
+  return catchThrown(engine, request.signal, async () => {
     using _slot = await engine.slots.take(request.signal);
-    return await make(engine, images, request);
-  } catch (error) {
-    if (request.signal.aborted) return err(cancelled(request.signal));
-    const failure = fromThrown(error);
-    if (failure === undefined) throw error;
-    return err(failure);
-  }
+    return withRoom(engine, {
+      signal: request.signal,
+      attempt: () => attemptOnce(engine, images, request),
+      tell: (text) => request.output.write(`${text}\n`),
+    });
+  });
 }
 
-async function make(
+async function attemptOnce(
   engine: Engine,
   images: Images,
   request: Making,
-): Promise<Result<PinnedImage, BaseImageError>> {
+): Promise<Attempted<PinnedImage, BaseImageError>> {
   const { name, signal } = request;
   const created = await images.create({ name, volumes: engine.sandbox.layout, signal });
-  if (created.isErr()) return err(fromStore(created.error));
+  if (created.isErr()) return err(toldByStore(fromStore(created.error)));
   await using image = created.value;
-  const config = await unpack(engine, request, image.volumes);
+  using watch = engine.disks.begin(image.volumes);
+  const made = await fill(engine, request, { image, watch });
+  if (made.isOk()) return ok(made.value);
+  return err(watch.verdict === undefined ? toldByStore(made.error) : { error: made.error, full: 'perhaps' });
+}
+
+async function fill(
+  engine: Engine,
+  request: Making,
+  { image, watch }: { readonly image: ActiveImage; readonly watch: StepWatch },
+): Promise<Result<PinnedImage, BaseImageError>> {
+  const config = await unpack(engine, request, watch.volumes);
   if (config.isErr()) return err(config.error);
-  const filled = await runCommand(engine, request, { volumes: image.volumes, config: config.value });
+  const filled = await runCommand(engine, request, { watch, config: config.value });
   if (filled.isErr()) return err(filled.error);
-  if (signal.aborted) return err(cancelled(signal));
+  if (request.signal.aborted) return err(cancelled(request.signal));
   const committed = await image.commit();
   return committed.isErr() ? err(fromStore(committed.error)) : ok(committed.value);
 }
@@ -63,9 +76,10 @@ async function unpack(
 async function runCommand(
   engine: Engine,
   request: Making,
-  { volumes, config }: { readonly volumes: Volumes; readonly config: ImageConfig },
+  { watch, config }: { readonly watch: StepWatch; readonly config: ImageConfig },
 ): Promise<Result<void, BaseImageError>> {
   const { sandbox } = engine;
+  const { volumes } = watch;
   const account = await accountOf(engine, request, volumes);
   if (account.isErr()) return err(account.error);
   const { uid, gid, home } = account.value;
@@ -73,23 +87,20 @@ async function runCommand(
   if (given.isErr()) return err(fromStore(given.error));
   const [program, ...args] = [...(request.shell ?? sandbox.defaultShell), request.command];
   using _turn = await engine.commands.take(request.signal);
-  const exit = await sandbox.run(
-    {
-      argv: [program ?? request.command, ...args],
-      cwd: home,
-      env: { PATH: sandbox.defaultPath, HOME: home, ...config.env, ...request.env },
-      user: { uid, gid },
-      network: 'host',
-      limits: {},
-      volumes,
-      mounts: [],
-      secrets: [],
-      output: request.output,
-      signal: request.signal,
-    },
-    engine.features,
-  );
-  if (exit.isErr()) return err(fromSandbox(exit.error));
+  const exit = await runWatched(engine, watch, {
+    argv: [program ?? request.command, ...args],
+    cwd: home,
+    env: { PATH: sandbox.defaultPath, HOME: home, ...config.env, ...request.env },
+    user: { uid, gid },
+    network: 'host',
+    limits: {},
+    volumes,
+    mounts: [],
+    secrets: [],
+    output: request.output,
+    signal: request.signal,
+  });
+  if (exit.isErr()) return err(exit.error);
   if (exit.value.type === 'exited' && exit.value.code === 0) return ok();
   return err({
     type: 'command-failed',

@@ -6,9 +6,8 @@ import { planStages, type StagePlan } from '../plan/stages.ts';
 import type { BuildError, LeasedSnapshot } from './builder.ts';
 import { manifestOfCopy } from './copy-step.ts';
 import type { Engine } from './engine.ts';
-import { fromStore, isOwnersFault, lost } from './errors.ts';
+import { catchThrown, fromStore, isOwnersFault, lost } from './errors.ts';
 import { EventQueue } from './event-queue.ts';
-import { catchThrown } from './produce.ts';
 import { type KeyedStep, StepKeys } from './step-keys.ts';
 import { type StepPlace, StepReporter } from './step-reporter.ts';
 import {
@@ -131,7 +130,7 @@ class BuildRun implements Disposable {
   #stage(stage: StagePlan): Promise<Result<StepKey, BuildError>> {
     const known = this.#stages.get(stage);
     if (known) return known;
-    const end = catchThrown(this.#signal, () => this.#buildStage(stage)).then((result) => {
+    const end = catchThrown(this.#engine, this.#signal, () => this.#buildStage(stage)).then((result) => {
       if (result.isErr() && !this.#signal.aborted) {
         this.#failure = result.error;
         this.#abort.abort(new Error(`stage "${stage.name}" failed`));
@@ -255,7 +254,9 @@ class BuildRun implements Disposable {
     const parent = steps[at - 1]?.key;
     if (step?.draft === undefined || step.key === undefined || parent === undefined) {
       const base = await this.#keys.base(stage);
-      return base.map((value) => obtainableBase(this.#engine, this.#request, value));
+      return base.map((value) =>
+        obtainableBase(this.#engine, this.#request, { base: value, stage: stage.name }),
+      );
     }
     const { draft, key } = step;
     const source = draft.source ? await this.#stage(draft.source) : ok(undefined);

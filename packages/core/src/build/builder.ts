@@ -14,6 +14,9 @@ import type { CopyOp, RunOp, Spec, UserRef } from '../spec/spec.ts';
 /** An op that makes a snapshot, as events and errors name it. */
 export type StepOp = { readonly op: 'base'; readonly image: string } | RunOp | CopyOp;
 
+/** How a step ended that failed: its command exited, or something went beyond a limit of the build. */
+export type StepExit = Exit | { readonly type: 'limit-exceeded'; readonly limit: 'diskBytes' };
+
 export type BuildError =
   /** Line and column, from 1, are there where the spec came from text. */
   | {
@@ -29,7 +32,7 @@ export type BuildError =
       readonly key: StepKey;
       readonly stage: string;
       readonly op: StepOp;
-      readonly exit: Exit;
+      readonly exit: StepExit;
       readonly message: string;
     }
   /** A limit was asked for that this sandbox or store cannot enforce. Nothing was run. */
@@ -89,7 +92,10 @@ export interface BuildRequest {
   readonly context?: HostPath;
   readonly secrets?: ReadonlyMap<string, SecretValue>;
   readonly limits?: ResourceLimits;
-  /** How much each step may write. Needs the store feature `quota`, and is refused without it. */
+  /**
+   * How much each step may write. Needs the store feature `quota`, and is refused without it. A step that writes more is
+   * `step-failed`, and what another build that runs the same step may write is no limit for this one.
+   */
   readonly diskBytes?: number;
   /** Whether the logs of cached steps come as events too. Default: true. */
   readonly replayLogs?: boolean;

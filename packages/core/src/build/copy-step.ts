@@ -12,7 +12,7 @@ import type { CopyOp } from '../spec/spec.ts';
 import type { BuildError } from './builder.ts';
 import { copyTree } from './copy-tree.ts';
 import type { Engine } from './engine.ts';
-import { fromSandbox, fromSource, fromStore } from './errors.ts';
+import { fromSandbox, fromSource, fromStore, fromThrown } from './errors.ts';
 import type { StepIo } from './produce.ts';
 import { accountOf, ROOT, workingDirectory } from './run-step.ts';
 
@@ -89,7 +89,7 @@ export async function copyBody(
   if (mounted.isErr()) return err(fromStore(mounted.error));
   await using into = mounted.value;
 
-  const copied = await copyTree({
+  const copy = copyTree({
     sources: sourcesOf(op, source),
     manifest: step.manifest,
     root: into.path,
@@ -98,9 +98,16 @@ export async function copyBody(
     hashes: engine.hashes,
     signal: io.signal,
   });
+  // It writes into the store, not into the builder's own directory.
+  const copied = await copy.catch((error: unknown) => {
+    const thrown = io.signal.aborted ? undefined : fromThrown(error, `the disk of ${into.path}`);
+    if (thrown === undefined) throw error;
+    return err(thrown);
+  });
   if (copied.isOk()) return ok(image);
   const { error } = copied;
-  return err(error.type === 'failed' ? fromSandbox(error) : fromSource(error, placeOf(op, source.root)));
+  if (error.type === 'failed') return err(fromSandbox(error));
+  return err(error.type === 'invalid-source' ? fromSource(error, placeOf(op, source.root)) : error);
 }
 
 /** For people: where a `copy` reads. */

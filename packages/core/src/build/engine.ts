@@ -12,6 +12,7 @@ import type { StepTable } from '../cache/step-table.ts';
 import type { StepLogs } from '../log/step-log.ts';
 import type { HashCache } from '../plan/hash-cache.ts';
 import type { BuildError } from './builder.ts';
+import type { DiskWatch } from './disk-watch.ts';
 import type { StepRecords } from './step-records.ts';
 
 /** What all builds of one builder share. */
@@ -38,18 +39,23 @@ export interface Engine {
   /** Commands that the sandbox may run at once. */
   readonly commands: Slots;
   readonly room: Room;
+  readonly disks: DiskWatch;
 }
 
-/** Space for those who were told that the store is full. */
+/**
+ * What had no room. `store`: it said so, or a sandbox or fetcher did. `perhaps`: it was nearly full for a time, and nobody
+ * said that anything failed. `state`: the builder's own directory.
+ */
+export type Full = 'store' | 'perhaps' | 'state';
+
+/** Space for those who found a disk full. */
 export interface Room {
-  /** How many steps went so far. */
-  readonly removed: number;
   /**
-   * Prunes until a tenth of the store is free, at least one step, unless somebody else has since `removed` was `since`:
-   * one at a time, so that who finds nothing left to remove can use what another has made.
+   * Prunes until a tenth of the store is free, and at least one step if the store said that it is full. One at a time:
+   * who waited while another made room uses that.
    *
-   * @returns Whether anything went.
+   * @returns Whether it is worth while to try again.
    * @throws The signal's reason, if it is aborted before it is this caller's turn.
    */
-  make(since: number, signal: AbortSignal): Promise<boolean>;
+  make(full: Full, signal: AbortSignal): Promise<boolean>;
 }

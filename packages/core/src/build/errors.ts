@@ -1,10 +1,12 @@
+import { err, type Result } from 'neverthrow';
 import { isDiskFull } from '../backend/disk-full.ts';
-import type { StoreError } from '../backend/failures.ts';
+import { cancelled, type Failed, type NoSpace, type StoreError } from '../backend/failures.ts';
 import type { FetchError } from '../backend/fetcher.ts';
 import type { StepKey } from '../backend/names.ts';
-import type { Exit, SandboxError } from '../backend/sandbox.ts';
+import type { SandboxError } from '../backend/sandbox.ts';
 import type { SourceError } from '../plan/source-walk.ts';
-import type { BuildError, StepOp } from './builder.ts';
+import type { BaseImageError, BuildError, StepExit, StepOp } from './builder.ts';
+import type { Engine } from './engine.ts';
 
 type Tagged<T extends BuildError['type']> = Extract<BuildError, { readonly type: T }>;
 
@@ -25,14 +27,42 @@ export function fromSource({ path, message }: SourceError, place: string): Build
   return { type: 'invalid-context', path, message: `${message} (copying from ${place})` };
 }
 
-/** What a system call or SQLite threw while a step was made; undefined for anything else, which is a bug. */
-export function fromThrown(error: unknown): Tagged<'store' | 'cancelled'> | undefined {
+/**
+ * What a system call or SQLite threw, which is about the files of the builder itself: stores, sandboxes and fetchers
+ * throw nothing. An abort that was thrown is `cancelled`; a bug is thrown on.
+ */
+export async function catchThrown<T, E>(
+  { stateDir }: Pick<Engine, 'stateDir'>,
+  signal: AbortSignal,
+  work: () => Promise<Result<T, E>>,
+): Promise<Result<T, E | Tagged<'store' | 'cancelled'>>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal.aborted) return err(cancelled(signal));
+    const failure = fromThrown(error, `the disk of ${stateDir}`);
+    if (failure === undefined) throw error;
+    return err(failure);
+  }
+}
+
+/**
+ * What a system call or SQLite threw; undefined for anything else, which is a bug.
+ *
+ * @param disk - Names what is full, if something is.
+ */
+export function fromThrown(error: unknown, disk: string): Tagged<'store' | 'cancelled'> | undefined {
   const failure = machineFailure(error);
-  return failure && fromStore(failure);
+  if (failure?.type !== 'no-space') return failure && fromStore(failure);
+  return fromStore({ type: 'no-space', message: `${disk} is full: ${failure.message}` });
+}
+
+export function isNoSpace(error: BuildError | BaseImageError): boolean {
+  return 'error' in error && error.error.type === 'no-space';
 }
 
 /** The failure that a system call or SQLite threw; undefined for anything else, which is a bug. */
-export function machineFailure(error: unknown): StoreError | undefined {
+export function machineFailure(error: unknown): NoSpace | Failed | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   const isSqlite = error.code === 'ERR_SQLITE_ERROR' && 'errcode' in error;
   if (!isSqlite && !('syscall' in error)) return undefined;
@@ -48,14 +78,14 @@ export function lost(key: StepKey, why: string): BuildError & { readonly type: '
   return { type: 'store', error: { type: 'not-found', key, message }, message };
 }
 
-export function describeExit(exit: Exit): string {
+export function describeExit(exit: StepExit): string {
   switch (exit.type) {
     case 'exited':
       return `exited with ${exit.code}`;
     case 'signalled':
       return `was killed by ${exit.signal}`;
     case 'limit-exceeded':
-      return `exceeded its limit of ${{ memoryBytes: 'memory', cpus: 'processors', pids: 'processes', timeoutMs: 'time', silenceMs: 'silence' }[exit.limit]}`;
+      return `exceeded its limit of ${{ memoryBytes: 'memory', cpus: 'processors', pids: 'processes', timeoutMs: 'time', silenceMs: 'silence', diskBytes: 'disk' }[exit.limit]}`;
   }
 }
 

@@ -1,9 +1,70 @@
+import { err, ok, type Result } from 'neverthrow';
+import { DiskProbe } from '../backend/disk-room.ts';
 import { prune, type Saved } from '../cache/prune.ts';
 import { Slots } from '../cache/slots.ts';
-import type { Engine, Room } from './engine.ts';
+import type { BaseImageError, BuildError } from './builder.ts';
+import type { Engine, Full, Room } from './engine.ts';
+import { catchThrown, isNoSpace } from './errors.ts';
+import { isStoreShort, shortageOf } from './spare-room.ts';
 
-/** After the store said that it is full, this part of it shall be free: of its bytes, inodes and the like. */
+/** Where room is made, this part of the store shall be free: of its bytes, inodes and the like. */
 const ROOMY = 0.1;
+
+export interface AttemptFailure<E> {
+  readonly error: E;
+  readonly full?: Full;
+}
+
+/** What one attempt came to. */
+export type Attempted<T, E = BuildError> = Result<T, AttemptFailure<E>>;
+
+/** What may be thrown in an attempt. */
+type Thrown = Extract<BuildError, { readonly type: 'store' | 'cancelled' }>;
+
+/** An error of a store, a sandbox or a fetcher, as the failure of an attempt. */
+export function toldByStore<E extends BuildError | BaseImageError>(error: E): AttemptFailure<E> {
+  return isNoSpace(error) ? { error, full: 'store' } : { error };
+}
+
+/** An error about the builder's own directory. */
+export function toldByState<E extends BuildError | BaseImageError>(error: E): AttemptFailure<E> {
+  return isNoSpace(error) ? { error, full: 'state' } : { error };
+}
+
+/**
+ * Tries something, and where a disk was full makes room and tries it once more.
+ *
+ * @throws The signal's reason, if it is aborted while room is made.
+ */
+export async function withRoom<T, E extends BuildError | BaseImageError>(
+  engine: Engine,
+  work: {
+    readonly signal: AbortSignal;
+    readonly attempt: () => Promise<Attempted<T, E>>;
+    /** Tells whoever follows why it takes longer. */
+    readonly tell: (text: string) => Promise<unknown>;
+  },
+): Promise<Result<T, E | Thrown>> {
+  const first = await tryOnce(engine, work);
+  if (first.isOk()) return ok(first.value);
+  const { error, full } = first.error;
+  if (full === undefined) return err(error);
+  await work.tell('The disk is full: making room, then trying once more.');
+  if (!(await engine.room.make(full, work.signal))) return err(error);
+  return (await tryOnce(engine, work)).mapErr((failure) => failure.error);
+}
+
+async function tryOnce<T, E extends BuildError | BaseImageError>(
+  engine: Engine,
+  { signal, attempt }: { readonly signal: AbortSignal; readonly attempt: () => Promise<Attempted<T, E>> },
+): Promise<Attempted<T, E | Thrown>> {
+  const tried = await catchThrown(engine, signal, async () => ok(await attempt()));
+  if (tried.isErr()) return err(toldByState(tried.error));
+  const made = tried.value;
+  // A fetcher may have run out of room elsewhere.
+  if (made.isErr() && made.error.full === 'store' && made.error.error.type !== 'fetch') engine.disks.alarm();
+  return made;
+}
 
 /** What removal needs to know of an engine. */
 export function savedOf({ index, store, leases, steps, logs, records }: Engine): Saved {
@@ -27,16 +88,27 @@ export function roomOf(engine: () => Engine): Room {
     removed += 1;
   };
   return {
-    get removed() {
-      return removed;
-    },
-    async make(since, signal) {
+    async make(full, signal) {
+      const before = removed;
       using _turn = await turns.take(signal);
-      if (removed !== since) return true;
+      // Somebody else has made room in the meantime.
+      if (removed !== before) return true;
       const saved = savedOf(engine());
-      await prune(saved, { limit: 1, onRemoved }, signal);
-      await prune(saved, { keepFreePart: ROOMY, onRemoved }, signal);
-      return removed !== since;
+      if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
+      if (full !== 'state' || (await isShort(engine())))
+        await prune(saved, { keepFreePart: ROOMY, onRemoved }, signal);
+      return full !== 'state' || hasRoom(engine());
     },
   };
+}
+
+/** Whether the store has no room either: it may be on the same disk as the builder's own directory. */
+async function isShort({ store, disks }: Engine): Promise<boolean> {
+  return isStoreShort((await store.usage()).unwrapOr([]), disks.rules);
+}
+
+/** Whether the builder's own directory has room again. */
+function hasRoom({ stateDir, disks }: Engine): boolean {
+  const room = new DiskProbe(stateDir).look();
+  return room === undefined || shortageOf(room, disks.rules) === undefined;
 }

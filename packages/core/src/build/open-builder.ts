@@ -17,10 +17,12 @@ import { Slots } from '../cache/slots.ts';
 import { StepTable } from '../cache/step-table.ts';
 import { StepLogs } from '../log/step-log.ts';
 import type { Builder } from './builder.ts';
+import { DiskWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
 import { roomOf } from './make-room.ts';
 import { openState, type State } from './open-state.ts';
 import { SnapstepBuilder } from './snapstep-builder.ts';
+import { type SpareRoom, spareRules } from './spare-room.ts';
 
 /** Stores that a builder of this process has. */
 const inUse = new WeakSet<Store>();
@@ -36,6 +38,8 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly stateDir: HostPath;
   /** Steps that may run at once. Default: twice the processors, and no more than half a gigabyte of memory for each. */
   readonly concurrency?: number;
+  /** What must be left on a disk that commands write to. Default: 32 MiB and 1000 inodes, or 5 % where that is less. */
+  readonly spareRoom?: SpareRoom;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
   readonly platform?: string;
   /**
@@ -160,6 +164,7 @@ function makeEngine<F extends StoreFeature>(
     slots: new Slots(options.concurrency ?? defaultConcurrency()),
     commands: new Slots(sandbox.concurrency),
     room: roomOf(() => engine),
+    disks: new DiskWatch(spareRules(options.spareRoom)),
   };
   return engine;
 }

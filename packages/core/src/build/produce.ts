@@ -7,12 +7,17 @@ import type { LogWriter } from '../log/step-log.ts';
 import { stepPrefix } from '../plan/file-names.ts';
 import type { KeyedInputs } from '../plan/key.ts';
 import type { BuildError, StepOp } from './builder.ts';
+import type { Allowance, StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
-import { fromStore, fromThrown, lost } from './errors.ts';
+import { catchThrown, fromStore, isNoSpace, lost } from './errors.ts';
+import { type Attempted, toldByState, toldByStore, withRoom } from './make-room.ts';
+import { isStoreShort } from './spare-room.ts';
 
 /** A step that is to be made: where from, and what fills it. */
 export interface StepToMake {
   readonly key: StepKey;
+  /** Of the build that makes it. */
+  readonly stage: string;
   readonly op: StepOp;
   readonly title: string;
   readonly inputs: KeyedInputs;
@@ -28,71 +33,58 @@ export interface StepToMake {
 }
 
 export interface StepIo {
-  readonly active: ActiveSnapshot;
+  readonly active: Pick<ActiveSnapshot, 'volumes'>;
+  /** Knows whether there was room for the step. */
+  readonly watch: StepWatch;
   readonly log: LogWriter;
   readonly signal: AbortSignal;
 }
 
 type Made = Result<void, BuildError>;
-type Running = Omit<StepIo, 'active'>;
+type Running = Omit<StepIo, 'active' | 'watch'>;
 
 /**
  * Makes one step and saves it: a row `saving`, an active snapshot, the body, commit, a row `saved`.
- * Whatever fails, nothing is left of it. A full disk is pruned once, and the step tried once more.
+ * Whatever fails, nothing is left of it. Where a disk was full, room is made once, and the step tried once more.
  */
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
-  const slot = await catchThrown(io.signal, async () =>
-    ok(step.skipsQueue ? undefined : await engine.slots.take(io.signal)),
-  );
-  if (slot.isErr()) return err(slot.error);
-  using _slot = slot.value;
-  const { removed } = engine.room;
-  const made = await catchThrown(io.signal, () => attempt(engine, step, io));
-  if (made.isOk() || !isNoSpace(made.error)) return made;
-  // The log may be on the disk that is full.
-  await io.log.write('The disk is full: making room, then trying once more.\n').catch(() => {});
-  return catchThrown(io.signal, async () =>
-    (await engine.room.make(removed, io.signal)) ? attempt(engine, step, io) : made,
-  );
+  return catchThrown(engine, io.signal, async () => {
+    using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
+    return withRoom(engine, {
+      signal: io.signal,
+      attempt: () => attempt(engine, step, io),
+      // The log may be on the disk that is full.
+      tell: (text) => io.log.write(`${text}\n`).catch(() => {}),
+    });
+  });
 }
 
-/** What system calls threw becomes a failure, and what an abort threw `cancelled`; a bug is thrown on. */
-export async function catchThrown<T>(
-  signal: AbortSignal,
-  work: () => Promise<Result<T, BuildError>>,
-): Promise<Result<T, BuildError>> {
-  try {
-    return await work();
-  } catch (error) {
-    if (signal.aborted) return err(cancelled(signal));
-    const failure = fromThrown(error);
-    if (failure === undefined) throw error;
-    return err(failure);
-  }
-}
-
-async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
+async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Attempted<void>> {
   const { index, records, clock } = engine;
   const start = clock.elapsed();
   const cleared = await clearLeftovers(engine, step.key, io.signal);
-  if (cleared.isErr()) return cleared;
+  if (cleared.isErr()) return err(toldByStore(cleared.error));
   if (step.parent !== undefined && !index.isSaved(step.parent))
-    return err(lost(step.parent, 'it was just removed'));
+    return err({ error: lost(step.parent, 'it was just removed') });
   // It may come out otherwise than when it was made before.
   engine.hashes.forget(stepPrefix(step.key));
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
-  let saved = false;
+  let end: 'nothing' | 'committed' | 'saved' = 'nothing';
   try {
     const settled = await index.beginDurably(step.key);
-    if (settled?.isErr()) return err(fromStore(settled.error));
+    if (settled?.isErr()) return err(toldByState(fromStore(settled.error)));
     await records.write(step.key, { inputs: step.inputs, title: step.title, image: step.image });
     const made = await fill(engine, step, io);
-    if (made.isOk()) index.saved(step.key, clock.elapsed() - start);
-    saved = made.isOk();
+    if (made.isErr()) return made;
+    end = 'committed';
+    index.saved(step.key, clock.elapsed() - start);
+    end = 'saved';
     return made;
   } finally {
-    if (!saved) index.forget(step.key);
+    // What the index has no room to know of would take space, and nobody could prune it.
+    if (end === 'committed') await engine.store.remove(step.key);
+    if (end !== 'saved') index.forget(step.key);
   }
 }
 
@@ -107,24 +99,54 @@ async function clearLeftovers({ store, index }: Engine, key: StepKey, signal: Ab
   return ok();
 }
 
-async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
+async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Attempted<void>> {
   const prepared = await engine.store.prepare({ key: step.key, from: step.from, signal: io.signal });
-  if (prepared.isErr()) return err(fromStore(prepared.error));
+  if (prepared.isErr()) return err(toldByStore(fromStore(prepared.error)));
   await using active = prepared.value;
+  const allowance = step.diskBytes === undefined ? undefined : allowanceOf(engine, active);
   if (step.diskBytes !== undefined) {
     const limited = await engine.store.quota?.limit(active, step.diskBytes);
-    if (limited?.isErr()) return err(fromStore(limited.error));
+    if (limited?.isErr()) return err(toldByStore(fromStore(limited.error)));
   }
-  const image = await step.body({ ...io, active });
+  using watch = engine.disks.begin(active.volumes, allowance);
+  const made = await fillAndCommit(engine, step, { ...io, active, watch });
+  if (made.isOk()) return ok();
+  const { error } = made;
+  if (!isNoSpace(error)) return err({ error });
+  if (watch.verdict === 'used-up' || (await allowance?.isUsedUp())) return err({ error: overLimit(step) });
+  return err(watch.verdict === undefined ? toldByStore(error) : { error, full: 'perhaps' });
+}
+
+async function fillAndCommit(
+  engine: Engine,
+  step: StepToMake,
+  io: StepIo & { readonly active: ActiveSnapshot },
+): Promise<Made> {
+  const image = await step.body({ ...io, active: io.watch });
   if (image.isErr()) return err(image.error);
   if (io.signal.aborted) return err(cancelled(io.signal));
   if (step.op.op === 'base') {
     await engine.records.write(step.key, { inputs: step.inputs, title: step.title, image: image.value });
   }
-  const committed = await active.commit();
+  const committed = await io.active.commit();
   return committed.isErr() ? err(fromStore(committed.error)) : ok();
 }
 
-function isNoSpace(error: BuildError): boolean {
-  return (error.type === 'store' || error.type === 'fetch') && error.error.type === 'no-space';
+function allowanceOf({ store, disks }: Engine, active: ActiveSnapshot): Allowance {
+  return {
+    isUsedUp: async () => (await store.quota?.isUsedUp(active))?.unwrapOr(false) ?? false,
+    isStoreShort: async () => isStoreShort((await store.usage()).unwrapOr([]), disks.rules),
+  };
+}
+
+function overLimit({ key, stage, op, diskBytes }: StepToMake): BuildError {
+  const message = `the step wrote more than its limit of ${diskBytes} bytes (diskBytes)`;
+  return {
+    type: 'step-failed',
+    key,
+    stage,
+    op,
+    exit: { type: 'limit-exceeded', limit: 'diskBytes' },
+    message,
+  };
 }

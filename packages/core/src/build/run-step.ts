@@ -9,8 +9,9 @@ import type { KeyedInputs } from '../plan/key.ts';
 import { joinPath, type Settings } from '../plan/stages.ts';
 import type { RunOp, UserRef } from '../spec/spec.ts';
 import type { BuildError, SecretValue } from './builder.ts';
+import type { StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
-import { describeExit, fromSandbox, fromStore } from './errors.ts';
+import { describeExit, fromSandbox, fromStore, fromThrown } from './errors.ts';
 import type { StepIo } from './produce.ts';
 
 export interface RunStep {
@@ -57,8 +58,8 @@ export async function runBody(
 
   using _turn = await engine.commands.take(io.signal);
   const request = runRequest(engine, step, { io, account: account.value, mounts: mounts.value });
-  const exit = await engine.sandbox.run(request, engine.features);
-  if (exit.isErr()) return err(fromSandbox(exit.error));
+  const exit = await runWatched(engine, io.watch, request);
+  if (exit.isErr()) return err(exit.error);
   if (io.signal.aborted) return err(cancelled(io.signal));
   // What a command that was killed left in a cache may be half of something.
   if (exit.value.type === 'exited') {
@@ -66,6 +67,34 @@ export async function runBody(
     if (kept.isErr()) return err(kept.error);
   }
   return isSuccess(exit.value) ? ok(step.image) : err(stepFailed(step, exit.value));
+}
+
+/**
+ * Runs a command, unless there is hardly any room for it. What it did while a disk was full is not trusted, however it
+ * exited: that is `no-space`.
+ */
+export async function runWatched(
+  { sandbox, features, stateDir }: Engine,
+  watch: StepWatch,
+  request: RunRequest,
+): Promise<Result<Exit, Extract<BuildError, { type: 'sandbox' | 'store' | 'cancelled' }>>> {
+  if (watch.shortage) return err(full(`the disk of the step is nearly full: ${watch.shortage}`));
+  const run = async () => (await sandbox.run(request, watch.features(features))).mapErr(fromSandbox);
+  // The log may be on the same disk: then it is the store that has to make room.
+  const exit = await run().catch((error: unknown) => {
+    const thrown = watch.shortage === undefined ? undefined : fromThrown(error, `the disk of ${stateDir}`);
+    if (thrown === undefined) throw error;
+    return err(thrown);
+  });
+  if (exit.isErr() || exit.value.type === 'limit-exceeded' || request.signal.aborted) return exit;
+  const shortage = await watch.judge();
+  if (shortage === undefined) return exit;
+  const why = 'programs do not always notice, so what the command left behind is not kept';
+  return err(full(`the disk was full while the command ran (${shortage}); ${why}`));
+}
+
+function full(message: string): Extract<BuildError, { type: 'store' }> {
+  return { type: 'store', error: { type: 'no-space', message }, message };
 }
 
 /** The user that a step's settings mean, as the file system of the step knows it. */

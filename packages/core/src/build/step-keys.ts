@@ -26,7 +26,7 @@ export interface KeyedStep {
   readonly quick: StepKey | undefined;
 }
 
-type Base = Omit<StepToMake, 'skipsQueue' | 'diskBytes'>;
+type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
 
 /** Makes the keys of one build's steps. What it had to look at, it looks at once. */
 export class StepKeys {

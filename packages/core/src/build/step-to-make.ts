@@ -32,10 +32,15 @@ export interface StandingStep {
   readonly source: StepKey | undefined;
 }
 
-type Base = Omit<StepToMake, 'skipsQueue' | 'diskBytes'>;
+type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
 
-export function obtainableBase(engine: Engine, request: InnerRequest, base: Base): Obtainable {
-  const step: StepToMake = { ...base, skipsQueue: request.skipsQueue ?? false, diskBytes: request.diskBytes };
+export function obtainableBase(
+  engine: Engine,
+  request: InnerRequest,
+  { base, stage }: { readonly base: Base; readonly stage: string },
+): Obtainable {
+  const { skipsQueue = false, diskBytes } = request;
+  const step: StepToMake = { ...base, stage, skipsQueue, diskBytes };
   return { key: step.key, outlivesWaiter: true, produce: (io) => produce(engine, step, io) };
 }
 
@@ -50,6 +55,7 @@ export async function obtainableStep(
   if (step.inputs === undefined) throw new Error('a step that has to run must know its inputs');
   const toMake: StepToMake = {
     key: step.key,
+    stage: standing.stage,
     op: step.op,
     title: step.title,
     inputs: step.inputs,

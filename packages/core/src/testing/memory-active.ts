@@ -28,6 +28,7 @@ export class MemoryActive<Saved> implements AsyncDisposable {
   readonly #parts: ActiveParts<Saved>;
   #limit: { readonly bytes: number; readonly before: number } | undefined;
   #state: 'open' | 'committed' | 'disposed' = 'open';
+  #isUsedUp = false;
 
   constructor(parts: ActiveParts<Saved>) {
     this.#parts = parts;
@@ -38,6 +39,7 @@ export class MemoryActive<Saved> implements AsyncDisposable {
     if (this.#state !== 'open') throw new Error(`commit was called on what is ${this.#state}`);
     this.#state = 'committed';
     const allowed = await this.#checkLimit();
+    this.#isUsedUp = allowed.isErr();
     const saved = allowed.isOk() ? await this.#parts.save() : err(allowed.error);
     if (saved.isErr()) await this.#parts.disk.discard(this.#parts.tree.path);
     await this.#parts.onEnd?.();
@@ -50,6 +52,14 @@ export class MemoryActive<Saved> implements AsyncDisposable {
     if (before.isErr()) return err(before.error);
     this.#limit = { bytes, before: before.value };
     return ok();
+  }
+
+  /** Whether the files have grown by more than they may; once it has ended, whether they had. */
+  async isUsedUp(): Promise<Result<boolean, StoreError>> {
+    if (this.#state !== 'open') return ok(this.#isUsedUp);
+    const allowed = await this.#checkLimit();
+    if (allowed.isErr() && allowed.error.type !== 'no-space') return err(allowed.error);
+    return ok(allowed.isErr());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

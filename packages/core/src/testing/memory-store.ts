@@ -77,7 +77,10 @@ class TemporaryStore implements StoreWith<StoreFeature> {
   readonly pairing: Store['pairing'];
   readonly placement: StoreFeatures['placement'];
   readonly baseImages: StoreFeatures['baseImages'];
-  readonly quota: StoreFeatures['quota'] = { limit };
+  readonly quota: StoreFeatures['quota'] = {
+    limit: (snapshot, bytes) => activeOf(snapshot).limit(bytes),
+    isUsedUp: async (snapshot) => activeOf(snapshot).isUsedUp(),
+  };
   readonly transfer: StoreFeatures['transfer'];
   readonly #disk: MemoryDisk;
   readonly #mounts = new MemoryMounts();
@@ -188,7 +191,7 @@ interface Source {
   readonly held?: HeldImage;
 }
 
-async function limit(snapshot: ActiveSnapshot, bytes: number): Promise<Result<void, StoreError>> {
-  if (snapshot instanceof MemoryActive) return snapshot.limit(bytes);
+function activeOf(snapshot: ActiveSnapshot): MemoryActive<Snapshot> {
+  if (snapshot instanceof MemoryActive) return snapshot;
   throw new TypeError('the snapshot is not one of a memory store');
 }

@@ -108,6 +108,7 @@ export const storePromises = {
   imageCut: 'a stream of a base image that ends early changes nothing',
   quotaLimits: 'an active snapshot cannot hold more than its quota: writing more fails',
   quotaSaved: 'a snapshot that holds more than its quota is not saved',
+  quotaUsedUp: 'a quota tells a snapshot that has used it up from one that has not',
   quotaOthers: 'a quota limits one active snapshot, and no other',
   transferred: 'a received snapshot is the one that was sent, and usable as a parent',
   transferredSince: 'with `since` only what changed after it is sent, and the result is the same',

@@ -14,7 +14,7 @@ const SHAPES: Readonly<Record<StoreFeature, Readonly<Record<string, 'function' |
     send: 'function',
     receive: 'function',
   },
-  quota: { limit: 'function' },
+  quota: { limit: 'function', isUsedUp: 'function' },
   transfer: { format: 'string', send: 'function', receive: 'function' },
 };
 

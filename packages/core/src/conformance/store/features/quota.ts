@@ -28,6 +28,18 @@ export function quotaTests(test: StoreTest): void {
     await dispose(active);
     keepsEqual(promises.leftNothing, await scene.leftovers(), []);
   });
+  test('says of a snapshot whether it has used up its quota', async (scene) => {
+    await using full = await scene.prepare(key(1));
+    await using other = await scene.prepare(key(2));
+    for (const active of [full, other]) await limit(scene, active);
+    const filled = await within(full.volumes, (path) => fillFile(join(path, 'big'), 4 * QUOTA));
+    await within(other.volumes, (path) => writeFile(join(path, 'small'), 'fits'));
+    keepsEqual(promises.quotaUsedUp, await isUsedUp(scene, full), true);
+    keepsEqual(promises.quotaUsedUp, await isUsedUp(scene, other), false);
+    // What was refused when it was saved is remembered.
+    if (filled === 'written' && (await settled(full.commit())).isErr())
+      keepsEqual(promises.quotaUsedUp, await isUsedUp(scene, full), true);
+  });
   test('lets all others go on, and the same step can be tried again', async (scene) => {
     await using full = await scene.prepare(key(1));
     await limit(scene, full);
@@ -55,6 +67,11 @@ export function quotaTests(test: StoreTest): void {
       key(1),
     );
   });
+}
+
+function isUsedUp(scene: Scene, active: ActiveSnapshot): Promise<boolean> {
+  const { quota } = scene.store as StoreWith<'quota'>;
+  return expectOk(quota.isUsedUp(active), promises.quotaUsedUp);
 }
 
 function limit(scene: Scene, active: ActiveSnapshot): Promise<void> {
