@@ -1,0 +1,243 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectErr, expectOk, needs } from '@snapstep/test-support';
+import { expect, it } from 'vitest';
+import type { BuildEvent, LeasedSnapshot } from '../../src/index.ts';
+import { carelessly, openOn, SmallDisk } from './small-disk.ts';
+import { built, gate, type Heard, listen, request, writes } from './world.ts';
+
+const A = '((from base) (run (shell a)))';
+const B = '((from base) (run (shell b)))';
+const C = '((from base) (run (shell c)))';
+const MIB = 1024 * 1024;
+
+needs('root')('a command that ends on a full disk', () => {
+  it.each([
+    ['bytes', (disk: SmallDisk) => disk.fill()],
+    ['inodes', (disk: SmallDisk) => disk.fillInodes()],
+  ])('is run again once there is room, and what it left for lack of %s is not kept', async (_, fill) => {
+    await using disk = await SmallDisk.make();
+    const a = carelessly('a', async (times) => (times === 1 ? fill(disk) : undefined));
+    await using world = await openOn(disk, { a });
+    const heard = untilFull(() => disk.empty());
+    await using result = expectOk(await world.builder.build(request(A, heard)));
+    expect(await sizeOf(result, 'a')).toBe(MIB);
+    expect(world.sandbox.ran).toEqual(['a', 'a']);
+    expect(heard.output()).toContain('The disk is full: making room, then trying once more.');
+  });
+
+  it('is run again where it failed: the disk may be why', async () => {
+    await using disk = await SmallDisk.make();
+    let times = 0;
+    await using world = await openOn(disk, {
+      a: async () => {
+        times += 1;
+        if (times > 1) return 0;
+        await disk.fill();
+        return 1;
+      },
+    });
+    await built(
+      world.builder,
+      A,
+      untilFull(() => disk.empty()),
+    );
+    expect(world.sandbox.ran).toEqual(['a', 'a']);
+  });
+
+  it('fails with `no-space` where the disk stays full, and nothing of it is kept', async () => {
+    await using disk = await SmallDisk.make();
+    await using world = await openOn(disk, { a: carelessly('a', () => disk.fill()), b: writes('b') });
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', error: { type: 'no-space' } });
+    expect(error).toMatchObject({ message: expect.stringMatching(/only 0 of \d+ bytes are free/) });
+    await disk.empty();
+    expect(expectOk(await world.builder.list()).map(({ title }) => title)).toEqual(['(from base)']);
+    await built(world.builder, B);
+  });
+
+  it('that was made by a step which nothing else can make room for fails, and others go on', async () => {
+    await using disk = await SmallDisk.make();
+    const greedy = carelessly('a', () => disk.fill(MIB));
+    await using world = await openOn(disk, {
+      a: async (io) => {
+        const exit = await greedy(io);
+        await disk.empty();
+        return exit;
+      },
+      b: writes('b'),
+    });
+    const [a, b] = await Promise.all([A, B].map((spec) => world.builder.build(request(spec))));
+    expect(expectErr(a as NonNullable<typeof a>)).toMatchObject({
+      type: 'store',
+      error: { type: 'no-space' },
+    });
+    await expectOk(b as NonNullable<typeof b>)[Symbol.asyncDispose]();
+  });
+
+  it('is not believed to have kept its cache either', async () => {
+    await using disk = await SmallDisk.make();
+    const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
+    await using world = await openOn(disk, {
+      a: async (io) => {
+        const cache = io.mounts.get('/cache');
+        if (cache) await writes('half')({ ...io, root: cache }).catch(() => {});
+        return a(io);
+      },
+    });
+    const spec = '((from base) (run (cache (c (target /cache))) (shell a)))';
+    const stop = new AbortController();
+    const heard = untilFull(async () => stop.abort(new Error('enough')));
+    expectErr(await world.builder.build(request(spec, { ...heard, signal: stop.signal })));
+    expect(expectOk(await world.builder.caches.list())).toEqual([]);
+  });
+
+  it('of whose limit was exceeded has failed, however full the disk is', async () => {
+    await using disk = await SmallDisk.make();
+    await using world = await openOn(disk, {
+      a: async () => {
+        await disk.fill();
+        return { type: 'limit-exceeded', limit: 'timeoutMs' };
+      },
+    });
+    expect(expectErr(await world.builder.build(request(A)))).toMatchObject({ type: 'step-failed' });
+    expect(world.sandbox.ran).toEqual(['a']);
+  });
+
+  it('is trusted where the builder was told to trust it', async () => {
+    await using disk = await SmallDisk.make();
+    const script = { a: carelessly('a', () => disk.fill()) };
+    await using world = await openOn(disk, script, { spareRoom: { bytes: 0 } });
+    await built(world.builder, A);
+    expect(world.sandbox.ran).toEqual(['a']);
+  });
+});
+
+needs('root')('a command', () => {
+  it('that ran while another step found the store full is run again', async () => {
+    await using disk = await SmallDisk.make();
+    const [a, started] = [gate(''), Promise.withResolvers<void>()];
+    let times = 0;
+    await using world = await openOn(disk, {
+      a: async (io) => {
+        times += 1;
+        if (times > 1) return 0;
+        started.resolve();
+        return a.command(io);
+      },
+      // It is found full by this one, which takes its time until the disk has room again.
+      b: carelessly('b', async (round) => (round === 1 ? disk.fill() : undefined)),
+    });
+    const first = built(world.builder, A);
+    await started.promise;
+    await built(
+      world.builder,
+      B,
+      untilFull(() => disk.empty()),
+    );
+    a.open();
+    await first;
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'b', 'a']);
+  });
+
+  it('that ran after the disk had been full is trusted', async () => {
+    await using disk = await SmallDisk.make();
+    const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
+    await using world = await openOn(disk, { a, c: writes('c') });
+    await built(
+      world.builder,
+      A,
+      untilFull(() => disk.empty()),
+    );
+    await built(world.builder, C);
+    expect(world.sandbox.ran).toEqual(['a', 'a', 'c']);
+  });
+});
+
+needs('root')('a full disk of the builder itself', () => {
+  it('is named where a log finds no room, and no step of a store elsewhere is pruned for it', async () => {
+    await using disk = await SmallDisk.make();
+    await using stateDisk = await SmallDisk.make();
+    const loud = async ({ request: { output } }: Parameters<ReturnType<typeof writes>>[0]) => {
+      await stateDisk.fill();
+      await output.write('word\n'.repeat(MIB));
+      return 0;
+    };
+    await using world = await openOn(disk, { a: loud, b: writes('b') }, { stateDisk });
+    await built(world.builder, B);
+    const before = expectOk(await world.builder.list()).length;
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', error: { type: 'no-space' } });
+    expect(error).toMatchObject({ message: expect.stringContaining(`${stateDisk.path}/state is full`) });
+    expect(expectOk(await world.builder.list())).toHaveLength(before);
+    await stateDisk.empty();
+    await built(world.builder, C.replace('c', 'b'));
+  });
+
+  it('has room again when others have made it, and the step is tried once more', async () => {
+    await using disk = await SmallDisk.make();
+    await using stateDisk = await SmallDisk.make();
+    let times = 0;
+    await using world = await openOn(
+      disk,
+      {
+        a: async ({ request: { output } }) => {
+          times += 1;
+          if (times > 1) return 0;
+          await stateDisk.fill();
+          await output.write('word\n'.repeat(MIB)).finally(() => stateDisk.empty());
+          return 0;
+        },
+      },
+      { stateDisk },
+    );
+    await built(world.builder, A);
+    expect(world.sandbox.ran).toEqual(['a', 'a']);
+  });
+
+  it('where the store is too is pruned for a log', async () => {
+    await using disk = await SmallDisk.make();
+    let times = 0;
+    await using world = await openOn(
+      disk,
+      {
+        a: async ({ request: { output } }) => {
+          times += 1;
+          if (times > 1) return 0;
+          await disk.fill();
+          await output.write('word\n'.repeat(MIB));
+          return 0;
+        },
+        b: carelessly('b'),
+      },
+      { stateDisk: disk },
+    );
+    await built(world.builder, B);
+    expectErr(await world.builder.build(request(A)));
+    expect(expectOk(await world.builder.list()).map(({ title }) => title)).toEqual(['(from base)']);
+  });
+});
+
+/** A listener that does something as soon as it is told that room is made. */
+function untilFull(
+  then: () => Promise<void>,
+): Heard & { readonly onEvent: (event: BuildEvent) => Promise<void> } {
+  const heard = listen();
+  let isTold = false;
+  return {
+    ...heard,
+    onEvent: async (event) => {
+      heard.onEvent(event);
+      if (isTold || !heard.output().includes('The disk is full')) return;
+      isTold = true;
+      await then();
+    },
+  };
+}
+
+async function sizeOf({ snapshot }: LeasedSnapshot, name: string): Promise<number> {
+  const [volume] = snapshot.volumes.values();
+  if (volume === undefined) throw new Error('the snapshot has no volume');
+  await using mounted = expectOk(await volume.mount());
+  return (await stat(join(mounted.path, name))).size;
+}
