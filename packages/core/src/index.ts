@@ -1,6 +1,7 @@
 export * from './backend/index.ts';
 export type * from './build/builder.ts';
 export { type BuilderOptions, openBuilder } from './build/open-builder.ts';
+export type { SpareRoom } from './build/spare-room.ts';
 export type { SavedStep } from './cache/index-db.ts';
 export type { PrunePolicy } from './cache/prune.ts';
 export type { FollowOptions, StepLog } from './log/step-log.ts';
