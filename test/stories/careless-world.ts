@@ -17,7 +17,9 @@ import { openRuncSandbox } from '@snapstep/sandbox-runc';
 import { openBtrfsStore } from '@snapstep/store-btrfs';
 import { openOverlayfsStore } from '@snapstep/store-overlayfs';
 import { openRsyncStore } from '@snapstep/store-rsync';
-import { busyboxRootfs, expectOk, type TempDir, tempDir } from '@snapstep/test-support';
+import { busyboxRootfs, expectOk, tempDir } from '@snapstep/test-support';
+
+type TempDir = Awaited<ReturnType<typeof tempDir>>;
 
 const openStore = { btrfs: openBtrfsStore, rsync: openRsyncStore, overlayfs: openOverlayfsStore };
 
@@ -61,14 +63,14 @@ export function buildCareless(
   builder: Builder,
   name: string,
   signal?: AbortSignal,
-): Promise<Result<LeasedSnapshot, BuildError>> {
+): PromiseLike<Result<LeasedSnapshot, BuildError>> {
   const script = [
     `mkdir /out`,
     `for i in $(seq 1 ${FILES}); do head -c ${BYTES} /dev/zero | tr '\\\\0' x > /out/$i; echo ${name} >> /out/$i; done`,
     `head -c 3000000 /dev/zero > /tmp-file; rm /tmp-file; true`,
   ].join('; ');
   const spec = expectOk(parseSpec(`((from base) (shell /bin/sh -c) (run (shell "${script}")))`));
-  return builder.build({ spec, ...(signal && { signal }) }).then((result) => result);
+  return builder.build({ spec, ...(signal && { signal }) });
 }
 
 /** What is wrong with the files of a careless step. */
@@ -104,7 +106,9 @@ export function startFiller(
     [Symbol.asyncDispose]: async () => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      await new Promise<void>((resolve) => spawn('rm', ['-rf', join(disk.path, 'filler')]).once('exit', () => resolve()));
+      await new Promise<void>((resolve) =>
+        spawn('rm', ['-rf', join(disk.path, 'filler')]).once('exit', () => resolve()),
+      );
     },
   };
 }
