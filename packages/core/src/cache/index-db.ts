@@ -181,7 +181,7 @@ export class IndexDb implements Disposable {
       this.#statements.atOnce(() => {
         for (const key of keys) {
           this.#statements.run(
-            'UPDATE steps SET used_ms = ?, used_sequence = ? WHERE key = ?',
+            'UPDATE steps SET used_ms = max(used_ms, ?), used_sequence = ? WHERE key = ?',
             ...[now, this.#next(), key],
           );
         }
@@ -189,9 +189,14 @@ export class IndexDb implements Disposable {
     );
   }
 
-  /** A clock that was ahead left last uses in the future. Their age begins now, or they would never be old. */
-  mendClock(): void {
+  /**
+   * A clock that was ahead left last uses in the future. Their age begins now, or they would never be old.
+   *
+   * @param unusedSince - Where this is in the future itself, the clock is behind, and nothing is changed.
+   */
+  mendClock(unusedSince: Date): void {
     const now = this.#clock.now();
+    if (unusedSince.getTime() > now) return;
     if (this.#statements.get('SELECT 1 FROM steps WHERE used_ms > ? LIMIT 1', now) === undefined) return;
     ifWritable(() => this.#statements.run('UPDATE steps SET used_ms = ? WHERE used_ms > ?', now, now));
   }

@@ -51,7 +51,7 @@ export async function prune(
 ): Promise<Result<StepKey[], StoreError>> {
   const removed = new Set<StepKey>();
   const stubborn = new Map<StepKey, StoreError>();
-  saved.index.mendClock();
+  if (policy.unusedSince !== undefined) saved.index.mendClock(policy.unusedSince);
   while (removed.size < (policy.limit ?? Number.POSITIVE_INFINITY)) {
     if (signal?.aborted) return err(cancelled(signal));
     const pressure = await isUnderPressure(saved, policy);

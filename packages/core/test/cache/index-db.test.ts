@@ -83,7 +83,7 @@ it('a step that a clock ahead of time used last is as old as the next look at it
   using index = IndexDb.open(toHostPath(dir.path), { now: () => time.now, elapsed: () => 0 });
   save(index, key(1), undefined);
   time.now = Date.parse('2026-01-01');
-  index.mendClock();
+  index.mendClock(new Date('2025-12-01'));
   expect(index.list()[0]?.usedAt).toEqual(new Date('2026-01-01'));
 });
 
