@@ -1,5 +1,6 @@
 export * from './backend/index.ts';
 export type * from './build/builder.ts';
+export type { KeptLogs } from './build/failed-logs.ts';
 export { type BuilderOptions, openBuilder } from './build/open-builder.ts';
 export type { SpareRoom } from './build/spare-room.ts';
 export type { SavedStep } from './cache/index-db.ts';

@@ -1,4 +1,4 @@
-import { type Builder, err, ok, type Result, type UsageAxis } from '@snapstep/core';
+import { type Builder, type BuilderUsageAxis, err, ok, type Result } from '@snapstep/core';
 import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import { storeFailure } from '../build-failure.ts';
@@ -14,7 +14,7 @@ type Options = StoreOptions & { readonly json?: boolean };
 
 export function dfCommand(): Command {
   return define('df', {
-    description: 'Show what the store uses of everything that can run out.',
+    description: 'Show what the store uses of everything that can run out, and what logs take.',
     options: [jsonOption(), ...storeOptions()],
     examples: ['snapstep df', 'snapstep df --json'],
   }).action((options: Options) => perform(() => withBuilder(options, (builder) => usage(builder, options))));
@@ -28,7 +28,7 @@ async function usage(builder: Builder, options: Options): Promise<Result<void, F
   return ok();
 }
 
-function row({ axis, used, total }: UsageAxis): string[] {
+function row({ axis, used, total }: BuilderUsageAxis): string[] {
   const show = axis.endsWith('bytes') ? formatSize : String;
   if (total === undefined) return [axis, show(used)];
   return [axis, show(used), show(total), total === 0 ? '' : `${Math.round((used / total) * 100)}%`];

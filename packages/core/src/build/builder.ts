@@ -4,7 +4,7 @@ import type { FetchError, PinnedImage } from '../backend/fetcher.ts';
 import type { LogSink } from '../backend/log-sink.ts';
 import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
 import type { Exit, LimitName, ResourceLimits, SandboxError } from '../backend/sandbox.ts';
-import type { Snapshot, Usage } from '../backend/store.ts';
+import type { Snapshot, UsageAxis } from '../backend/store.ts';
 import type { SavedStep } from '../cache/index-db.ts';
 import type { PrunePolicy } from '../cache/prune.ts';
 import type { StepLog } from '../log/step-log.ts';
@@ -86,12 +86,21 @@ export type BuildEvent =
 /** A secret's value, and a version that goes into the step key: raise it to run the steps that use it again. */
 export type SecretValue = Uint8Array | { readonly value: Uint8Array; readonly version: string };
 
+/** What each step of a build may use. Nothing of it is in a key. */
+export interface BuildLimits extends ResourceLimits {
+  /**
+   * How many bytes of what a step prints are kept: the beginning and the end, half of it each. Default: the builder's.
+   * A step that several builds share has the limit of the build that started it.
+   */
+  readonly logBytes?: number;
+}
+
 export interface BuildRequest {
   readonly spec: Spec;
   /** The directory that `(copy (src ...))` reads. Without it, a spec that copies from the context is refused. */
   readonly context?: HostPath;
   readonly secrets?: ReadonlyMap<string, SecretValue>;
-  readonly limits?: ResourceLimits;
+  readonly limits?: BuildLimits;
   /**
    * How much each step may write. Needs the store feature `quota`, and is refused without it. A step that writes more is
    * `step-failed`, and what another build that runs the same step may write is no limit for this one.
@@ -122,6 +131,18 @@ export interface PlannedStep {
 export interface RemovedSteps {
   readonly removed: readonly StepKey[];
 }
+
+export interface Pruned extends RemovedSteps {
+  /** How many bytes of logs of steps that are not saved went as well. */
+  readonly logBytes: number;
+}
+
+/** What the store uses, and what logs take beside it. */
+export interface BuilderUsageAxis extends Omit<UsageAxis, 'axis'> {
+  /** `failed-log-bytes` are those of steps that are not saved; its total is how much of them is kept. */
+  readonly axis: UsageAxis['axis'] | 'log-bytes' | 'failed-log-bytes';
+}
+export type BuilderUsage = readonly BuilderUsageAxis[];
 
 /** How to make a base image that the store itself holds. */
 export interface BaseImageRequest {
@@ -172,7 +193,7 @@ export interface Builder extends AsyncDisposable {
   plan(request: BuildRequest): ResultAsync<readonly PlannedStep[], BuildError>;
   /** The inputs behind a key, and how they differ from those of the nearest saved step. `not-found` if it knows neither. */
   explain(key: StepKey): ResultAsync<Explanation, StoreError>;
-  /** Undefined if the step is neither saved nor running. */
+  /** The log of a step that runs, is saved, or failed; undefined where there is none. */
   log(key: StepKey): ResultAsync<StepLog | undefined, StoreError>;
   /** The keys that begin with `prefix`, in order, of all steps that are known: saved, running or failed. */
   keys(prefix: string): ResultAsync<readonly StepKey[], StoreError>;
@@ -182,8 +203,12 @@ export interface Builder extends AsyncDisposable {
   open(key: StepKey): ResultAsync<LeasedSnapshot, StoreError>;
   /** Deletes a step and all that was built on it. `busy` if one of them is in use; then nothing is deleted. */
   remove(key: StepKey, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError>;
-  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError>;
-  usage(): ResultAsync<Usage, StoreError>;
+  /**
+   * Removes what the policy lets go, and logs of steps that are not saved: those that were written before `unusedSince`,
+   * what is beyond `keepFailedLogs`, and all of them where the policy lets all go. A step that runs keeps its own.
+   */
+  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<Pruned, StoreError>;
+  usage(): ResultAsync<BuilderUsage, StoreError>;
   readonly caches: {
     list(): ResultAsync<readonly CacheId[], StoreError>;
     /** Running steps keep their copies, which are discarded when they end. */

@@ -26,7 +26,9 @@ function checkLimits(
   { sandbox, store }: Engine,
   { limits = {}, diskBytes }: BuildRequest,
 ): Result<void, BuildError> {
-  for (const [name, value] of Object.entries(limits)) {
+  const { logBytes, ...ofSandbox } = limits;
+  if (logBytes !== undefined) checkLogBytes(logBytes);
+  for (const [name, value] of Object.entries(ofSandbox)) {
     const limit = name as LimitName;
     if (value === undefined || sandbox.enforces.includes(limit)) continue;
     const message = `the ${sandbox.name} sandbox cannot enforce the limit "${limit}" on this machine`;
@@ -35,6 +37,11 @@ function checkLimits(
   if (diskBytes === undefined || store.quota) return ok();
   const message = `the ${store.name} store cannot limit how much a step writes`;
   return err({ type: 'unenforceable-limit', limit: 'diskBytes', message });
+}
+
+/** @throws RangeError unless it is at least 1. */
+export function checkLogBytes(logBytes: number): void {
+  if (!(logBytes >= 1)) throw new RangeError(`logBytes is ${logBytes}, but must be at least 1`);
 }
 
 function checkSecrets({ secrets }: BuildRequest, steps: readonly StepDraft[]): Result<void, BuildError> {

@@ -9,10 +9,11 @@ import type { IndexDb } from '../cache/index-db.ts';
 import type { Leases } from '../cache/leases.ts';
 import type { Slots } from '../cache/slots.ts';
 import type { StepTable } from '../cache/step-table.ts';
-import type { StepLogs } from '../log/step-log.ts';
+import type { StepLogs } from '../log/step-logs.ts';
 import type { HashCache } from '../plan/hash-cache.ts';
 import type { BuildError } from './builder.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import type { FailedLogs } from './failed-logs.ts';
 import type { StepRecords } from './step-records.ts';
 
 /** What all builds of one builder share. */
@@ -29,6 +30,9 @@ export interface Engine {
   readonly index: IndexDb;
   readonly records: StepRecords;
   readonly logs: StepLogs;
+  /** How many bytes of a step's log are kept where a build does not say. */
+  readonly logBytes: number;
+  readonly failedLogs: FailedLogs;
   readonly hashes: HashCache;
   readonly durability: Durability;
   readonly leases: Leases;

@@ -6,6 +6,7 @@ import type { BaseImageError, BuildError } from './builder.ts';
 import type { Engine, Full, Room } from './engine.ts';
 import { catchThrown, isNoSpace } from './errors.ts';
 import { isStoreShort, shortageOf } from './spare-room.ts';
+import { sweepLeftovers } from './sweep-leftovers.ts';
 
 /** Where room is made, this part of the store shall be free: of its bytes, inodes and the like. */
 const ROOMY = 0.1;
@@ -74,7 +75,7 @@ export function savedOf({ index, store, leases, steps, logs, records }: Engine):
     leases,
     steps,
     onRemoved: async (key) => {
-      await logs.remove(key);
+      logs.remove(key);
       await records.remove(key);
     },
   };
@@ -93,6 +94,8 @@ export function roomOf(engine: () => Engine): Room {
       using _turn = await turns.take(signal);
       // Somebody else has made room in the meantime.
       if (removed !== before) return true;
+      // What failed is of less use than what is saved.
+      await sweepLeftovers(engine(), { before: Number.POSITIVE_INFINITY });
       const saved = savedOf(engine());
       if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
       if (full !== 'state' || (await isShort(engine())))

@@ -15,10 +15,12 @@ import { Durability } from '../cache/durability.ts';
 import { Leases } from '../cache/leases.ts';
 import { Slots } from '../cache/slots.ts';
 import { StepTable } from '../cache/step-table.ts';
-import { StepLogs } from '../log/step-log.ts';
+import { StepLogs } from '../log/step-logs.ts';
 import type { Builder } from './builder.ts';
+import { checkLogBytes } from './check-request.ts';
 import { DiskWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
+import { FailedLogs, type KeptLogs } from './failed-logs.ts';
 import { roomOf } from './make-room.ts';
 import { openState, type State } from './open-state.ts';
 import { SnapstepBuilder } from './snapstep-builder.ts';
@@ -27,6 +29,7 @@ import { type SpareRoom, spareRules } from './spare-room.ts';
 /** Stores that a builder of this process has. */
 const inUse = new WeakSet<Store>();
 const MEMORY_PER_STEP = 512 * 1024 * 1024;
+const LOG_BYTES = 32 * 1024 * 1024;
 
 export interface BuilderOptions<F extends StoreFeature> {
   /** Stays the caller's: dispose it after the builder. */
@@ -40,6 +43,13 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly concurrency?: number;
   /** What must be left on a disk that commands write to. Default: 32 MiB and 1000 inodes, or 5 % where that is less. */
   readonly spareRoom?: SpareRoom;
+  /**
+   * How many bytes of what a step prints are kept, unless its build says something else: the beginning and the end, half
+   * of it each. Default: 32 MiB. `Infinity` keeps all.
+   */
+  readonly logBytes?: number;
+  /** Which logs of steps that failed outlive their builds. They go at the next prune, and when they become too many. */
+  readonly keepFailedLogs?: KeptLogs;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
   readonly platform?: string;
   /**
@@ -76,6 +86,7 @@ async function open<F extends StoreFeature>(
   if (options.concurrency !== undefined && !(options.concurrency >= 1)) {
     throw new RangeError(`concurrency is ${options.concurrency}, but must be at least 1`);
   }
+  if (options.logBytes !== undefined) checkLogBytes(options.logBytes);
   const ownership = await own(options);
   if (ownership.isErr()) return err(ownership.error);
   const opened: Disposable[] = [];
@@ -141,7 +152,12 @@ function makeEngine<F extends StoreFeature>(
   { index, records, hashes }: State,
 ): Engine {
   const { store, sandbox, fetcher, stateDir } = options;
-  const logs = new StepLogs(toHostPath(join(stateDir, 'logs')));
+  const failedLogs = new FailedLogs(options.keepFailedLogs);
+  const logs = new StepLogs(toHostPath(join(stateDir, 'logs')), {
+    onEnded: (key, bytes) => {
+      if (!index.has(key)) failedLogs.added(bytes);
+    },
+  });
   const leases = new Leases();
   const durability = new Durability({ index, store, stateDir });
   const engine: Engine = {
@@ -156,10 +172,12 @@ function makeEngine<F extends StoreFeature>(
     index,
     records,
     logs,
+    logBytes: options.logBytes ?? LOG_BYTES,
+    failedLogs,
     leases,
     hashes,
     durability,
-    steps: new StepTable({ leases, beginLog: (key) => logs.begin(key) }),
+    steps: new StepTable({ leases, beginLog: (key, limits) => logs.begin(key, limits) }),
     caches: new CacheBroker(store.caches, durability.caches),
     slots: new Slots(options.concurrency ?? defaultConcurrency()),
     commands: new Slots(sandbox.concurrency),

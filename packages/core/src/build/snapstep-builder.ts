@@ -4,7 +4,7 @@ import { cancelled, type StoreError } from '../backend/failures.ts';
 import type { PinnedImage } from '../backend/fetcher.ts';
 import type { CacheId, StepKey } from '../backend/names.ts';
 import type { OwnerLock } from '../backend/owner-lock.ts';
-import type { StoreFeatures, Usage } from '../backend/store.ts';
+import type { StoreFeatures } from '../backend/store.ts';
 import type { SavedStep } from '../cache/index-db.ts';
 import { type PrunePolicy, prune, removeWithDescendants } from '../cache/prune.ts';
 import type { StepLog } from '../log/step-log.ts';
@@ -17,9 +17,11 @@ import type {
   BaseImages,
   BuildError,
   Builder,
+  BuilderUsage,
   BuildRequest,
   LeasedSnapshot,
   PlannedStep,
+  Pruned,
   RemovedSteps,
 } from './builder.ts';
 import { checkRequest } from './check-request.ts';
@@ -30,7 +32,7 @@ import { knownKeys } from './known-keys.ts';
 import { savedOf } from './make-room.ts';
 import { planBuild } from './plan-build.ts';
 import type { InnerRequest } from './step-to-make.ts';
-import { sweepLeftovers } from './sweep-leftovers.ts';
+import { logBytes, sweepLeftovers } from './sweep-leftovers.ts';
 
 /** The {@link Builder} that `openBuilder` gives. */
 export class SnapstepBuilder implements Builder {
@@ -68,7 +70,7 @@ export class SnapstepBuilder implements Builder {
   }
 
   log(key: StepKey): ResultAsync<StepLog | undefined, StoreError> {
-    return this.#ask(async () => ok(await this.#engine.logs.find(key)));
+    return this.#ask(() => this.#engine.logs.find(key));
   }
 
   keys(prefix: string): ResultAsync<readonly StepKey[], StoreError> {
@@ -91,16 +93,25 @@ export class SnapstepBuilder implements Builder {
     });
   }
 
-  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<RemovedSteps, StoreError> {
+  prune(policy: PrunePolicy, signal?: AbortSignal): ResultAsync<Pruned, StoreError> {
     return this.#ask(async () => {
       const removed = await prune(savedOf(this.#engine), policy, this.#orClosing(signal));
-      await sweepLeftovers(this.#engine);
-      return removed.map((keys) => ({ removed: keys }));
+      const logBytes = await sweepLeftovers(this.#engine, { before: uselessBefore(policy) });
+      return removed.map((keys) => ({ removed: keys, logBytes }));
     });
   }
 
-  usage(): ResultAsync<Usage, StoreError> {
-    return this.#ask<Usage>(async () => this.#engine.store.usage());
+  usage(): ResultAsync<BuilderUsage, StoreError> {
+    return this.#ask<BuilderUsage>(async () => {
+      const usage = await this.#engine.store.usage();
+      if (usage.isErr()) return err(usage.error);
+      const logs = await logBytes(this.#engine);
+      return ok([
+        ...usage.value,
+        { axis: 'log-bytes', used: logs.all },
+        { axis: 'failed-log-bytes', used: logs.failed, total: this.#engine.failedLogs.maxBytes },
+      ]);
+    });
   }
 
   healthcheck(image: string, signal?: AbortSignal): ResultAsync<void, BuildError> {
@@ -136,7 +147,10 @@ export class SnapstepBuilder implements Builder {
   #build(request: InnerRequest): ResultAsync<LeasedSnapshot, BuildError> {
     return this.#track(async () => {
       const checked = checkRequest(this.#engine, request);
-      return checked.isErr() ? err(checked.error) : runBuild(this.#engine, this.#withClosing(request));
+      if (checked.isErr()) return err(checked.error);
+      const built = await runBuild(this.#engine, this.#withClosing(request));
+      if (built.isErr() && this.#engine.failedLogs.isSweepDue) await sweepLeftovers(this.#engine);
+      return built;
     }, fromStore);
   }
 
@@ -216,6 +230,13 @@ export class SnapstepBuilder implements Builder {
       return err(toError(failure));
     }
   }
+}
+
+/** Without a condition all that is not in use goes, what failed as well. */
+function uselessBefore({ unusedSince, keepFreeBytes, maxObjects, limit }: PrunePolicy): number {
+  if (unusedSince !== undefined) return unusedSince.getTime();
+  const takesAll = keepFreeBytes === undefined && maxObjects === undefined && limit === undefined;
+  return takesAll ? Number.POSITIVE_INFINITY : 0;
 }
 
 function notSaved(key: StepKey): StoreError {

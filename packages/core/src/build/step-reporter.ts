@@ -1,7 +1,8 @@
 import type { Result } from 'neverthrow';
 import type { Clock } from '../backend/clock.ts';
 import type { StepKey } from '../backend/names.ts';
-import type { StepLog, StepLogs } from '../log/step-log.ts';
+import type { StepLog } from '../log/step-log.ts';
+import type { StepLogs } from '../log/step-logs.ts';
 import type { BuildError, BuildEvent, StepOp, StepSource } from './builder.ts';
 import type { EventQueue } from './event-queue.ts';
 
@@ -52,7 +53,7 @@ export class StepReporter {
     if (!this.#events.isHeard) return;
     const log = this.#replays ? await this.#find(place.key) : undefined;
     await this.#events.emit({ type: 'step-started', ...place, source: 'cache' });
-    if (log) await this.#pass(place, this.#read(log));
+    if (log) await this.#pass(place, this.#watch(log));
     await this.#events.emit(done(place, { source: 'cache', milliseconds: 0 }));
   }
 
@@ -64,8 +65,9 @@ export class StepReporter {
       source = how;
       if (!this.#events.isHeard) return;
       // The reader starts now, not when the listener has time: so it is there before the log can go away.
-      const chunks = this.#read(log);
+      const chunks = this.#watch(log);
       const first = chunks.next();
+      first.catch(() => {}); // Waited for in `pass`, which may be late.
       passing = this.#events
         .emit({ type: 'step-started', ...place, source: how })
         .then(() => this.#pass(place, chunks, first));
@@ -91,8 +93,8 @@ export class StepReporter {
     await this.#events.emit({ type: 'step-failed', key, stage, error });
   }
 
-  #read(log: StepLog): AsyncIterator<Uint8Array> {
-    return log.follow({ signal: this.#signal })[Symbol.asyncIterator]();
+  #watch(log: StepLog): AsyncIterator<Uint8Array> {
+    return log.watch({ signal: this.#signal })[Symbol.asyncIterator]();
   }
 
   async #pass(
@@ -110,12 +112,9 @@ export class StepReporter {
   }
 
   async #find(key: StepKey): Promise<StepLog | undefined> {
-    try {
-      return await this.#logs.find(key);
-    } catch (error) {
-      await this.#unreadable(key, error);
-      return undefined;
-    }
+    const found = await this.#logs.find(key);
+    if (found.isErr()) await this.#unreadable(key, found.error);
+    return found.unwrapOr(undefined);
   }
 
   /** What a step printed is no reason to fail a build that has its files. */

@@ -21,6 +21,7 @@ export interface Obtainable {
   readonly key: StepKey;
   readonly produce: Produce<BuildError>;
   readonly outlivesWaiter: boolean;
+  readonly logBytes: number;
 }
 
 /** A step after the base, with everything it stands on. */
@@ -41,7 +42,12 @@ export function obtainableBase(
 ): Obtainable {
   const { skipsQueue = false, diskBytes } = request;
   const step: StepToMake = { ...base, stage, skipsQueue, diskBytes };
-  return { key: step.key, outlivesWaiter: true, produce: (io) => produce(engine, step, io) };
+  return {
+    key: step.key,
+    outlivesWaiter: true,
+    logBytes: logBytesOf(engine, request),
+    produce: (io) => produce(engine, step, io),
+  };
 }
 
 export async function obtainableStep(
@@ -69,6 +75,7 @@ export async function obtainableStep(
   return ok({
     key: step.key,
     outlivesWaiter: step.op.op !== 'copy' || source !== undefined,
+    logBytes: logBytesOf(engine, request),
     produce: async (io) => {
       // A step may go on when the build that started it is gone, and with it that build's leases.
       using _source = source === undefined ? undefined : engine.leases.take(source);
@@ -85,6 +92,10 @@ export async function openStep(engine: Engine, key: StepKey): Promise<Result<Sou
   return openSnapshot(engine, snapshot.value);
 }
 
+function logBytesOf({ logBytes }: Engine, { limits }: InnerRequest): number {
+  return Math.floor(limits?.logBytes ?? logBytes);
+}
+
 function bodyOf(
   engine: Engine,
   request: InnerRequest,
@@ -93,7 +104,8 @@ function bodyOf(
   const { op, settings } = step.draft;
   if (op.op === 'run') {
     const secrets = request.secrets ?? new Map();
-    const run = { key: step.key, stage, op, settings, image, secrets, limits: request.limits ?? {} };
+    const { logBytes: _, ...limits } = request.limits ?? {};
+    const run = { key: step.key, stage, op, settings, image, secrets, limits };
     return (io) => runBody(engine, run, io);
   }
   const { context } = request;

@@ -1,25 +1,73 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isStepKey } from '../backend/names.ts';
+import { isStepKey, type StepKey } from '../backend/names.ts';
+import type { LogFile } from '../log/step-logs.ts';
 import type { Engine } from './engine.ts';
 
-/** How long the log of a step that failed is kept. */
-const KEPT_MS = 7 * 24 * 3600 * 1000;
+/** What is swept beside what is older than it may be, and beyond what is kept. */
+export interface SweepOptions {
+  /** What was written before then, as `Date.now` tells; `Infinity`: all. */
+  readonly before?: number;
+}
 
-/** Removes logs and records of steps that failed, or were only planned, a week ago. */
-export async function sweepLeftovers({ stateDir, index, steps, logs, records }: Engine): Promise<void> {
-  const before = Date.now() - KEPT_MS;
-  for (const kind of ['logs', 'steps']) {
-    const files = await readdir(join(stateDir, kind), { recursive: true, withFileTypes: true }).catch(
-      () => [],
-    );
-    for (const file of files) {
-      const key = file.name.split('.')[0] ?? '';
-      if (!file.isFile() || !isStepKey(key) || index.has(key) || steps.isRunning(key)) continue;
-      const found = await stat(join(file.parentPath, file.name)).catch(() => undefined);
-      if (found === undefined || found.mtimeMs > before) continue;
-      await logs.remove(key);
-      await records.remove(key);
-    }
+/**
+ * Removes logs and records of steps that are not saved: they failed, were cancelled, or were only planned. Those of a
+ * step that runs stay.
+ *
+ * @returns How many bytes of logs went.
+ */
+export async function sweepLeftovers(engine: Engine, { before = 0 }: SweepOptions = {}): Promise<number> {
+  const { failedLogs, logs } = engine;
+  failedLogs.swept();
+  const oldest = Math.max(before, Date.now() - failedLogs.maxAgeMs);
+  const failed = await filesOfFailed(engine);
+  let kept = failed.reduce((sum, { bytes }) => sum + bytes, 0);
+  let swept = 0;
+  for (const file of failed) {
+    if (file.writtenAt >= oldest && kept <= failedLogs.maxBytes) continue;
+    const isGone = await forget(engine, file.key, () => logs.removeFile(file));
+    kept -= file.bytes;
+    if (isGone) swept += file.bytes;
   }
+  await sweepRecords(engine, oldest);
+  return swept;
+}
+
+/** What logs take: all of them, and those of steps that are not saved. */
+export async function logBytes({ logs, index }: Engine): Promise<{ all: number; failed: number }> {
+  const sum = { all: 0, failed: 0 };
+  for await (const { key, bytes } of logs.files()) {
+    sum.all += bytes;
+    if (!index.has(key)) sum.failed += bytes;
+  }
+  return sum;
+}
+
+/** The oldest first. */
+async function filesOfFailed({ logs, index }: Engine): Promise<LogFile[]> {
+  const files: LogFile[] = [];
+  for await (const file of logs.files()) if (!index.has(file.key)) files.push(file);
+  return files.sort((a, b) => a.writtenAt - b.writtenAt);
+}
+
+async function sweepRecords(engine: Engine, oldest: number): Promise<void> {
+  const directory = join(engine.stateDir, 'steps');
+  const files = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const file of files) {
+    const key = file.name.split('.')[0] ?? '';
+    if (!file.isFile() || !isStepKey(key) || engine.index.has(key)) continue;
+    const found = await stat(join(file.parentPath, file.name)).catch(() => undefined);
+    if (found && found.mtimeMs < oldest) await forget(engine, key, () => {});
+  }
+}
+
+/** Removes what is left of a step, unless it runs, is saved, or is being removed by now. It cannot begin meanwhile. */
+async function forget(engine: Engine, key: StepKey, removeLog: () => void): Promise<boolean> {
+  const { index, steps, records } = engine;
+  if (index.has(key) || steps.isRunning(key) || steps.isReserved(key)) return false;
+  await steps.reserve([key], async () => {
+    removeLog();
+    await records.remove(key);
+  });
+  return true;
 }

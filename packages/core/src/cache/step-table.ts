@@ -18,6 +18,8 @@ export interface ObtainRequest<E> {
   readonly produce: Produce<E>;
   /** False if `produce` reads what may go away with the one who asked, such as a build context. */
   readonly outlivesWaiter: boolean;
+  /** How many bytes of what the step prints are kept, if this request starts it. */
+  readonly logBytes: number;
   /** Called at once when the step is started or joined. */
   readonly onStart: (how: 'ran' | 'joined', log: StepLog) => void;
 }
@@ -27,6 +29,8 @@ interface Waiter<E> {
   readonly resolve: (result: Result<Lease, E | Cancelled>) => void;
   readonly reject: (bug: unknown) => void;
 }
+
+type BeginLog = (key: StepKey, options: { readonly limit: number }) => LogWriter;
 
 /**
  * Who runs and who waits: a step that several builds want at the same time runs once.
@@ -38,9 +42,9 @@ export class StepTable<E> {
   readonly #running = new Map<StepKey, RunningStep<E>>();
   readonly #reserved = new Map<StepKey, Promise<void>>();
   readonly #leases: Leases;
-  readonly #beginLog: (key: StepKey) => LogWriter;
+  readonly #beginLog: BeginLog;
 
-  constructor(options: { readonly leases: Leases; readonly beginLog: (key: StepKey) => LogWriter }) {
+  constructor(options: { readonly leases: Leases; readonly beginLog: BeginLog }) {
     this.#leases = options.leases;
     this.#beginLog = options.beginLog;
   }
@@ -104,7 +108,7 @@ export class StepTable<E> {
 
   #start(request: ObtainRequest<E>): Promise<Result<Lease, E | Cancelled>> {
     const step = new RunningStep<E>({
-      writer: this.#beginLog(request.key),
+      writer: this.#beginLog(request.key, { limit: request.logBytes }),
       lease: () => this.#leases.take(request.key),
       onEnd: () => this.#running.delete(request.key),
     });

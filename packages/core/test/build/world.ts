@@ -1,7 +1,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expectOk, tempDir } from '@snapstep/test-support';
-import type { BuildEvent, Builder, BuildRequest, LeasedSnapshot, StepKey } from '../../src/index.ts';
+import type {
+  BuildEvent,
+  Builder,
+  BuilderOptions,
+  BuildRequest,
+  LeasedSnapshot,
+  StepKey,
+} from '../../src/index.ts';
 import { openBuilder, parseSpec, toHostPath } from '../../src/index.ts';
 import {
   memoryStore,
@@ -26,7 +33,7 @@ export interface World extends AsyncDisposable {
   reopen(): Promise<Builder>;
 }
 
-export interface WorldOptions {
+export interface WorldOptions extends Pick<BuilderOptions<never>, 'logBytes' | 'keepFailedLogs'> {
   /** `default`: what a builder takes by itself. */
   readonly concurrency?: number | 'default';
   readonly clock?: VirtualClock;
@@ -37,10 +44,10 @@ export interface WorldOptions {
 /** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`; `other` has an environment too. */
 export async function openWorld(
   script: Script,
-  { concurrency = 8, clock, ...disk }: WorldOptions = {},
+  { concurrency = 8, clock, capacityBytes, ...options }: WorldOptions = {},
 ): Promise<World> {
   const dir = await tempDir();
-  const store = await memoryStore(disk);
+  const store = await memoryStore(capacityBytes === undefined ? {} : { capacityBytes });
   const sandbox = scriptedSandbox(script, clock && { clock });
   const images: Record<string, ScriptedImage> = {
     base: { files: { origin: 'base' } },
@@ -54,6 +61,7 @@ export async function openWorld(
         ...{ store, sandbox, fetcher, stateDir: toHostPath(stateDir) },
         ...(concurrency === 'default' ? {} : { concurrency }),
         ...(clock && { clock }),
+        ...options,
       }),
     );
   const close = async (): Promise<void> => {
