@@ -49,6 +49,7 @@ export interface RunOptions extends SpecOptions {
   readonly pids?: number;
   readonly timeout?: number;
   readonly silence?: number;
+  readonly logSize?: number;
   readonly concurrency?: number;
   readonly progress: ProgressMode;
   readonly replay?: boolean;
@@ -124,6 +125,10 @@ export function runOptions(): Option[] {
     new Option('--silence <TIME>', 'end a step that prints nothing for so long, such as 5m').argParser(
       parseDuration,
     ),
+    new Option(
+      '--log-size <SIZE>',
+      'how much to keep of what a step prints, half of it from the beginning and half from the end (default: 32M)',
+    ).argParser(parseMemory),
     new Option('--concurrency <NUMBER>', 'how many steps may run at once').argParser(parseCount),
     new Option('--progress <MODE>', 'how to show the progress on standard error')
       .choices(['auto', 'plain', 'json'])

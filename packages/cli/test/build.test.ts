@@ -121,6 +121,15 @@ needs(
     expect(killed.stderr).toContain('the command exceeded its limit of memory');
   });
 
+  it('keeps so much of what a step prints, from its beginning and its end', async () => {
+    const spec = await place.spec('chatty.spec', '(run (shell "seq 100000 109999"))');
+    const built = await place.build(spec, '--log-size', '7000B', '--progress', 'plain');
+    expect(built.stderr).toMatch(/ \| 100000$.* \| 109999$/ms);
+    const log = await place.snapstep(['log', built.stdout.trim()]);
+    expect(log.stdout).toMatch(/^100000\n(10\d{4}\n)+\[\.\.\. 63,00\d bytes left out: .*\]\n(10\d{4}\n)+$/);
+    expect(log.stdout).toMatch(/109999\n$/);
+  });
+
   it('gives every event as one JSON object per line, with every byte of the output', async () => {
     const spec = await place.spec(
       'bytes.spec',

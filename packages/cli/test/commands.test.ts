@@ -165,6 +165,8 @@ needs(
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(axes.find(({ axis }) => axis === 'bytes')).toMatchObject({ total: expect.any(Number) });
+    expect(axes.find(({ axis }) => axis === 'log-bytes').used).toBeGreaterThan(0);
+    expect(axes.find(({ axis }) => axis === 'failed-log-bytes')).toMatchObject({ total: 2 ** 28 });
     expect((await place.snapstep(['df'])).stdout).toMatch(/^bytes +[\d.]+ \w+ +[\d.]+ \w+ +\d+%$/m);
   });
 
@@ -204,7 +206,9 @@ needs(
     expect(full.stderr).toBe('0 deleted\n');
     const few = await place.snapstep(['prune', '--max-steps', '1']);
     expect(few.stderr).toBe('2 deleted\n');
+    await place.build(await place.spec('bad.spec', '(run (shell "seq 1000; exit 1"))'));
     const all = await place.snapstep(['prune']);
-    expect(all.stderr).toBe('1 deleted\n');
+    expect(all.stderr).toMatch(/^1 deleted, and [\d.]+ KiB of logs of steps that failed\n$/);
+    expect((await place.snapstep(['prune'])).stderr).toBe('0 deleted\n');
   });
 });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type BuildRequest, err, ok, type ResourceLimits, type Result, toHostPath } from '@snapstep/core';
+import { type BuildLimits, type BuildRequest, err, ok, type Result, toHostPath } from '@snapstep/core';
 import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import { buildFailure } from '../build-failure.ts';
@@ -81,12 +81,13 @@ export async function readRequest(
   });
 }
 
-function limitsOf(options: RunOptions): ResourceLimits {
+function limitsOf(options: RunOptions): BuildLimits {
   return {
     ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
     ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.pids === undefined ? {} : { pids: options.pids }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(options.silence === undefined ? {} : { silenceMs: options.silence }),
+    ...(options.logSize === undefined ? {} : { logBytes: options.logSize }),
   };
 }

@@ -2,7 +2,7 @@ import { type Builder, err, ok, type Result } from '@snapstep/core';
 import { type Command, Option } from 'commander';
 import { perform } from '../action.ts';
 import { storeFailure } from '../build-failure.ts';
-import { type Failure, usageFailure } from '../failure.ts';
+import { type Failure, machineFailure, usageFailure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { parseOffset } from '../parse-values.ts';
@@ -14,7 +14,7 @@ type Options = StoreOptions & { readonly from?: number };
 
 export function logCommand(): Command {
   return define('log', {
-    description: 'Print what a step printed, byte for byte, also that of a step that failed.',
+    description: 'Print what a step printed, as it was kept, also that of a step that failed.',
     arguments: [['<KEY>', 'a step key, or its first 8 digits or more; also of a step that failed']],
     options: [
       new Option('--from <BYTES>', 'leave out so many bytes at the beginning').argParser(parseOffset),
@@ -38,9 +38,13 @@ async function print(builder: Builder, { text, options, signal }: LogWork): Prom
   const log = await builder.log(key.value);
   if (log.isErr()) return err(storeFailure(log.error));
   if (log.value === undefined) return err(usageFailure(`there is no log of the step ${key.value}`));
-  for await (const chunk of log.value.follow({ from: options.from ?? 0 })) {
-    if (signal.aborted) break;
-    await writeOut(chunk);
+  try {
+    for await (const chunk of log.value.follow({ from: options.from ?? 0 })) {
+      if (signal.aborted) break;
+      await writeOut(chunk);
+    }
+    return ok();
+  } catch (error) {
+    return err(machineFailure(`the log of ${key.value} cannot be read: ${(error as Error).message}`));
   }
-  return ok();
 }

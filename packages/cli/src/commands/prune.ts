@@ -1,4 +1,4 @@
-import { type Builder, err, ok, type PrunePolicy, type Result } from '@snapstep/core';
+import { type Builder, err, ok, type Pruned, type PrunePolicy, type Result } from '@snapstep/core';
 import { type Command, Option } from 'commander';
 import { perform } from '../action.ts';
 import { storeFailure } from '../build-failure.ts';
@@ -6,6 +6,7 @@ import { type Failure, usageFailure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeErr, writeOut } from '../output.ts';
 import { type FreeSpace, parseCount, parseDuration, parseFreeSpace, parseOffset } from '../parse-values.ts';
+import { formatSize } from '../progress/format.ts';
 import { withBuilder } from '../with-builder.ts';
 import { define } from './define.ts';
 
@@ -19,7 +20,8 @@ interface Options extends StoreOptions {
 export function pruneCommand(): Command {
   return define('prune', {
     description:
-      'Delete saved steps, the least recently used first, that nothing is built upon. Without a condition, all go.',
+      'Delete saved steps, the least recently used first, that nothing is built upon. Without a condition, all go, and ' +
+      'so do the logs of steps that failed.',
     options: [
       new Option('--older-than <TIME>', 'those that were not used for so long, such as 7d').argParser(
         parseDuration,
@@ -56,8 +58,13 @@ async function prune(
   const removed = await builder.prune(policy, signal);
   await Promise.all(printed);
   if (removed.isErr()) return err(storeFailure(removed.error));
-  await writeErr(`${removed.value.removed.length} deleted\n`);
+  await writeErr(`${summary(removed.value)}\n`);
   return ok();
+}
+
+function summary({ removed, logBytes }: Pruned): string {
+  const logs = logBytes === 0 ? '' : `, and ${formatSize(logBytes)} of logs of steps that failed`;
+  return `${removed.length} deleted${logs}`;
 }
 
 /** A share is a share of what the store says it has. */

@@ -61,7 +61,10 @@ export type BuildEvent =
       readonly number: number;
       readonly source: StepSource;
     }
-  /** The step's log, whole and in order; a cached step's saved log is replayed unless `replayLogs` is false. */
+  /**
+   * What the step prints, in order: every byte for a listener that keeps up, also of a step whose log is beyond its limit;
+   * see `StepLog.watch`. The saved log of a cached step is replayed unless `replayLogs` is false.
+   */
   | {
       readonly type: 'step-output';
       readonly key: StepKey;

@@ -32,7 +32,7 @@ import { knownKeys } from './known-keys.ts';
 import { savedOf } from './make-room.ts';
 import { planBuild } from './plan-build.ts';
 import type { InnerRequest } from './step-to-make.ts';
-import { logBytes, sweepLeftovers } from './sweep-leftovers.ts';
+import { logUsage, sweepLeftovers } from './sweep-leftovers.ts';
 
 /** The {@link Builder} that `openBuilder` gives. */
 export class SnapstepBuilder implements Builder {
@@ -105,12 +105,7 @@ export class SnapstepBuilder implements Builder {
     return this.#ask<BuilderUsage>(async () => {
       const usage = await this.#engine.store.usage();
       if (usage.isErr()) return err(usage.error);
-      const logs = await logBytes(this.#engine);
-      return ok([
-        ...usage.value,
-        { axis: 'log-bytes', used: logs.all },
-        { axis: 'failed-log-bytes', used: logs.failed, total: this.#engine.failedLogs.maxBytes },
-      ]);
+      return ok([...usage.value, ...(await logUsage(this.#engine))]);
     });
   }
 

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStepKey, type StepKey } from '../backend/names.ts';
 import type { LogFile } from '../log/step-logs.ts';
+import type { BuilderUsage } from './builder.ts';
 import type { Engine } from './engine.ts';
 
 /** What is swept beside what is older than it may be, and beyond what is kept. */
@@ -34,13 +35,17 @@ export async function sweepLeftovers(engine: Engine, { before = 0 }: SweepOption
 }
 
 /** What logs take: all of them, and those of steps that are not saved. */
-export async function logBytes({ logs, index }: Engine): Promise<{ all: number; failed: number }> {
-  const sum = { all: 0, failed: 0 };
+export async function logUsage({ logs, index, failedLogs }: Engine): Promise<BuilderUsage> {
+  let [all, failed] = [0, 0];
   for await (const { key, bytes } of logs.files()) {
-    sum.all += bytes;
-    if (!index.has(key)) sum.failed += bytes;
+    all += bytes;
+    if (!index.has(key)) failed += bytes;
   }
-  return sum;
+  const { maxBytes } = failedLogs;
+  return [
+    { axis: 'log-bytes', used: all },
+    { axis: 'failed-log-bytes', used: failed, ...(Number.isFinite(maxBytes) && { total: maxBytes }) },
+  ];
 }
 
 /** The oldest first. */
