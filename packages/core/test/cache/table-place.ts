@@ -3,7 +3,8 @@ import { tempDir } from '@snapstep/test-support';
 import { type Lease, Leases } from '../../src/cache/leases.ts';
 import { type Produce, StepTable } from '../../src/cache/step-table.ts';
 import { type Result, type StepKey, type StepLog, toHostPath } from '../../src/index.ts';
-import { type LogWriter, StepLogs } from '../../src/log/step-log.ts';
+import type { LogWriter } from '../../src/log/step-log.ts';
+import { StepLogs } from '../../src/log/step-logs.ts';
 import { key } from './keys.ts';
 
 interface Broken {
@@ -48,7 +49,7 @@ export async function openTable(trouble: Trouble = {}) {
   const leases = new Leases();
   const [holding, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const beginLog = (key: StepKey): LogWriter =>
-    troubled(logs.begin(key), trouble, async () => {
+    troubled(logs.begin(key, { limit: 1000 }), trouble, async () => {
       holding.resolve();
       await released.promise;
     });
@@ -86,7 +87,7 @@ export async function openTable(trouble: Trouble = {}) {
         wanted.log = log;
       };
       const { signal = new AbortController().signal, outlivesWaiter = true, saved = () => undefined } = wish;
-      const request = { key: wish.key ?? key(1), signal, outlivesWaiter, produce, onStart };
+      const request = { key: wish.key ?? key(1), signal, outlivesWaiter, logBytes: 1000, produce, onStart };
       wanted.result = table.obtain(request, saved);
       wanted.result.catch(() => {});
       return wanted;
