@@ -63,11 +63,13 @@ export class BtrfsStore implements Store {
   }
 
   async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    return this.#parts.layout.discard(this.#parts.layout.snapshots.pathOf(key), signal);
+    return this.#parts.layout.remove(key, signal);
   }
 
   async reclaimed(signal?: AbortSignal): Promise<Result<void, StoreError>> {
     const { layout, reclaimTimeoutMs } = this.#parts;
+    const finished = await layout.finishDiscards(signal);
+    if (finished.isErr()) return finished;
     if (!layout.takePendingSpace()) return ok();
     const timeout = AbortSignal.timeout(reclaimTimeoutMs);
     const either = signal ? AbortSignal.any([signal, timeout]) : timeout;

@@ -49,27 +49,47 @@ export async function deleteSubvolume(
   if (deleted.error.type === 'cancelled' || !deleted.error.stderr.includes('Directory not empty')) {
     return err(commandFailure(deleted.error));
   }
-  return deleteSubvolumesIn(path, options);
+  const emptied = await deleteNested(path, options);
+  if (emptied.isErr()) return emptied;
+  const again = await silent(btrfs(['-q', 'subvolume', 'delete', path], options));
+  return again.isOk() ? again : removeAll(path, options);
 }
 
-/**
- * Deletes a directory or subvolume with every subvolume in it, which any user may make, protect and nest. They
- * are told by their inode number 256, so their names may be of any bytes, and `-execdir` keeps paths short. A
- * read-only one is made writable first, also if it was marked as received (`-f`). The kernel then lets rmdir(2)
- * take an empty subvolume, since 4.18, so that `rm` can do the rest to any depth.
- */
+/** Deletes a file, or a directory with every subvolume in it. */
 export async function deleteSubvolumesIn(
   path: string,
   options: Abortable = {},
 ): Promise<Result<void, StoreError>> {
-  const [file, ...prefix] = program('find');
+  const emptied = await deleteNested(path, options);
+  return emptied.isErr() ? emptied : removeAll(path, options);
+}
+
+/**
+ * Deletes the subvolumes below a directory, which any user may make, protect and nest. They are told by their inode
+ * number 256, so their names may be of any bytes, and `-execdir` keeps paths short. A read-only one is made writable
+ * first, also if it was marked as received (`-f`): what is in it could not be deleted else.
+ *
+ * @returns A failure only after an abort: the exit code of find(1) says nothing about the commands that it ran.
+ */
+async function deleteNested(path: string, options: Abortable): Promise<Result<void, StoreError>> {
   const setWritable = ['btrfs', 'property', 'set', '-f', '-ts', '{}', 'ro', 'false', ';'];
-  const find = [...prefix, path, '-type', 'd', '-inum', '256', '-execdir', ...setWritable];
-  // Its exit code says nothing about the commands it ran: what they could not do, `rm` fails at.
-  const writable = await runCommand(file, find, { ...options, env: { PATH: SAFE_PATH } });
-  if (writable.isErr() && writable.error.type === 'cancelled') return err(writable.error);
-  const [rm, ...rmPrefix] = program('rm');
-  return silent(runCommand(rm, [...rmPrefix, '-rf', '--', path], options));
+  const remove = ['btrfs', '-q', 'subvolume', 'delete', '{}', ';'];
+  const passes = [
+    [path, '-type', 'd', '-inum', '256', '-execdir', ...setWritable],
+    [path, '-depth', '-mindepth', '1', '-type', 'd', '-inum', '256', '-execdir', ...remove],
+  ];
+  for (const pass of passes) {
+    const [file, ...prefix] = program('find');
+    const done = await runCommand(file, [...prefix, ...pass], { ...options, env: { PATH: SAFE_PATH } });
+    if (done.isErr() && done.error.type === 'cancelled') return err(done.error);
+  }
+  return ok();
+}
+
+/** The kernel lets rmdir(2) take an empty subvolume, since 4.18, so that `rm` can do the rest to any depth. */
+async function removeAll(path: string, options: Abortable): Promise<Result<void, StoreError>> {
+  const [file, ...prefix] = program('rm');
+  return silent(runCommand(file, [...prefix, '-rf', '--', path], options));
 }
 
 /** Settles once nothing that was deleted before takes space any more. */

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   attempt,
   attemptExisting,
-  detachBelow,
   err,
   type HostPath,
   isStepKey,
@@ -34,6 +33,9 @@ export class Layout {
   readonly cacheDirectory: string;
   /** Copies of caches, and versions that were replaced. */
   readonly workspace: Workspace;
+  /** In the name of every active snapshot of this opening. */
+  readonly #ours = `.${randomBytes(6).toString('hex')}-`;
+  #attempts = 0;
   #isSpacePending = true;
 
   constructor(path: HostPath) {
@@ -47,7 +49,7 @@ export class Layout {
 
   /** A name for an active snapshot that no other attempt has or had. */
   active(key: StepKey): string {
-    return `${this.snapshots.pathOf(key)}.${randomBytes(6).toString('hex')}`;
+    return `${this.snapshots.pathOf(key)}${this.#ours}${this.#attempts++}`;
   }
 
   /** Makes what is missing and throws away what earlier processes left behind. */
@@ -56,17 +58,31 @@ export class Layout {
       const made = await makePrivateDirectory(directory);
       if (made.isErr()) return made;
     }
-    const wiped = await this.#wipeActive();
+    const wiped = await this.#wipeStrangers();
     return wiped.isErr() ? wiped : this.workspace.open();
   }
 
-  /** Deletes a subvolume, which may be missing. */
-  async discard(path: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    const stats = await attemptExisting(stat(path));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) return ok();
-    this.expectSpace();
-    return deleteSubvolume(path, signal ? { signal } : {});
+  /**
+   * Takes a saved snapshot, which may be missing, out of sight at once, then deletes it. A rename takes more room than a
+   * deletion: where there is none, the deletion goes on whatever the signal says.
+   */
+  async remove(key: StepKey, signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    const path = this.snapshots.pathOf(key);
+    const hidden = this.active(key);
+    const removed = await this.workspace.discardAs(path, { hidden, ...(signal && { signal }) });
+    if (removed.isOk() || removed.error.type !== 'no-space') return removed;
+    return this.workspace.discardAs(path, { hidden: path });
+  }
+
+  /** Deletes an active snapshot, which may be missing, and which nobody looks for. */
+  discard(path: string): Promise<Result<void, StoreError>> {
+    return this.workspace.discardAs(path, { hidden: path });
+  }
+
+  /** Deletes what an abort or a failure kept from being deleted, and what a child of a dead owner has made since. */
+  async finishDiscards(signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    const wiped = await this.#wipeStrangers();
+    return wiped.isErr() ? wiped : this.workspace.finishDiscards(signal);
   }
 
   /** Whether something was deleted since the last call, or may have been before the store was opened. */
@@ -81,30 +97,39 @@ export class Layout {
     this.#isSpacePending = true;
   }
 
+  /** Subvolumes are deleted as such, which takes no time for what is in them. */
   async #delete(path: string, options: { readonly signal?: AbortSignal }): Promise<Result<void, StoreError>> {
-    const stats = await attemptExisting(stat(path));
-    if (stats.isErr()) return err(stats.error);
     this.expectSpace();
-    return stats.value?.ino === SUBVOLUME_INODE
-      ? deleteSubvolume(path, options)
-      : deleteSubvolumesIn(path, options);
+    const kind = await kindOf(path);
+    if (kind.isErr()) return err(kind.error);
+    if (kind.value === 'subvolume') return deleteSubvolume(path, options);
+    const names = kind.value === 'directory' ? await attempt(readdir(path)) : ok([]);
+    if (names.isErr()) return err(names.error);
+    for (const name of names.value) {
+      const inner = await kindOf(join(path, name));
+      // What fails here is tried again with the rest.
+      if (inner.isOk() && inner.value === 'subvolume') await deleteSubvolume(join(path, name), options);
+    }
+    return deleteSubvolumesIn(path, options);
   }
 
-  async #wipeActive(): Promise<Result<void, StoreError>> {
+  /** What is neither a key nor of this opening. What cannot be deleted only takes space: nobody looks for it. */
+  async #wipeStrangers(): Promise<Result<void, StoreError>> {
     const names = await attempt(readdir(this.snapshots.path));
     if (names.isErr()) return err(names.error);
-    for (const name of names.value.filter((found) => !isStepKey(found))) {
-      const wiped = await wipe(join(this.snapshots.path, name));
-      // Its name is nobody's key: it only takes space until the next open.
+    for (const name of names.value.filter((found) => !isStepKey(found) && !found.includes(this.#ours))) {
+      const hidden = join(this.snapshots.path, `gone${this.#ours}${this.#attempts++}`);
+      const wiped = await this.workspace.wipe(join(this.snapshots.path, name), hidden);
       if (wiped.isErr()) debug('%s cannot be wiped: %o', name, wiped.error);
     }
     return ok();
   }
 }
 
-async function wipe(path: string): Promise<Result<void, StoreError>> {
-  debug('wiping %s', path);
-  const detached = await detachBelow(path);
-  if (detached.isErr()) return detached;
-  return deleteSubvolumesIn(path);
+async function kindOf(path: string): Promise<Result<'subvolume' | 'directory' | 'other', StoreError>> {
+  const stats = await attemptExisting(lstat(path));
+  return stats.map((found) => {
+    if (!found?.isDirectory()) return 'other';
+    return found.ino === SUBVOLUME_INODE ? 'subvolume' : 'directory';
+  });
 }

@@ -31,6 +31,8 @@ export class Workspace {
   readonly #path: string;
   readonly #remove: NonNullable<WorkspaceOptions['remove']>;
   readonly #doomed = new Set<string>();
+  /** Of dead processes: whether they can be deleted matters to nobody. */
+  readonly #left = new Set<string>();
   #attempts = 0;
 
   constructor({ path, remove = removeTree }: WorkspaceOptions) {
@@ -40,8 +42,7 @@ export class Workspace {
   }
 
   /**
-   * Makes the session, and throws away what earlier ones left: mounts first, also those in use, then the files.
-   * Files that cannot be deleted only take space until the next open; a mount that stays is a failure.
+   * Makes the session, and throws away what earlier ones left: see {@link wipe}. A mount that stays is a failure.
    */
   async open(): Promise<Result<void, StoreError>> {
     const made = await makePrivateDirectory(this.#path);
@@ -49,12 +50,7 @@ export class Workspace {
     const left = await attempt(readdir(this.#path));
     if (left.isErr()) return err(left.error);
     const begun = await this.#begin(left.value);
-    if (begun.isErr()) return err(begun.error);
-    for (const path of begun.value) {
-      const wiped = await this.#wipe(path);
-      if (wiped.isErr()) return wiped;
-    }
-    return ok();
+    return begun.isErr() ? err(begun.error) : this.#wipeAll(begun.value);
   }
 
   /** A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. */
@@ -67,20 +63,51 @@ export class Workspace {
    * Takes `path`, which may be missing, out of sight at once, then deletes it.
    * After a failure it is either where it was, or out of sight: then {@link finishDiscards} tries again.
    */
-  async discard(path: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
-    const doomed = this.fresh();
-    const hidden = await attemptExisting(rename(path, doomed).then(() => doomed));
-    if (hidden.isErr()) return err(hidden.error);
-    return hidden.value === undefined ? ok() : this.#delete(doomed, signal);
+  discard(path: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    return this.discardAs(path, { hidden: this.fresh(), ...(signal && { signal }) });
+  }
+
+  /** As {@link discard}, for what can be renamed only within its directory, or has a name that nobody looks for. */
+  async discardAs(
+    path: string,
+    { hidden, signal }: { readonly hidden: string; readonly signal?: AbortSignal },
+  ): Promise<Result<void, StoreError>> {
+    const moved = await attemptExisting(rename(path, hidden).then(() => hidden));
+    if (moved.isErr()) return err(moved.error);
+    return moved.value === undefined ? ok() : this.#delete(hidden, signal);
   }
 
   /** Deletes what an abort or a failure kept {@link discard} from deleting: for `reclaimed`. */
   async finishDiscards(signal?: AbortSignal): Promise<Result<void, StoreError>> {
+    await this.#finishWipes();
+    let outcome: Result<void, StoreError> = ok();
     for (const doomed of this.#doomed) {
       const deleted = await this.#delete(doomed, signal);
-      if (deleted.isErr()) return deleted;
+      if (deleted.isErr()) outcome = deleted;
     }
-    return ok();
+    return outcome;
+  }
+
+  /**
+   * Throws away what a dead process left: mounts first, also those in use, then the files. A child of that process may
+   * still be adding files, mounting or unmounting, so the place is renamed, and tried more than once: a child that is in
+   * it can make nothing more there when it is gone. What stays only takes space; {@link finishDiscards} tries again.
+   *
+   * @param hidden - For what can be renamed only within its directory. Default: a path of the session.
+   * @returns A failure if something stays mounted there.
+   */
+  async wipe(path: string, hidden: string = this.fresh()): Promise<Result<void, StoreError>> {
+    debug('wiping %s', path);
+    // A mount point cannot be renamed.
+    await detachBelow(path);
+    const moved = await attempt(rename(path, hidden));
+    const place = moved.isOk() ? hidden : path;
+    this.#left.add(place);
+    for (let tries = 1; ; tries += 1) {
+      const { detached, removed } = await this.#deleteLeft(place);
+      if (removed.isOk()) return ok();
+      if (tries === 10) return detached.isErr() || removed.error.type === 'busy' ? removed : ok();
+    }
   }
 
   /**
@@ -106,20 +133,31 @@ export class Workspace {
     return removed;
   }
 
-  /**
-   * A child process of a killed owner may still be adding files, mounting or unmounting: deleting wins, but not always
-   * the first time. Also what is unmounted at the same moment makes umount fail.
-   */
-  async #wipe(path: string): Promise<Result<void, StoreError>> {
-    debug('wiping %s', path);
-    for (let tries = 1; ; tries += 1) {
-      const detached = await detachBelow(path);
-      const removed = detached.isOk() ? await this.#remove(path, {}) : detached;
-      if (removed.isOk()) return ok();
-      if (tries < 10) continue;
-      debug('%s cannot be wiped: %o', path, removed.error);
-      return detached.isErr() || removed.error.type === 'busy' ? removed : ok();
+  /** A child of a dead process may have made anew what it writes to. */
+  async #finishWipes(): Promise<void> {
+    for (const left of this.#left) await this.#deleteLeft(left);
+    const names = await attempt(readdir(this.#path));
+    const paths = names.unwrapOr([]).map((name) => join(this.#path, name));
+    await this.#wipeAll(paths.filter((path) => path !== this.session));
+  }
+
+  async #wipeAll(paths: readonly string[]): Promise<Result<void, StoreError>> {
+    for (const path of paths) {
+      const wiped = await this.wipe(path);
+      if (wiped.isErr()) return wiped;
     }
+    return ok();
+  }
+
+  /** What is unmounted by somebody else at the same moment makes umount fail. */
+  async #deleteLeft(
+    path: string,
+  ): Promise<{ readonly detached: Result<void, StoreError>; readonly removed: Result<void, StoreError> }> {
+    const detached = await detachBelow(path);
+    const removed = detached.isOk() ? await this.#remove(path, {}) : detached;
+    if (removed.isOk()) this.#left.delete(path);
+    else debug('%s cannot be wiped: %o', path, removed.error);
+    return { detached, removed };
   }
 }
 

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import {
@@ -57,6 +58,48 @@ describe('a workspace', () => {
     isDiskFailing = false;
     expectOk(await place.workspace.finishDiscards());
     expect(await readdir(place.workspace.session)).toEqual([]);
+  });
+  it('wipes an earlier session also where a child of its dead owner is still making files in it', async () => {
+    await using place = await openPlace();
+    const cwd = place.workspace.fresh();
+    await mkdir(cwd);
+    const child = spawn('sh', ['-c', 'while mkdir "$((i += 1))"; do echo; done'], { cwd });
+    await once(child.stdout, 'data');
+    const next = new Workspace({ path: place.path });
+    expectOk(await next.open());
+    // It ends when there is no directory any more that it could write to.
+    await once(child, 'exit');
+    expect(await readdir(place.path)).toEqual([basename(next.session)]);
+    expect(await readdir(next.session)).toEqual([]);
+  });
+  it('later wipes what such a child made anew, or kept from being wiped', async () => {
+    let isBusy = true;
+    const remove: NonNullable<WorkspaceOptions['remove']> = async (path, options) =>
+      isBusy ? err(failed('Directory not empty')) : removeTree(path, options);
+    await using place = await openPlace();
+    await writeFile(place.workspace.fresh(), 'left');
+    const next = new Workspace({ path: place.path, remove });
+    expectOk(await next.open());
+    await mkdir(join(place.workspace.session, 'made/anew'), { recursive: true });
+    expectOk(await next.finishDiscards());
+    isBusy = false;
+    expectOk(await next.finishDiscards());
+    expect(await readdir(place.path)).toEqual([basename(next.session)]);
+    expect(await readdir(next.session)).toEqual([]);
+  });
+  it('deletes what it can, where something else cannot be deleted', async () => {
+    let stays = '';
+    const remove: NonNullable<WorkspaceOptions['remove']> = async (path, options) =>
+      path === stays || stays === '' ? err(failed(`${path} stays`)) : removeTree(path, options);
+    await using place = await openPlace(remove);
+    for (const name of ['one', 'two', 'three']) {
+      await mkdir(join(place.path, name));
+      expectErr(await place.workspace.discard(join(place.path, name)));
+    }
+    const names = await readdir(place.workspace.session);
+    stays = join(place.workspace.session, names[1] ?? '');
+    expect(expectErr(await place.workspace.finishDiscards())).toMatchObject({ message: `${stays} stays` });
+    expect(await readdir(place.workspace.session)).toEqual([names[1]]);
   });
   it('opens where files of an earlier session cannot be deleted', async () => {
     await using place = await openPlace();
