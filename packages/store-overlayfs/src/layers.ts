@@ -1,7 +1,10 @@
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attempt, err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import { attempt, attemptExisting, err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import createDebug from 'debug';
 import type { Layout } from './layout.ts';
+
+const debug = createDebug('snapstep:store-overlayfs');
 
 /** The layers of one volume, newest first, as overlayfs wants them. */
 export type LayerIds = readonly string[];
@@ -26,21 +29,21 @@ export class Layers {
 
   /** The names of all layers there are, also of those that a killed process had not come to use. */
   async start(): Promise<Result<ReadonlySet<string>, StoreError>> {
-    const made = await attempt(mkdir(join(this.#layout.layers, BOTTOM), { recursive: true }));
-    if (made.isErr()) return err(made.error);
-    const names = await attempt(readdir(this.#layout.layers));
-    if (names.isErr()) return err(names.error);
-    this.#last = Math.max(...names.value.map((name) => Number.parseInt(name, 36)));
-    return ok(new Set(names.value));
+    const bottom = await this.#makeBottom();
+    if (bottom.isErr()) return err(bottom.error);
+    const entries = await attempt(readdir(this.#layout.layers, { withFileTypes: true }));
+    if (entries.isErr()) return err(entries.error);
+    const found = entries.value.filter((entry) => entry.isDirectory() && isLayerId(entry.name));
+    const foreign = entries.value.filter((entry) => !found.includes(entry));
+    await this.#discardAll(foreign.map(({ name }) => name));
+    const ids = found.map(({ name }) => name);
+    this.#last = Math.max(0, ...ids.map((id) => Number.parseInt(id, 36)));
+    return ok(new Set(ids));
   }
 
-  async removeUnheld(found: ReadonlySet<string>): Promise<Result<void, StoreError>> {
-    for (const id of found) {
-      if (id === BOTTOM || this.#holders.has(id)) continue;
-      const removed = await this.#layout.workspace.discard(join(this.#layout.layers, id));
-      if (removed.isErr()) return removed;
-    }
-    return ok();
+  /** What cannot be deleted only takes space. */
+  async removeUnheld(found: ReadonlySet<string>): Promise<void> {
+    await this.#discardAll([...found].filter((id) => id !== BOTTOM && !this.#holders.has(id)));
   }
 
   areHeld(ids: LayerIds): boolean {
@@ -72,10 +75,32 @@ export class Layers {
     return ok(id);
   }
 
+  /** What somebody has put into it would be in every volume. */
+  async #makeBottom(): Promise<Result<void, StoreError>> {
+    const path = join(this.#layout.layers, BOTTOM);
+    const names = await attemptExisting(readdir(path));
+    if (names.isOk() && names.value?.length === 0) return ok();
+    const discarded = await this.#layout.workspace.discard(path);
+    return discarded.isErr() ? discarded : attempt(mkdir(path));
+  }
+
+  async #discardAll(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const removed = await this.#layout.workspace.discard(join(this.#layout.layers, name));
+      if (removed.isErr()) debug('%s is left for the next open: %o', name, removed.error);
+    }
+  }
+
   #letGo(id: string): boolean {
     const left = (this.#holders.get(id) ?? 0) - 1;
     if (left > 0) this.#holders.set(id, left);
     else this.#holders.delete(id);
     return left === 0;
   }
+}
+
+/** A number in base 36, as {@link Layers.adopt} writes it: small enough for another to be added. */
+function isLayerId(name: string): boolean {
+  const id = Number.parseInt(name, 36);
+  return Number.isSafeInteger(id + 1) && id.toString(36) === name;
 }

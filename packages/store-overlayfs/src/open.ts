@@ -82,8 +82,7 @@ async function start({
     const read = await records.start(found.value);
     if (read.isErr()) return err(read.error);
   }
-  const removed = await layers.removeUnheld(found.value);
-  if (removed.isErr()) return err(removed.error);
+  await layers.removeUnheld(found.value);
   return ok(new OverlayfsStore({ place: { layout, layers }, lock, snapshots, caches, maxLayers }));
 }
 

@@ -38,22 +38,24 @@ export class Records<K extends string> {
     this.#parts = parts;
   }
 
-  /** Forgets what a failed disk left in pieces: a record that cannot be read, or that names a layer not found. */
+  /** Forgets what is no record: what a failed disk left in pieces, what names a layer not found, what others put here. */
   async start(found: ReadonlySet<string>): Promise<Result<void, StoreError>> {
-    const { directory, fromFileName } = this.#parts;
-    const names = await attempt(readdir(directory));
-    if (names.isErr()) return err(names.error);
-    for (const name of names.value) {
-      const text = await attempt(readFile(join(directory, name), 'utf8'));
+    const { directory, fromFileName, layout } = this.#parts;
+    const entries = await attempt(readdir(directory, { withFileTypes: true }));
+    if (entries.isErr()) return err(entries.error);
+    for (const entry of entries.value) {
+      const path = join(directory, entry.name);
+      const text = entry.isFile() ? await readWhole(path) : ok(undefined);
       if (text.isErr()) return err(text.error);
-      const key = fromFileName(name);
-      const volumes = parseRecord(text.value, found);
-      if (key !== undefined && volumes !== undefined) this.#remember(key, volumes);
-      else {
-        debug('forgetting %s, which is damaged', join(directory, name));
-        const removed = await attempt(rm(join(directory, name)));
-        if (removed.isErr()) return removed;
+      const key = fromFileName(entry.name);
+      const volumes = text.value === undefined ? undefined : parseRecord(text.value, found);
+      if (key !== undefined && volumes !== undefined) {
+        this.#remember(key, volumes);
+        continue;
       }
+      debug('forgetting %s, which is damaged', path);
+      const removed = await layout.workspace.discard(path);
+      if (removed.isErr()) debug('%s stays: %o', path, removed.error);
     }
     return ok();
   }
@@ -72,7 +74,7 @@ export class Records<K extends string> {
     const draft = layout.workspace.fresh();
     const written = await attempt(writeFile(draft, JSON.stringify(Object.fromEntries(volumes))));
     if (written.isErr()) return written;
-    const renamed = await attempt(rename(draft, this.#path(key)));
+    const renamed = await this.#publish(draft, key);
     if (renamed.isErr()) return renamed;
     const before = this.#known.get(key);
     this.#remember(key, volumes);
@@ -84,10 +86,23 @@ export class Records<K extends string> {
   async remove(key: K, signal?: AbortSignal): Promise<Result<void, StoreError>> {
     const before = this.#known.get(key);
     if (before === undefined) return ok();
-    const removed = await attempt(rm(this.#path(key)));
+    const removed = await this.#unpublish(key);
     if (removed.isErr()) return removed;
     this.#known.delete(key);
     return this.#release(before, signal);
+  }
+
+  /** Whatever may have come to be in its place, a directory too. */
+  async #publish(draft: string, key: K): Promise<Result<void, StoreError>> {
+    const renamed = await attempt(rename(draft, this.#path(key)));
+    if (renamed.isOk()) return renamed;
+    const cleared = await this.#unpublish(key);
+    return cleared.isErr() ? renamed : attempt(rename(draft, this.#path(key)));
+  }
+
+  async #unpublish(key: K): Promise<Result<void, StoreError>> {
+    const removed = await attempt(rm(this.#path(key), { force: true }));
+    return removed.isOk() ? removed : this.#parts.layout.workspace.discard(this.#path(key));
   }
 
   #path(key: K): string {
@@ -104,11 +119,23 @@ export class Records<K extends string> {
   }
 }
 
+/** Undefined where the disk has lost it. Any other failure says nothing about the file. */
+async function readWhole(path: string): Promise<Result<string | undefined, StoreError>> {
+  return attempt(
+    readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EIO') return undefined;
+      throw error;
+    }),
+  );
+}
+
 function parseRecord(text: string, found: ReadonlySet<string>): VolumeLayers | undefined {
   try {
     const entries = Object.entries(JSON.parse(text) as Record<string, LayerIds>);
     const isWhole = entries.every(([, ids]) => ids.every((id) => id !== BOTTOM && found.has(id)));
-    return isWhole ? new Map(entries.map(([name, ids]) => [toVolumeName(name), ids])) : undefined;
+    return isWhole && entries.length > 0
+      ? new Map(entries.map(([name, ids]) => [toVolumeName(name), ids]))
+      : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;

@@ -1,9 +1,9 @@
 import {
   type CacheId,
   isStepKey,
+  isVolumeName,
   type StepKey,
   toCacheId,
-  toVolumeName,
   type VolumeName,
 } from '@snapstep/core/backend';
 import { textOf } from './dataset-name.ts';
@@ -157,17 +157,18 @@ class Tree {
 
   #version(dataset: string): VersionRow {
     const origin = this.#rows.get(dataset)?.origin;
-    const number = Number(/^v(\d+)$/.exec(nameIn(dataset))?.[1] ?? -1);
+    const number = Number(/^v(\d{1,15})$/.exec(nameIn(dataset))?.[1] ?? -1);
     return { dataset, number, origin: origin === '-' ? undefined : origin };
   }
 
   #volume(dataset: string): VolumeRow | undefined {
+    const name = nameIn(dataset);
     const row = this.#rows.get(dataset);
     const snapshot = this.#rows.get(`${dataset}@${SNAP}`);
-    if (row === undefined || snapshot === undefined) return undefined;
+    if (row === undefined || snapshot === undefined || !isVolumeName(name)) return undefined;
     const isTouched = Number(row.written) > 0;
     return {
-      name: toVolumeName(nameIn(dataset)),
+      name,
       dataset,
       mountpoint: row.mountpoint,
       isTouched,

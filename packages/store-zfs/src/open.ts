@@ -153,8 +153,10 @@ function chooseDirectory(
 ): Result<HostPath, StoreError> {
   const { value, source } = properties.get('snapstep:directory') ?? { value: '', source: '-' };
   if (source !== 'local') return ok(directory ?? defaultDirectory(dataset));
-  if (directory === undefined || directory === value) return ok(toHostPath(value));
   const hint = `If nobody uses it there any more: zfs inherit snapstep:directory ${dataset}`;
+  if (!value.startsWith('/'))
+    return err(failed(`${dataset} has its lock in "${value}", which is no path. ${hint}`));
+  if (directory === undefined || directory === value) return ok(toHostPath(value));
   return err(failed(`${dataset} has its lock and its mounts in ${value}, not in ${directory}. ${hint}`));
 }
 

@@ -71,6 +71,19 @@ describe('what lies in the dataset of a store', () => {
     expect(takeInventory(below, rows(found)).nextVersion).toBe(8);
   });
 
+  it('is a leftover where somebody else named it, and keeps nobody from opening the store', () => {
+    const odd = { ...container, [`p/result/${KEY}@snap`]: { 'snapstep:volumes': 'home,Not_a_volume' } };
+    const named = { ...odd, ...volume(`p/result/${KEY}/home`), ...volume(`p/result/${KEY}/Not_a_volume`) };
+    const foreign = { 'p/result/x': {}, 'p/cache/x': {}, 'p/cache/x/v1': {}, 'p/cache/x/v1@v1': {} };
+    const version = 'p/cache/c-a/v99999999999999999999';
+    const huge = { 'p/cache/c-a': {}, [version]: {}, [`${version}@v100000000000000000000`]: {} };
+    const found = takeInventory(layout, rows({ ...named, ...foreign, ...huge }));
+    expect([found.results.size, found.caches.size]).toEqual([0, 0]);
+    expect([...found.leftovers].sort()).toEqual(
+      ['cache/c-a', 'cache/x', `result/${KEY}`, 'result/x'].map((name) => `p/${name}`),
+    );
+  });
+
   it('is known by its property where the id of a cache was too long for a name', () => {
     const id = toCacheId('ä'.repeat(300));
     const { dataset, isHashed } = layout.cache(id);

@@ -1,4 +1,4 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
@@ -41,10 +41,10 @@ export class DirectoryCaches implements CacheVolumes {
   async checkOut(id: CacheId, owner: Owner): Promise<Result<CacheCopy, StoreError>> {
     const { workspace, copy, makeEmpty = makeEmptyDirectory } = this.#options;
     const newest = this.#newest(id);
-    const stats = await attemptExisting(stat(newest));
+    const stats = await attemptExisting(lstat(newest));
     if (stats.isErr()) return err(stats.error);
     const path = workspace.fresh();
-    const isNew = stats.value === undefined;
+    const isNew = !stats.value?.isDirectory();
     const filled = isNew ? await makeEmpty(path, owner) : await copy(newest, path);
     if (filled.isOk()) return ok(new DirectoryCacheCopy(this.#options, { newest, path, isNew }));
     await workspace.discard(path);

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from 'neverthrow';
 import { failed, type StoreError } from './failures.ts';
-import { toHostPath, toVolumeName, type VolumeName } from './names.ts';
+import { isVolumeName, toHostPath, type VolumeName } from './names.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
 import type { Mounted, Volume, Volumes } from './volume.ts';
 
@@ -19,10 +19,18 @@ export function directoryVolume(name: VolumeName, path: string): Volume {
   };
 }
 
-/** The volumes of a snapshot, which are the directories in its directory. */
+/** The volumes of a snapshot: the directories in its directory. Whatever else somebody has put there is none. */
 export async function volumesIn(directory: string): Promise<Result<Volumes, StoreError>> {
-  const names = await attempt(readdir(directory));
-  return names.map((found) => volumesOf(directory, found.map(toVolumeName)));
+  const entries = await attempt(readdir(directory, { withFileTypes: true }));
+  return entries.map((found) =>
+    volumesOf(
+      directory,
+      found
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .filter(isVolumeName),
+    ),
+  );
 }
 
 export function volumesOf(directory: string, names: readonly VolumeName[]): Volumes {

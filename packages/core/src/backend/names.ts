@@ -36,8 +36,13 @@ export function toHostPath(path: string): HostPath {
   return path as HostPath;
 }
 
-/** @throws TypeError unless `text` is 1 to 32 lower-case letters, digits and dashes. */
+/** Whether `text` is 1 to 32 lower-case letters, digits and dashes. */
+export function isVolumeName(text: string): text is VolumeName {
+  return /^[a-z0-9][a-z0-9-]{0,31}$/.test(text);
+}
+
+/** @throws TypeError unless {@link isVolumeName}. */
 export function toVolumeName(text: string): VolumeName {
-  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(text)) throw new TypeError(`"${text}" is not a volume name`);
-  return text as VolumeName;
+  if (!isVolumeName(text)) throw new TypeError(`"${text}" is not a volume name`);
+  return text;
 }

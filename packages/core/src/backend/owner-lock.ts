@@ -1,13 +1,14 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
-import { isDiskFull } from './disk-full.ts';
 import { failed, type StoreError } from './failures.ts';
 import { flockDirectory } from './flock.ts';
 import { holdDirectory } from './held-directories.ts';
 import type { HostPath } from './names.ts';
 
+const debug: createDebug.Debugger = createDebug('snapstep:lock');
 const LOCK_FILE = 'owner.lock';
 
 /** Ownership of a directory. Disposing it, or the end of the process in any way, gives it up. */
@@ -44,14 +45,35 @@ export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLo
 
 /** @throws {@link Locked}, or what SQLite or the system says. What is in `locks` then is the caller's to release. */
 async function takeLocks(directory: HostPath, locks: AsyncDisposable[]): Promise<void> {
-  const database = new DatabaseSync(join(directory, LOCK_FILE), { timeout: 0 });
-  locks.push({ [Symbol.asyncDispose]: async () => database.close() });
-  database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-  const held = holdDirectory(directory, [LOCK_FILE]);
-  locks.push({ [Symbol.asyncDispose]: async () => held[Symbol.dispose]() });
   const lock = await flockDirectory(directory);
   if (lock === 'busy') throw new Locked();
   if (lock !== 'unavailable') locks.push(lock);
+  const database = openLockFile(join(directory, LOCK_FILE));
+  locks.push({ [Symbol.asyncDispose]: async () => database.close() });
+  const held = holdDirectory(directory, [LOCK_FILE]);
+  locks.push({ [Symbol.asyncDispose]: async () => held[Symbol.dispose]() });
+}
+
+/** What is no database is replaced: nobody can have a lock on it, or SQLite would have said that first. */
+function openLockFile(path: string): DatabaseSync {
+  try {
+    return lockFile(path);
+  } catch (error) {
+    if (isLocked(error)) throw error;
+    rmSync(path, { recursive: true, force: true });
+    return lockFile(path);
+  }
+}
+
+function lockFile(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 class Locked extends Error {}
@@ -62,13 +84,13 @@ function isLocked(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
 }
 
-/** On a full disk nobody is named: it must be possible to open a store there, and to make room. */
+/** Where it cannot be written, as on a full disk, nobody is named: what matters is the lock. */
 function writeOwner(pidFile: string): void {
   try {
     writeFileSync(pidFile, `${process.pid}\n`);
   } catch (error) {
-    if (!isDiskFull(error as Error)) throw error;
-    rmSync(pidFile, { force: true });
+    debug('%s cannot be written: %o', pidFile, error);
+    rmSync(pidFile, { recursive: true, force: true });
   }
 }
 

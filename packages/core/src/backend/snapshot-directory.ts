@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
@@ -44,11 +44,10 @@ export class SnapshotDirectory {
   }
 
   async lookup(key: StepKey): Promise<Result<Snapshot | undefined, StoreError>> {
-    const path = this.pathOf(key);
-    const stats = await attemptExisting(stat(path));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value === undefined) return ok(undefined);
-    return (await volumesIn(path)).map((volumes) => ({ key, volumes }));
+    const isThere = await this.#has(key);
+    if (isThere.isErr()) return err(isThere.error);
+    if (!isThere.value) return ok(undefined);
+    return (await volumesIn(this.pathOf(key))).map((volumes) => ({ key, volumes }));
   }
 
   /** Fills the path of a draft with what a step starts from; base images are not there. */
@@ -63,14 +62,26 @@ export class SnapshotDirectory {
       return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
     }
     const key = from.snapshot;
-    const stats = await attemptExisting(stat(this.pathOf(key)));
-    if (stats.isErr()) return err(stats.error);
-    if (stats.value !== undefined) return copy(this.pathOf(key), path);
+    const isThere = await this.#has(key);
+    if (isThere.isErr()) return err(isThere.error);
+    if (isThere.value) return copy(this.pathOf(key), path);
     return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
   }
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    return (await attempt(readdir(this.path))).map((names) => names.filter(isStepKey));
+    const entries = await attempt(readdir(this.path, { withFileTypes: true }));
+    return entries.map((found) =>
+      found
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .filter(isStepKey),
+    );
+  }
+
+  /** Only a directory is a snapshot, whoever made something else in its place. */
+  async #has(key: StepKey): Promise<Result<boolean, StoreError>> {
+    const stats = await attemptExisting(lstat(this.pathOf(key)));
+    return stats.map((found) => found?.isDirectory() ?? false);
   }
 
   /** What `prepare` gives back of a draft that is filled. After a failure the draft is the caller's to discard. */
@@ -117,15 +128,25 @@ class DirectoryActive implements ActiveSnapshot {
 
   /** @returns The path that was published. */
   async #publish(): Promise<Result<string, StoreError>> {
-    const { key, path, finish } = this.#draft;
+    const { key, path, finish, discard } = this.#draft;
     const finished = finish ? await finish(path) : ok(path);
     if (finished.isErr()) return finished;
-    const published = await attempt(rename(finished.value, this.#saved.pathOf(key)));
-    return published.map(() => finished.value);
+    const target = this.#saved.pathOf(key);
+    const published = await attempt(rename(finished.value, target));
+    if (published.isOk() || !(await isThere(target))) return published.map(() => finished.value);
+    // Nothing is saved under this key, so it is somebody else's that has the name.
+    const cleared = await discard(target);
+    if (cleared.isErr()) return err(cleared.error);
+    return (await attempt(rename(finished.value, target))).map(() => finished.value);
   }
 
   async #drop(): Promise<void> {
     const dropped = await this.#draft.discard(this.#draft.path);
     if (dropped.isErr()) debug('left for the next open: %o', dropped.error);
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  const stats = await attemptExisting(lstat(path));
+  return stats.isOk() && stats.value !== undefined;
 }

@@ -105,6 +105,19 @@ describe('the lock of a directory', () => {
     expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
   });
 
+  it.each<readonly [what: string, damage: (file: string) => Promise<unknown>]>([
+    ['is no database', (file) => writeFile(file, 'x'.repeat(5000))],
+    ['is empty', (file) => writeFile(file, '')],
+    ['is a directory with files', (file) => mkdir(join(file, 'x'), { recursive: true })],
+    ['is a link to nowhere', (file) => symlink('/nowhere/at/all', file)],
+  ])('can be taken where its file %s', async (_, damage) => {
+    await using dir = await tempDir();
+    for (const name of ['owner.lock', 'owner.pid']) await damage(join(dir.path, name));
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
+    expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
+    expect(await lockElsewhere(dir.path, { PATH: '' })).toMatchObject({ type: 'busy' });
+  });
+
   it('holds between processes of which one cannot run flock(1)', async () => {
     await using dir = await tempDir();
     await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
