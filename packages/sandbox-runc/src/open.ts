@@ -68,6 +68,17 @@ export interface RuncSandboxOptions {
  */
 export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
+  try {
+    return await open(options);
+  } catch (error) {
+    // A disk that is full, read-only or broken, or no file descriptor left, is nobody's bug.
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    const message = `cannot use ${options.stateDir} for the state of the sandbox: ${error.message}`;
+    return err(failed(message, error));
+  }
+}
+
+async function open(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const stateDir = (await realpath(options.stateDir)) as HostPath;
   const lock = await lockDirectory(stateDir);
@@ -91,8 +102,7 @@ async function setUp(
 ): Promise<Result<Workshop, SandboxError>> {
   const runtime = await findRuntime(options.runtime);
   if (runtime.isErr()) return err(runtime.error);
-  const fastSync = options.fastSync ?? false;
-  if (fastSync && !canFakeSuccess(runtime.value)) {
+  if (options.fastSync && !canFakeSuccess(runtime.value)) {
     return err(failed(`fastSync needs runc 1.0.0-rc92 or newer, and this is ${runtime.value.version}`));
   }
   const parent = `snapstep-${await identity(stateDir)}`;
@@ -101,13 +111,29 @@ async function setUp(
   const runDir = join(stateDir, 'run');
   const cleared = await clear(layout.value, parent, runDir);
   if (cleared.isErr()) return err(cleared.error);
+  const made = await furnish({ runtime: runtime.value, layout: layout.value, parent, runDir }, options).catch(
+    async (error: unknown) => {
+      await clear(layout.value, parent, runDir);
+      throw error;
+    },
+  );
+  if (made.isErr()) await clear(layout.value, parent, runDir);
+  return made;
+}
+
+/** Mounts and makes what all steps share. What a failure leaves is the caller's to clear. */
+async function furnish(
+  place: Pick<Workshop, 'runtime' | 'layout' | 'parent' | 'runDir'>,
+  options: RuncSandboxOptions,
+): Promise<Result<Workshop, SandboxError>> {
+  const { runtime, layout, parent, runDir } = place;
   const made = await makeRunDir(runDir);
   if (made.isErr()) return err(made.error);
-  const ownCgroups = runtime.value.kind === 'crun' && layout.value.version === 1;
-  makeParent(layout.value, parent, ownCgroups);
-  const defaults = await containerDefaults({ fastSync, noNewPrivileges: options.noNewPrivileges ?? false });
+  const ownCgroups = runtime.kind === 'crun' && layout.version === 1;
+  makeParent(layout, parent, ownCgroups);
+  const { fastSync = false, noNewPrivileges = false } = options;
   return ok({
-    ...{ runtime: runtime.value, layout: layout.value, ownCgroups, defaults, parent, runDir },
+    ...{ ...place, ownCgroups, defaults: await containerDefaults({ fastSync, noNewPrivileges }) },
     hosts: join(runDir, 'hosts'),
     emptyFile: join(runDir, 'empty/stdin'),
     resolvConf: await realpath('/etc/resolv.conf').catch(() => undefined),
@@ -118,11 +144,17 @@ async function setUp(
 /** Not made from the path: two machines, or containers, that share cgroups may use the same one. */
 async function identity(stateDir: string): Promise<string> {
   const file = join(stateDir, 'identity');
-  const known = await readFile(file, 'utf8').catch(() => '');
+  const known = await readFile(file, 'utf8').catch(ignoreMissing);
   if (/^[0-9a-f]{12}\n$/.test(known)) return known.trim();
   const made = randomBytes(6).toString('hex');
   await writeFile(file, `${made}\n`);
   return made;
+}
+
+/** A name that cannot be read is kept: what a dead owner has left running is found by it. */
+function ignoreMissing(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return '';
+  throw error;
 }
 
 /** Ends and removes what a dead owner has left. */

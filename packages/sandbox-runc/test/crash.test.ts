@@ -116,6 +116,38 @@ needs('root', 'runc')('opening a sandbox', () => {
     expect(sandbox.name).toBe('runc');
   });
 
+  it('fails where its directory cannot be made, and says why', async () => {
+    await using dir = await tempDir();
+    await writeFile(join(dir.path, 'state'), 'in the way');
+    const stateDir = toHostPath(join(dir.path, 'state/of/a/sandbox'));
+    expect(expectErr(await openRuncSandbox({ stateDir, runtime: 'runc' }))).toMatchObject({
+      type: 'failed',
+      message: expect.stringMatching(/^cannot use .*state of the sandbox: ENOTDIR/),
+    });
+  });
+
+  it('leaves nothing mounted where it fails half way', async () => {
+    await using dir = await tempDir();
+    const bin = join(dir.path, 'bin');
+    await mkdir(bin);
+    await writeFile(
+      join(bin, 'mount'),
+      '#!/bin/sh\ncase "$*" in *bind*) exit 1;; esac\nexec /bin/mount "$@"\n',
+    );
+    await chmod(join(bin, 'mount'), 0o755);
+    const stateDir = toHostPath(join(dir.path, 'state'));
+    const path = process.env.PATH;
+    process.env.PATH = `${bin}:${path}`;
+    try {
+      expect(expectErr(await openRuncSandbox({ stateDir, runtime: 'runc' }))).toMatchObject({
+        type: 'failed',
+      });
+    } finally {
+      process.env.PATH = path;
+    }
+    expect(await mountsBelow(dir.path)).toEqual([]);
+  });
+
   it('refuses fastSync where runc is too old to do it (B6)', async () => {
     await using dir = await tempDir();
     const old = join(dir.path, 'old-runc');
