@@ -80,7 +80,7 @@ export class HashTable {
 }
 
 /** What SQLite found no fault with. */
-export class Unusable extends Error {}
+class Unusable extends Error {}
 
 const MOST_ROWS = 500_000;
 

@@ -38,7 +38,7 @@ export interface Wanted extends Thing {
 }
 
 /** Where a place of the tree below `root` is, for `node:fs`. */
-export function at(root: string, path: string): Buffer {
+function at(root: string, path: string): Buffer {
   return Buffer.concat([Buffer.from(root), Buffer.from(path === '' ? '' : `/${path}`, 'latin1')]);
 }
 
