@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type BuildError,
+  type BuildEvent,
   type Builder,
   type LeasedSnapshot,
   openBuilder,
@@ -18,6 +17,7 @@ import { openBtrfsStore } from '@snapstep/store-btrfs';
 import { openOverlayfsStore } from '@snapstep/store-overlayfs';
 import { openRsyncStore } from '@snapstep/store-rsync';
 import { busyboxRootfs, expectOk, tempDir } from '@snapstep/test-support';
+import { execa } from 'execa';
 
 type TempDir = Awaited<ReturnType<typeof tempDir>>;
 
@@ -36,7 +36,7 @@ export async function openCareless(
   const dir = await tempDir();
   const rootfs = join(dir.path, 'rootfs');
   await mkdir(rootfs);
-  await busyboxRootfs(rootfs, ['sh', 'cat', 'echo', 'head', 'rm', 'mkdir', 'seq', 'sleep', 'tr', 'true']);
+  await busyboxRootfs(rootfs, 'sh echo head mkdir seq sleep stat tr true'.split(' '));
   const place = (name: string) => toHostPath(join(stateDisk?.path ?? dir.path, name));
   const sandbox = expectOk(await openRuncSandbox({ stateDir: place('sandbox') }));
   const store = expectOk(await openStore[kind]({ path: toHostPath(join(disk.path, 'store')) }));
@@ -55,22 +55,30 @@ export async function openCareless(
 }
 
 /** How many files a careless step writes, and of what size. */
-const FILES = 30;
+const FILES = 20;
 const BYTES = 20_000;
 
-/** A step of which each program ignores what became of the one before. */
+export interface Careless {
+  readonly name: string;
+  /** What `stat -f` prints of the disk, and when the command takes it for full: it waits for that, but not for long. */
+  readonly waitsFor?: { readonly format: string; readonly below: number };
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: BuildEvent) => Promise<void>;
+}
+
+/** A step of which each program ignores what became of the one before. It prints `half` in the middle. */
 export function buildCareless(
   builder: Builder,
-  name: string,
-  signal?: AbortSignal,
+  { name, waitsFor, ...options }: Careless,
 ): PromiseLike<Result<LeasedSnapshot, BuildError>> {
-  const script = [
-    `mkdir /out`,
-    `for i in $(seq 1 ${FILES}); do head -c ${BYTES} /dev/zero | tr '\\\\0' x > /out/$i; echo ${name} >> /out/$i; done`,
-    `head -c 3000000 /dev/zero > /tmp-file; rm /tmp-file; true`,
-  ].join('; ');
-  const spec = expectOk(parseSpec(`((from base) (shell /bin/sh -c) (run (shell "${script}")))`));
-  return builder.build({ spec, ...(signal && { signal }) });
+  const write = (from: number, to: number) =>
+    `for i in $(seq ${from} ${to}); do head -c ${BYTES} /dev/zero | tr '\\\\0' x > /out/$i; echo ${name} >> /out/$i; done`;
+  const wait = waitsFor
+    ? `n=0; until [ $(stat -f -c ${waitsFor.format} /) -lt ${waitsFor.below} ] || [ $n -ge 30 ]; do n=$((n + 1)); sleep 0.1; done`
+    : 'true';
+  const script = ['mkdir /out', write(1, FILES / 2), 'echo half', wait, write(FILES / 2 + 1, FILES), 'true'];
+  const spec = `((from base) (shell /bin/sh -c) (run (shell "${script.join('; ')}")))`;
+  return builder.build({ spec: expectOk(parseSpec(spec)), ...options });
 }
 
 /** What is wrong with the files of a careless step. */
@@ -87,28 +95,16 @@ export async function faultsOf({ snapshot }: LeasedSnapshot, name: string): Prom
 }
 
 const FILLERS = {
-  bytes: 'head -c 2G /dev/zero >> "$1/filler" 2>/dev/null',
-  inodes: 'mkdir -p "$1/filler"; i=0; while : > "$1/filler/$i"; do i=$((i + 1)); done 2>/dev/null',
+  bytes: 'head -c 2G /dev/zero >>"$1/filler" 2>/dev/null',
+  inodes: 'mkdir -p "$1/filler"; i=0; while : >"$1/filler/$i"; do i=$((i + 1)); done 2>/dev/null',
 };
+export type Filled = keyof typeof FILLERS;
 
-/** Another program, which fills a disk and frees it again, in turns. */
-export function startFiller(
-  disk: TempDir,
-  what: keyof typeof FILLERS,
-  { full = 0.3, free = 0.5 }: { readonly full?: number; readonly free?: number } = {},
-): AsyncDisposable {
-  const script = `while :; do ${FILLERS[what]}; sleep ${full}; rm -rf "$1/filler"; sleep ${free}; done`;
-  const child: ChildProcess = spawn('/bin/sh', ['-c', script, 'filler', disk.path], {
-    stdio: 'ignore',
-    detached: true,
-  });
-  return {
-    [Symbol.asyncDispose]: async () => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      await new Promise<void>((resolve) =>
-        spawn('rm', ['-rf', join(disk.path, 'filler')]).once('exit', () => resolve()),
-      );
-    },
-  };
+/** Another program takes all that is left of a disk. */
+export async function fillUp(disk: TempDir, what: Filled): Promise<void> {
+  await execa('sh', ['-c', FILLERS[what], 'filler', disk.path], { reject: false });
+}
+
+export async function freeAgain(disk: TempDir): Promise<void> {
+  await rm(join(disk.path, 'filler'), { recursive: true, force: true });
 }

@@ -10,6 +10,9 @@ const PAUSES_MS = { shortest: 10, longest: 250 };
 /** No program fills a disk faster. */
 const PER_MS = { bytes: 2_000_000, inodes: 100 };
 
+/** A disk that was full so short a time ago may have been so again while nobody looked. */
+const TENSE_MS = 60_000;
+
 /** What a step may write, and whether it has. */
 export interface Allowance {
   isUsedUp(): Promise<boolean>;
@@ -28,7 +31,8 @@ interface Place {
  * not say so: what it left behind is then not what it would have left behind.
  *
  * While a step runs, one of the places that steps write to is looked at every now and then, more often the less is left.
- * A disk that is full only between two looks is missed.
+ * A disk that is full only between two looks is missed; but where it was full not long ago, and a busy machine let so
+ * much time go by that it could have been filled, it is taken for full.
  */
 export class DiskWatch {
   readonly rules: SpareRules;
@@ -36,6 +40,9 @@ export class DiskWatch {
   #alarms = 0;
   #timer: NodeJS.Timeout | undefined;
   #due = Number.POSITIVE_INFINITY;
+  /** When it was looked at last, and for how long after that it cannot have been filled. */
+  #last: { readonly at: number; readonly safeMs: number } | undefined;
+  #fullAt = Number.NEGATIVE_INFINITY;
 
   constructor(rules: SpareRules) {
     this.rules = rules;
@@ -49,6 +56,7 @@ export class DiskWatch {
   /** Somebody found the store full: no step that runs now is trusted. */
   alarm(): void {
     this.#alarms += 1;
+    this.#fullAt = performance.now();
   }
 
   /** @param allowance - Of a step whose volumes look full when it has written what it may. */
@@ -65,16 +73,29 @@ export class DiskWatch {
   leave(place: Place): void {
     if (!this.#places.delete(place)) return;
     this.look(place);
-    if (this.#places.size === 0) this.#sleep();
+    if (this.#places.size > 0) return;
+    this.#sleep();
+    this.#last = undefined;
   }
 
-  /** @returns In how many milliseconds the disk could be full at the soonest. */
+  /** @returns In how many milliseconds to look again. */
   look({ probe, step }: Place): number {
     const room = probe.look();
     if (room === undefined) return PAUSES_MS.longest;
     const shortage = shortageOf(room, this.rules);
     if (shortage !== undefined) step.found(room, shortage);
-    return pauseBefore(room);
+    const soonest = fullInMs(room);
+    const pause = Math.max(PAUSES_MS.shortest, Math.min(PAUSES_MS.longest, soonest));
+    if (!step.hasAllowance) this.#looked(Math.max(PAUSES_MS.longest, 2 * pause, soonest));
+    return pause;
+  }
+
+  /** Notices that the disk may have been full since the last look. */
+  #looked(safeMs: number): void {
+    const now = performance.now();
+    const isTense = now - this.#fullAt < TENSE_MS;
+    if (this.#last && isTense && now - this.#last.at > this.#last.safeMs) this.#alarms += 1;
+    this.#last = { at: now, safeMs };
   }
 
   /** One place for all, in turn: they are on one disk, but for what an allowance makes of it. */
@@ -121,6 +142,10 @@ export class StepWatch implements Disposable {
     this.#allowance = parts.allowance;
     this.#alarms = disks.alarms;
     this.volumes = new Map([...parts.volumes].map(([name, volume]) => [name, this.#watched(volume)]));
+  }
+
+  get hasAllowance(): boolean {
+    return this.#allowance !== undefined;
   }
 
   /** The features of the store, of which `placement` knows the watched volumes. */
@@ -195,11 +220,11 @@ export class StepWatch implements Disposable {
   }
 }
 
-function pauseBefore({ bytes, inodes, metadata }: DiskRoom): number {
-  const soonest = Math.min(
+/** How soon the disk could be full. */
+function fullInMs({ bytes, inodes, metadata }: DiskRoom): number {
+  return Math.min(
     bytes.free / PER_MS.bytes,
     (metadata?.free ?? Number.POSITIVE_INFINITY) / PER_MS.bytes,
     (inodes?.free ?? Number.POSITIVE_INFINITY) / PER_MS.inodes,
   );
-  return Math.max(PAUSES_MS.shortest, Math.min(PAUSES_MS.longest, soonest));
 }

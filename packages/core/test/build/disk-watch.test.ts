@@ -115,6 +115,22 @@ needs('root')('the watch over the disk of a step', () => {
   });
 });
 
+needs('root')('the watch on a machine that is too busy to look', () => {
+  it.each([
+    ['believes a step', { wasFull: false }],
+    ['does not believe a step if the disk was full not long ago', { wasFull: true }],
+  ])('%s', async (_, { wasFull }) => {
+    await using disk = await SmallDisk.make();
+    const disks = new DiskWatch(spareRules());
+    if (wasFull) disks.alarm();
+    using step = watch(disks, disk);
+    await using _mounted = await mount(step);
+    stall();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect((await step.judge()) !== undefined).toBe(wasFull);
+  });
+});
+
 describe('what must be left on a disk', () => {
   const rules = spareRules();
 
@@ -141,6 +157,11 @@ describe('what must be left on a disk', () => {
 
 function watch(disks: DiskWatch, disk: SmallDisk): StepWatch {
   return disks.begin(volumesOn(disk));
+}
+
+/** Lets time go by in which no timer has its turn: enough to fill the disk. */
+function stall(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
 }
 
 async function mount({ volumes }: StepWatch): Promise<AsyncDisposable> {

@@ -25,7 +25,7 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   static async make(): Promise<SmallDisk> {
-    const volume = await tmpfsVolume({ sizeMiB: 64, inodes: 4000 });
+    const volume = await tmpfsVolume({ sizeMiB: 24, inodes: 2000 });
     return new SmallDisk(volume.path, async () => volume[Symbol.asyncDispose]());
   }
 
