@@ -94,8 +94,9 @@ export function roomOf(engine: () => Engine): Room {
       using _turn = await turns.take(signal);
       // Somebody else has made room in the meantime.
       if (removed !== before) return true;
-      // What failed is of less use than what is saved.
-      await sweepLeftovers(engine(), { before: Number.POSITIVE_INFINITY });
+      // What failed is of less use than what is saved, but it may be on another disk.
+      if (full === 'state' || !hasRoom(engine()))
+        await sweepLeftovers(engine(), { before: Number.POSITIVE_INFINITY });
       const saved = savedOf(engine());
       if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
       if (full !== 'state' || (await isShort(engine())))

@@ -174,6 +174,34 @@ needs('root')('a full disk of the builder itself', () => {
     await built(world.builder, C.replace('c', 'b'));
   });
 
+  it('loses the logs of steps that failed before anything else', async () => {
+    await using disk = await SmallDisk.make();
+    await using stateDisk = await SmallDisk.make();
+    let times = 0;
+    await using world = await openOn(
+      disk,
+      {
+        a: async ({ request: { output } }) => {
+          times += 1;
+          if (times === 1) await stateDisk.fill(MIB / 2);
+          await output.write('word\n'.repeat(MIB / 5));
+          return 0;
+        },
+        b: writes('b'),
+        fails: async ({ request: { output } }) => {
+          await output.write('fail\n'.repeat((8 * MIB) / 5));
+          return 1;
+        },
+      },
+      { stateDisk },
+    );
+    await built(world.builder, B);
+    expectErr(await world.builder.build(request(A.replace('shell a', 'shell fails'))));
+    await built(world.builder, A);
+    expect(world.sandbox.ran).toEqual(['b', 'fails', 'a', 'a']);
+    expect(expectOk(await world.builder.list())).toHaveLength(3);
+  });
+
   it('has room again when others have made it, and the step is tried once more', async () => {
     await using disk = await SmallDisk.make();
     await using stateDisk = await SmallDisk.make();
