@@ -115,7 +115,8 @@ export async function accountOf(
 
 /** The working directory of a step, absolute. */
 export function workingDirectory(settings: Settings, image: ImageConfig): string {
-  return joinPath(joinPath('/', image.cwd ?? ''), settings.cwd) || '/';
+  const ofImage = joinPath('/', image.cwd ?? '');
+  return settings.cwd === '' ? ofImage : joinPath(ofImage, settings.cwd);
 }
 
 export const ROOT: UserRef = { uid: 0, gid: 0 };

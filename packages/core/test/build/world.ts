@@ -6,6 +6,7 @@ import type {
   Builder,
   BuilderOptions,
   BuildRequest,
+  Fetcher,
   LeasedSnapshot,
   StepKey,
 } from '../../src/index.ts';
@@ -24,6 +25,7 @@ import {
 export interface World extends AsyncDisposable {
   readonly builder: Builder;
   readonly sandbox: ScriptedSandbox;
+  readonly fetcher: Fetcher;
   /** What the names of images mean; it may change. */
   readonly images: Record<string, ScriptedImage>;
   readonly store: Awaited<ReturnType<typeof memoryStore>>;
@@ -77,6 +79,7 @@ export async function openWorld(
       return builder;
     },
     sandbox,
+    fetcher,
     images,
     store,
     stateDir,
