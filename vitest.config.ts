@@ -14,6 +14,7 @@ const STARTS_SOURCES = [
   'packages/fetcher-oci/test/state.test.ts',
   'test/docs/**',
   'test/mutants/**',
+  'test/power-cut/power-cut.test.ts',
   'test/stories/crash.test.ts',
   'examples/**',
 ];

@@ -10,6 +10,7 @@
  *   node scripts/setup.cjs test:copy-model  what copies do, held against a model: 10,000 cases on each disk
  *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
+ *   node scripts/setup.cjs test:power-cut  builders whose power is cut, on Btrfs, XFS and ext4: nothing may be wrong
  *   node scripts/setup.cjs test:mutants  backends that break a promise must fail the conformance suites
  *
  * It is plain CommonJS without newer syntax, because it must start on whatever Node the machine has (12 and
@@ -30,6 +31,7 @@ const JOBS = {
   'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',
   'test:openzfs': 'scripts/test-openzfs.ts',
+  'test:power-cut': 'scripts/test-power-cut.ts',
   'test:zfs': 'scripts/test-zfs.ts',
 };
 
