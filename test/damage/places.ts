@@ -20,7 +20,7 @@ const CONTENT = [
   /^sandbox\/run\/bundles\/[^/]+$/,
 ];
 
-export function isContent(path: string): boolean {
+function isContent(path: string): boolean {
   return CONTENT.some((pattern) => pattern.test(path));
 }
 

@@ -10,9 +10,3 @@ export function randomOf(text: string): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
-
-export function pick<T>(random: () => number, from: readonly T[]): T {
-  const one = from[Math.floor(random() * from.length)];
-  if (one === undefined) throw new Error('there is nothing to choose from');
-  return one;
-}

@@ -449,7 +449,7 @@ async function openPlace(
         return err(BROKEN);
       };
       const running = steps.obtain(
-        { key: at, signal, produce, outlivesWaiter: true, onStart: () => {} },
+        { key: at, signal, produce, outlivesWaiter: true, logBytes: 1000, onStart: () => {} },
         () => undefined,
       );
       return () => {
@@ -466,7 +466,7 @@ async function openPlace(
 }
 
 const noLog = {
-  log: { key: key(0), follow: async function* () {} },
+  log: { key: key(0), follow: async function* () {}, watch: async function* () {} },
   write: async () => {},
   end: async () => {},
 };
