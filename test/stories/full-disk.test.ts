@@ -133,13 +133,14 @@ needs(
     await busyboxRootfs(rootfs, ['sh', 'cat']);
     await withWorker(disk.path, rootfs, async (builder) => {
       for (const name of ['one', 'two', 'three'])
-        await expectOk(await catTwice(builder, name))[Symbol.asyncDispose]();
+        await expectOk(await fillsSome(builder, name))[Symbol.asyncDispose]();
     });
     await fillBytes(disk.path);
     await withWorker(disk.path, rootfs, async (builder) => {
       const before = (await collectSteps(builder)).length;
       await expectOk(await buildOf(builder, 'echo four > /name'))[Symbol.asyncDispose]();
-      expect((await collectSteps(builder)).length).toBeLessThan(before);
+      // One was saved, so one went at least.
+      expect((await collectSteps(builder)).length).toBeLessThanOrEqual(before);
       expect(expectOk(await builder.prune({})).removed.length).toBeGreaterThan(0);
     });
   });
@@ -161,8 +162,8 @@ async function withWorker(
 }
 
 /** A step that leaves some megabytes behind, which no other has. */
-function catTwice(builder: Builder, name: string): ReturnType<Builder['build']> {
-  return buildOf(builder, `echo ${name} > /name; cat /bin/sh /bin/sh /name > /big`);
+function fillsSome(builder: Builder, name: string): ReturnType<Builder['build']> {
+  return buildOf(builder, `echo ${name} > /name; cat /bin/sh /bin/sh /bin/sh /bin/sh /bin/sh /name > /big`);
 }
 
 function buildOf(builder: Builder, script: string): ReturnType<Builder['build']> {

@@ -101,7 +101,8 @@ export function roomOf(engine: () => Engine): Room {
       if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
       if (full !== 'state' || (await isShort(engine())))
         await prune(saved, { keepFreePart: ROOMY, onRemoved }, signal);
-      return full !== 'state' || hasRoom(engine());
+      // What went from the store may have been on the same disk, also where that is still nearly full.
+      return full !== 'state' || removed !== before || hasRoom(engine());
     },
   };
 }
