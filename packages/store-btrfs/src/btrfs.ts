@@ -39,6 +39,11 @@ export function setReadOnly(path: string): Promise<Result<void, StoreError>> {
   return silent(btrfs(['property', 'set', '-ts', path, 'ro', 'true'], {}));
 }
 
+/** Also if it was marked as received. */
+export function setWritable(path: string): Promise<Result<void, StoreError>> {
+  return silent(btrfs(['property', 'set', '-f', '-ts', path, 'ro', 'false'], {}));
+}
+
 /** Deletes a subvolume with those that a step made inside it. Its space is free only some time later. */
 export async function deleteSubvolume(
   path: string,

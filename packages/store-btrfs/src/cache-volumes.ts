@@ -6,7 +6,7 @@ import {
   type Result,
   type StoreError,
 } from '@snapstep/core/backend';
-import { createSubvolume, generationsOf, snapshot, syncFileSystem } from './btrfs.ts';
+import { createSubvolume, generationsOf, setWritable, snapshot, syncFileSystem } from './btrfs.ts';
 import type { Layout } from './layout.ts';
 
 /** Each cache is a writable subvolume that nobody writes to; a copy is a snapshot of it in the session. */
@@ -17,6 +17,8 @@ export function subvolumeCaches({ cacheDirectory, workspace }: Layout): Director
     makeEmpty: createEmpty,
     copy: (from, to) => snapshot(from, to),
     changed,
+    // Root in a step can set the subvolume read-only that is its cache; such a one stays in its directory.
+    unprotect: setWritable,
   });
 }
 

@@ -148,6 +148,27 @@ needs('root', 'btrfs')('the Btrfs store', () => {
     expect(expectOk(await idle.changed())).toBe(false);
     expect(expectOk(await busy.changed())).toBe(true);
   });
+  it('keeps a cache that a step set read-only from inside, and replaces and removes it', async () => {
+    await using store = await fresh();
+    const id = toCacheId('apt');
+    for (const name of ['one', 'two', 'three']) {
+      await using copy = expectOk(await store.caches.checkOut(id, root));
+      await within(copy.volume, async (path) => {
+        await writeFile(join(path, name), 'text');
+        expectOk(await runCommand('btrfs', ['property', 'set', '-ts', path, 'ro', 'true']));
+      });
+      expectOk(await copy.publish());
+    }
+    const next = expectOk(await store.caches.checkOut(id, root));
+    await within(next.volume, async (path) => {
+      expect((await readdir(path)).sort()).toEqual(['one', 'three', 'two']);
+      await writeFile(join(path, 'four'), 'text');
+      expectOk(await runCommand('btrfs', ['property', 'set', '-ts', path, 'ro', 'true']));
+    });
+    await next[Symbol.asyncDispose]();
+    expectOk(await store.caches.remove(id));
+    expect(expectOk(await store.caches.list())).toEqual([]);
+  });
   it('tells bytes, metadata and objects of its file system (B2)', async () => {
     await using store = await fresh();
     const axes = expectOk(await store.usage()).map(({ axis }) => axis);

@@ -28,6 +28,8 @@ export interface DirectoryCachesOptions {
    * property of a directory tree proves that nothing was written within one clock tick.
    */
   readonly changed?: (path: string) => Promise<Result<boolean, StoreError>>;
+  /** Makes a version that a step protected from inside movable again. Called where it could not be renamed. */
+  readonly unprotect?: (path: string) => Promise<Result<void, StoreError>>;
 }
 
 /** Cache volumes for a store of directories: each version is one, and publishing it two renames. */
@@ -52,7 +54,8 @@ export class DirectoryCaches implements CacheVolumes {
   }
 
   async remove(id: CacheId): Promise<Result<void, StoreError>> {
-    return this.#options.workspace.discard(this.#newest(id));
+    const newest = this.#newest(id);
+    return insist(this.#options, newest, () => this.#options.workspace.discard(newest));
   }
 
   async list(): Promise<Result<readonly CacheId[], StoreError>> {
@@ -99,9 +102,9 @@ class DirectoryCacheCopy implements CacheCopy {
     const { newest, path } = this.#place;
     const { workspace } = this.#options;
     const old = workspace.fresh();
-    const moved = await attemptExisting(rename(newest, old));
+    const moved = await insist(this.#options, newest, () => attemptExisting(rename(newest, old)));
     if (moved.isErr()) return moved;
-    const published = await attempt(rename(path, newest));
+    const published = await insist(this.#options, path, () => attempt(rename(path, newest)));
     if (published.isErr()) {
       await attemptExisting(rename(old, newest));
       return published;
@@ -121,4 +124,16 @@ class DirectoryCacheCopy implements CacheCopy {
     const dropped = await this.#options.workspace.discard(path);
     if (dropped.isErr()) debug('left for the next open: %o', dropped.error);
   }
+}
+
+/** Moves a version, once more if it had to be unprotected for that. */
+async function insist(
+  { unprotect }: DirectoryCachesOptions,
+  path: string,
+  move: () => Promise<Result<void, StoreError>>,
+): Promise<Result<void, StoreError>> {
+  const moved = await move();
+  if (moved.isOk() || unprotect === undefined || moved.error.type !== 'failed') return moved;
+  const unprotected = await unprotect(path);
+  return unprotected.isErr() ? moved : move();
 }

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from 'neverthrow';
 import { cancelled } from '../backend/failures.ts';
 import type { ImageConfig } from '../backend/fetcher.ts';
-import type { StepKey } from '../backend/names.ts';
+import type { LogSink } from '../backend/log-sink.ts';
+import type { CacheId, StepKey } from '../backend/names.ts';
 import type { Account, CacheMount, Exit, ResourceLimits, RunRequest } from '../backend/sandbox.ts';
 import type { Volumes } from '../backend/volume.ts';
 import type { CheckedOut } from '../cache/cache-broker.ts';
@@ -52,7 +53,7 @@ export async function runBody(
 ): Promise<Result<ImageConfig, BuildError>> {
   const account = await accountOf(engine, step.settings.user ?? step.image.user ?? ROOT, io.active.volumes);
   if (account.isErr()) return err(account.error);
-  await using caches = new CacheCopies(engine, step);
+  await using caches = new CacheCopies(engine, { step, log: io.log });
   const mounts = await caches.checkOut(account.value);
   if (mounts.isErr()) return err(mounts.error);
 
@@ -177,11 +178,13 @@ function stepFailed(step: RunStep, exit: Exit): BuildError {
 class CacheCopies implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #step: RunStep;
-  readonly #copies: CheckedOut[] = [];
+  readonly #log: LogSink;
+  readonly #copies: (readonly [id: CacheId, copy: CheckedOut])[] = [];
 
-  constructor(engine: Engine, step: RunStep) {
+  constructor(engine: Engine, { step, log }: { readonly step: RunStep; readonly log: LogSink }) {
     this.#engine = engine;
     this.#step = step;
+    this.#log = log;
   }
 
   async checkOut(owner: Account): Promise<Result<readonly CacheMount[], BuildError>> {
@@ -191,21 +194,32 @@ class CacheCopies implements AsyncDisposable {
     for (const { id, target } of op.caches) {
       const copy = await this.#engine.caches.checkOut(id, { uid: owner.uid, gid: owner.gid });
       if (copy.isErr()) return err(fromStore(copy.error));
-      this.#copies.push(copy.value);
+      this.#copies.push([id, copy.value]);
+      const { dropped } = copy.value;
+      if (dropped)
+        await this.#note(`The cache "${id}" could not be copied, and begins anew: ${dropped.message}`);
       mounts.push({ volume: copy.value.volume, target: joinPath(cwd, target) });
     }
     return ok(mounts);
   }
 
+  /** A step whose command ended is not worth less because of what it left in a cache: that is not kept then. */
   async finish(): Promise<Result<void, BuildError>> {
-    for (const copy of this.#copies) {
+    for (const [id, copy] of this.#copies) {
       const finished = await copy.finish();
-      if (finished.isErr()) return err(fromStore(finished.error));
+      if (finished.isOk()) continue;
+      if (finished.error.type !== 'failed') return err(fromStore(finished.error));
+      await this.#note(`What is in the cache "${id}" cannot be kept: ${finished.error.message}`);
     }
     return ok();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#copies.map((copy) => copy[Symbol.asyncDispose]()));
+    await Promise.all(this.#copies.map(([, copy]) => copy[Symbol.asyncDispose]()));
+  }
+
+  /** The log may be on a disk that is full. */
+  async #note(text: string): Promise<void> {
+    await this.#log.write(`${text}\n`).catch(() => {});
   }
 }

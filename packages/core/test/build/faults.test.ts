@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import {
   type Store,
   type StoreError,
 } from '../../src/index.ts';
+import type { ScriptedCommand } from '../../src/testing/index.ts';
 import { built, gate, listen, openWorld, request, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
@@ -45,6 +46,52 @@ describe('a full disk', () => {
     failFirst(world.store, 'prepare', { times: 9, error: FULL });
     const error = expectErr(await world.builder.build(request(A)));
     expect(error).toMatchObject({ type: 'store', error: FULL });
+  });
+});
+
+describe('a cache', () => {
+  const USING = (name: string) => `((from base) (run (cache (apt (target /cache))) (shell ${name})))`;
+
+  it('that cannot be copied any more begins anew, for the step that needs it and for all that follow', async () => {
+    const seen: string[][] = [];
+    const use = (name: string): ScriptedCommand => {
+      return async ({ mounts }) => {
+        const cache = mounts.get('/cache') ?? '';
+        seen.push(await readdir(cache));
+        await writeFile(join(cache, name), '');
+        return 0;
+      };
+    };
+    await using world = await openWorld({ a: use('a'), b: use('b'), c: use('c') });
+    await built(world.builder, USING('a'));
+    const { caches } = world.store;
+    const checkOut = caches.checkOut.bind(caches);
+    caches.checkOut = async () => {
+      caches.checkOut = checkOut;
+      return err(failed('cp: File name too long'));
+    };
+    const heard = listen();
+    await built(world.builder, USING('b'), heard);
+    expect(heard.output()).toBe(
+      'unpacked base\nThe cache "apt" could not be copied, and begins anew: cp: File name too long\n',
+    );
+    await built(world.builder, USING('c'));
+    expect(seen).toEqual([[], [], ['b']]);
+  });
+
+  it('that cannot be kept is no failure of the step that used it', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const { caches } = world.store;
+    const checkOut = caches.checkOut.bind(caches);
+    caches.checkOut = async (id, owner) =>
+      (await checkOut(id, owner)).map((copy) =>
+        Object.assign(copy, { publish: async () => err(failed('it is read-only')) }),
+      );
+    const heard = listen();
+    await built(world.builder, USING('a'), heard);
+    expect(heard.output()).toBe(
+      'unpacked base\nwrote a\nWhat is in the cache "apt" cannot be kept: it is read-only\n',
+    );
   });
 });
 

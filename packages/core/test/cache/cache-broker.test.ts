@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/backend/clock.ts';
-import type { CacheVolumes, Owner, Volume } from '../../src/backend/index.ts';
+import type { CacheVolumes, Owner, StoreError, Volume } from '../../src/backend/index.ts';
 import { CacheBroker } from '../../src/cache/cache-broker.ts';
 import { CacheMarks } from '../../src/cache/cache-marks.ts';
 import { IndexDb } from '../../src/cache/index-db.ts';
@@ -174,6 +174,51 @@ describe('what the index knows of a cache', () => {
   });
 });
 
+describe('a cache that the store cannot copy', () => {
+  it('is dropped and begins anew, and what others have of it is thrown away', async () => {
+    await using place = await openBroker();
+    const before = await place.checkOut();
+    expect(before.dropped).toBeUndefined();
+    place.failOnce(failed('File name too long'));
+    const copy = await place.checkOut();
+    expect(copy.dropped).toEqual(failed('File name too long'));
+    expect(expectOk(await before.finish())).toBe('overtaken');
+    await place.write(copy.volume, 'anew');
+    expect(expectOk(await copy.finish())).toBe('published');
+    expect(await place.newest()).toEqual(['anew']);
+    await copy[Symbol.asyncDispose]();
+    await before[Symbol.asyncDispose]();
+    expect(place.isQuiet()).toBe(true);
+  });
+
+  it.each<readonly [why: string, error: StoreError]>([
+    ['the disk is full', { type: 'no-space', message: 'full' }],
+    ['the store is busy', { type: 'busy', message: 'busy' }],
+    ['the step was cancelled', { type: 'cancelled', reason: new Error('stop') }],
+    ['the store is stuck', { type: 'stuck', message: 'stuck', needsReboot: false }],
+    ['a program cannot be started', { ...failed('EMFILE', { exitCode: undefined }) }],
+    ['a program was killed', { ...failed('was killed by SIGKILL', { exitCode: undefined }) }],
+    ['there are too many open files', failed('open', Object.assign(new Error('open'), { code: 'EMFILE' }))],
+    ['the disk became read-only', failed('mkdir', Object.assign(new Error('mkdir'), { code: 'EROFS' }))],
+  ])('is kept where that says nothing of it: %s', async (_, error) => {
+    await using place = await openBroker();
+    const copy = await place.checkOut();
+    await place.write(copy.volume, 'kept');
+    expectOk(await copy.finish());
+    place.failOnce(error);
+    expect(expectErr(await place.broker.checkOut(APT, ME))).toEqual(error);
+    expect(await place.newest()).toEqual(['kept']);
+  });
+
+  it('is the failure of the store, if it cannot be dropped', async () => {
+    await using place = await openBroker();
+    expectOk(await (await place.checkOut()).finish());
+    place.failOnce(failed('no copy'));
+    place.caches.remove = async () => err(failed('no removal'));
+    expect(expectErr(await place.broker.checkOut(APT, ME))).toEqual(failed('no removal'));
+  });
+});
+
 describe('the calls about one cache', () => {
   it('never overlap, and those about others go on meanwhile', async () => {
     await using place = await openBroker();
@@ -198,8 +243,11 @@ async function openBroker(methods: { [K in keyof CopyMethods]?: () => Promise<un
   const { caches } = store;
   const checkOut = caches.checkOut.bind(caches);
   let instead = methods;
+  const failures: StoreError[] = [];
   caches.checkOut = async (id, owner) => {
     const now = instead;
+    const failure = failures.pop();
+    if (failure) return err(failure);
     return (await checkOut(id, owner)).map((copy) => Object.assign(copy, now));
   };
   const dir = await tempDir();
@@ -219,6 +267,7 @@ async function openBroker(methods: { [K in keyof CopyMethods]?: () => Promise<un
       marks.beginSync()();
       return marks.isEmpty;
     },
+    failOnce: (error: StoreError): void => void failures.push(error),
     wrap: (other: typeof methods): void => {
       instead = other;
     },
