@@ -8,12 +8,12 @@
  */
 import { parseArgs } from 'node:util';
 import { lacking } from '@snapstep/test-support/machine';
-import { LONG, NEEDS } from '../test/power-cut/plans.ts';
+import { LONG, MISTAKEN, NEEDS } from '../test/power-cut/plans.ts';
 import { type Report, type RunTask, runPowerCuts, type VerdictReport } from '../test/power-cut/run.ts';
 import { describeVerdict, summaryTable } from '../test/power-cut/table.ts';
 import { nameOf } from '../test/power-cut/world.ts';
 import { leftovers, privateTemp } from './checks/leftovers.ts';
-import { printSummary, runCheck, type Tally } from './checks/report.ts';
+import { type Check, printSummary, runCheck, type Tally } from './checks/report.ts';
 import { stopSignal } from './checks/stop.ts';
 
 const stop = stopSignal();
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
   const nothingLeft = await leftovers(temp, stop);
   const verdicts = await cutForMinutes({ ...LONG, worlds, seed: Number(values.seed) }, { temp, tally });
   console.log(`\n${summaryTable(verdicts)}\n`);
+  await runCheck(tally, findsMistake(temp), stop);
   await runCheck(tally, nothingLeft, new AbortController().signal);
   return printSummary(tally);
 }
@@ -69,4 +70,19 @@ function count(tally: Tally, report: Report): void {
   console.log(text);
   if (report.type === 'verdict' && report.problems.length === 0) tally.passed += 1;
   else tally.failed.push(text.slice(2).split('\n')[0] ?? '');
+}
+
+/** Whether the cuts show that a store does not do what it says. */
+function findsMistake(temp: string): Check {
+  return {
+    name: 'a store that only says that it syncs is found out',
+    async run(signal) {
+      const found: string[] = [];
+      for await (const report of runPowerCuts({ ...MISTAKEN, seed: 1 }, { temp, signal })) {
+        if (report.type === 'failed') return report.message;
+        if (report.problems.length > 0) found.push(describeVerdict(report));
+      }
+      return found.length > 0 ? undefined : 'all that it had saved was as it was made';
+    },
+  };
 }

@@ -23,6 +23,15 @@ export const LONG: Plan = {
   ],
 };
 
+/** A mistake that must be found, or nothing that is found to be right means anything. */
+export const MISTAKEN: Plan = {
+  worlds: [{ store: 'rsync', disk: 'xfs', stateDisk: 'ext4', runtime: 'crun', syncs: false }],
+  phases: [
+    { state: 'building', cuts: [7] },
+    { state: 'closed', cuts: [0] },
+  ],
+};
+
 /** The worlds and the moments in which most was wrong before anything was synced. */
 export const SHORT: Plan = {
   worlds: WORLDS.slice(0, 2),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Builder,
   type HostPath,
+  ok,
   openBuilder,
   orThrow,
   type Sandbox,
@@ -24,6 +25,8 @@ export interface World {
   /** Where all else is. Default: beside the store. */
   readonly stateDisk?: FileSystem;
   readonly runtime: 'runc' | 'crun';
+  /** False: the store only says that it syncs. Default: true. */
+  readonly syncs?: boolean;
 }
 
 export const WORLDS: readonly World[] = [
@@ -43,8 +46,9 @@ export function partsOf({ disk, stateDisk }: World): readonly FileSystem[] {
   return stateDisk === undefined ? [disk] : [disk, stateDisk];
 }
 
-export function nameOf({ store, disk, stateDisk }: World): string {
-  return `${store} on ${disk}${stateDisk === undefined ? '' : `, state on ${stateDisk}`}`;
+export function nameOf({ store, disk, stateDisk, syncs = true }: World): string {
+  const state = stateDisk === undefined ? '' : `, state on ${stateDisk}`;
+  return `${store} on ${disk}${state}${syncs ? '' : ', which does not sync'}`;
 }
 
 export interface OpenWorld extends AsyncDisposable {
@@ -67,6 +71,7 @@ export async function openWorld(place: WorldPlace): Promise<OpenWorld> {
   const sandbox = opened.use(await openSandbox(place));
   const path = toHostPath(join(at, '0', 'store'));
   const store = opened.use(orThrow(await openStore[world.store]({ path })));
+  if (world.syncs === false) store.sync = async () => ok();
   const fetcher = opened.use(
     orThrow(await openOciFetcher({ stateDir: statePath(place, 'fetcher'), images: references(images) })),
   );
