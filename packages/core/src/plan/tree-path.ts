@@ -38,9 +38,3 @@ export function splitPath(
   if (slash < 0) return { directory: TREE_ROOT, name: path };
   return { directory: path.slice(0, slash) as TreePath, name: path.slice(slash + 1) };
 }
-
-/** Where a place of the tree below `root` is. `root` may end with a slash only if it is `/`. */
-export function placeBelow(root: BytePath, path: TreePath): BytePath {
-  if (path === TREE_ROOT) return root;
-  return root === '/' ? `/${path}` : `${root}/${path}`;
-}
