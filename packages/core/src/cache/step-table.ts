@@ -82,16 +82,13 @@ export class StepTable<E> {
 
   /** Keeps steps from being started while `task`, such as their removal, goes on. None of them may be running. */
   async reserve<T>(keys: readonly StepKey[], task: () => Promise<T>): Promise<T> {
-    const result = task();
-    const quiet = result.then(
-      () => {},
-      () => {},
-    );
-    for (const key of keys) this.#reserved.set(key, quiet);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const key of keys) this.#reserved.set(key, promise);
     try {
-      return await result;
+      return await task();
     } finally {
       for (const key of keys) this.#reserved.delete(key);
+      resolve();
     }
   }
 
