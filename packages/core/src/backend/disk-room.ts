@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { mountOf, parseMountTable } from './mount-table.ts';
+import { isAtOrBelow, mountOf, parseMountTable } from './mount-table.ts';
 
 /** Something that runs out while files are written. */
 export interface Supply {
@@ -20,6 +20,9 @@ export interface DiskRoom {
 
 /** BTRFS_SUPER_MAGIC of statfs(2). */
 const BTRFS = 0x9123683e;
+
+/** The directories of sysfs about each Btrfs, by where it is mounted. Looking for one takes as long as ten looks. */
+const allocations = new Map<string, string>();
 
 /**
  * Looks at the file system that holds a directory.
@@ -46,10 +49,13 @@ export class DiskProbe {
   }
 
   #lookAtBtrfs(free: number): Pick<DiskRoom, 'metadata'> {
-    if (this.#allocation === 'unknown') this.#allocation = orUndefined(() => allocationOf(this.#path));
+    if (this.#allocation === 'unknown') this.#allocation = knownAllocation(this.#path);
     const directory = this.#allocation;
     const metadata = directory && orUndefined(() => metadataOf(directory, free));
-    return metadata ? { metadata } : {};
+    if (metadata) return { metadata };
+    // It was unmounted, and another may be mounted there.
+    allocations.clear();
+    return {};
   }
 }
 
@@ -70,6 +76,11 @@ function metadataOf(allocation: string, freeBytes: number): Supply {
   return { free: Math.max(0, total - used), total };
 }
 
+function knownAllocation(path: string): string | undefined {
+  for (const [point, directory] of allocations) if (isAtOrBelow(path, point)) return directory;
+  return orUndefined(() => allocationOf(path));
+}
+
 /** The directory of sysfs about the Btrfs that a path is on. */
 function allocationOf(path: string): string | undefined {
   const mounts = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
@@ -79,7 +90,10 @@ function allocationOf(path: string): string | undefined {
   const found = readdirSync('/sys/fs/btrfs').find((name) =>
     orUndefined(() => readdirSync(`/sys/fs/btrfs/${name}/devices`))?.includes(device),
   );
-  return found && `/sys/fs/btrfs/${found}/allocation`;
+  if (found === undefined) return undefined;
+  const directory = `/sys/fs/btrfs/${found}/allocation`;
+  if (mount.point !== '/') allocations.set(mount.point, directory);
+  return directory;
 }
 
 /** What a system without this or that file says of it is no reason to fail. */
