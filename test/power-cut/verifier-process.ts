@@ -57,14 +57,17 @@ async function problemsOf(
   key: StepKey,
   { name, logs }: KnownStep,
 ): Promise<readonly string[]> {
-  try {
-    const problems = [...(await wrongFiles(builder, key, name))];
-    if (!logs.includes(await logHash(builder, key))) problems.push('has another log than it had');
-    orThrow(await builder.explain(key));
-    return problems;
-  } catch (error) {
-    return [`cannot be used: ${error}`];
+  const checks = [
+    () => wrongFiles(builder, key, name),
+    async () => (logs.includes(await logHash(builder, key)) ? [] : ['has another log than it had']),
+    async () => void orThrow(await builder.explain(key)),
+  ];
+  const problems: string[] = [];
+  for (const check of checks) {
+    const found = await check().catch((error: unknown) => [`cannot be used: ${error}`]);
+    problems.push(...(found ?? []));
   }
+  return problems;
 }
 
 async function wrongFiles(builder: Builder, key: StepKey, name: StepName): Promise<readonly string[]> {
