@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import createDebug from 'debug';
@@ -84,10 +84,14 @@ function isLocked(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
 }
 
-/** Where it cannot be written, as on a full disk, nobody is named: what matters is the lock. */
+/**
+ * Where it cannot be written, as on a full disk, nobody is named: what matters is the lock. It is a new file each time,
+ * for a link in its place leads to a file of others, and a pipe to a wait without an end.
+ */
 function writeOwner(pidFile: string): void {
   try {
-    writeFileSync(pidFile, `${process.pid}\n`);
+    rmSync(pidFile, { recursive: true, force: true });
+    writeFileSync(pidFile, `${process.pid}\n`, { flag: 'wx' });
   } catch (error) {
     debug('%s cannot be written: %o', pidFile, error);
     rmSync(pidFile, { recursive: true, force: true });
@@ -96,7 +100,8 @@ function writeOwner(pidFile: string): void {
 
 function readOwner(pidFile: string): string {
   try {
-    return `process ${readFileSync(pidFile, 'utf8').trim()}`;
+    const flag = constants.O_RDONLY | constants.O_NONBLOCK;
+    return `process ${readFileSync(pidFile, { encoding: 'utf8', flag }).trim()}`;
   } catch {
     return 'another process';
   }

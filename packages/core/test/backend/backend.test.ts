@@ -105,6 +105,19 @@ describe('the lock of a directory', () => {
     expect(await lockElsewhere(dir.path)).toMatchObject({ type: 'busy' });
   });
 
+  it('writes its pid to no file that a link leads to, and waits for nobody to read a pipe', async () => {
+    await using dir = await tempDir();
+    const [theirs, ours] = [join(dir.path, 'theirs'), join(dir.path, 'owner.pid')];
+    await writeFile(theirs, 'precious');
+    await symlink(theirs, ours);
+    await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    expect(await readFile(theirs, 'utf8')).toBe('precious');
+    await rm(ours);
+    await run('mkfifo', [ours]);
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
+    expect(await readFile(ours, 'utf8')).toBe(`${process.pid}\n`);
+  });
+
   it.each<readonly [what: string, damage: (file: string) => Promise<unknown>]>([
     ['is no database', (file) => writeFile(file, 'x'.repeat(5000))],
     ['is empty', (file) => writeFile(file, '')],
