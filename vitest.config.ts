@@ -12,6 +12,7 @@ const STARTS_SOURCES = [
   'packages/store-zfs/test/{fake,zfs-fuse}/**',
   'packages/core/test/conformance/runners.test.ts',
   'packages/fetcher-oci/test/state.test.ts',
+  'test/damage/**',
   'test/docs/**',
   'test/mutants/**',
   'test/power-cut/power-cut.test.ts',

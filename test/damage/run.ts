@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { Need } from '@snapstep/test-support/machine';
 import { lacking } from '@snapstep/test-support/machine';
+import type { StoreKind } from './answer.ts';
 import { type Bench, openBench } from './bench.ts';
 import { type CaseReport, type DamageCase, NEEDS } from './case.ts';
 import { descriptorCases } from './cases/descriptors.ts';
@@ -14,6 +15,8 @@ import { Worker } from './worker.ts';
 
 export interface DamageRun {
   readonly seed: string;
+  /** Default: all. */
+  readonly stores?: readonly StoreKind[];
   /** Whether each case looks at more. */
   readonly isLong: boolean;
   /** How many cases at the same time. */
@@ -37,7 +40,7 @@ export async function runDamage(run: DamageRun): Promise<void> {
   await using bench = await openBench();
   await using stack = new AsyncDisposableStack();
   const templates: Template[] = [];
-  for (const store of STORES) {
+  for (const store of run.stores ?? STORES) {
     await using worker = new Worker();
     templates.push(stack.use(await makeTemplate(bench, { store, worker })));
   }
@@ -68,6 +71,8 @@ async function work(
             told: 0,
           }),
         );
+    // What is stopped in the middle finds what it did not look for.
+    if (run.signal.aborted) return;
     run.onReport({ ...report, case: one, milliseconds: performance.now() - start });
   }
 }

@@ -9,8 +9,8 @@ import { FAILING, recipe } from './recipes.ts';
 import { Trial } from './trial.ts';
 import type { Worker } from './worker.ts';
 
-/** When a harm is done: nothing is open; a builder is open and idle; a step runs. */
-export type When = 'closed' | 'open' | 'running';
+/** When a harm is done: nothing is open; a builder is open and idle; a step runs; the process was killed while it ran. */
+export type When = 'closed' | 'open' | 'running' | 'killed';
 
 /** A disk with some saved steps, to be copied for each case, and what was seen on it. */
 export interface Template extends AsyncDisposable {
@@ -61,7 +61,7 @@ export async function makeTemplate(
   if (trial.findings.length > 0)
     throw new Error(`a good disk: ${trial.findings.map(({ fault, text }) => `${fault} ${text}`).join('\n')}`);
   return {
-    ...{ store, image: disk.image, known, roles, places: { closed, open, running } },
+    ...{ store, image: disk.image, known, roles, places: { closed, open, running, killed: running } },
     [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
   };
 }

@@ -19,7 +19,7 @@ interface FileCase {
   readonly when: When;
 }
 
-const WHENS: readonly When[] = ['closed', 'open', 'running'];
+const WHENS: readonly When[] = ['closed', 'open', 'running', 'killed'];
 
 /**
  * Every class of file, with every harm, at every time, on every store. The standard run has, of each class, one harm of
@@ -61,7 +61,8 @@ async function run(file: FileCase, { bench, worker, seed }: CaseScene): Promise<
     const damage = () => harmOne(file, { disk, random, elsewhere: elsewhere.path });
     // What takes long is done in some of the cases.
     const damaged = new Damaged(file, { trial, disk, isThorough: random() < 0.25 });
-    if (when === 'closed') await damaged.closed(damage);
+    if (when === 'killed') await damaged.kill();
+    if (when === 'closed' || when === 'killed') await damaged.closed(damage);
     else await damaged.open(damage);
     // A place of ours may well be a link to one elsewhere.
     for (const change of await elsewhere.changes(/^[a-z]+$/.test(file.place.class)))
@@ -129,6 +130,16 @@ class Damaged {
     await this.#lookForLost();
     await this.#useAll(isOpen ? undefined : 'the damage is mended');
     await this.#reopen(isOpen ? harmed : undefined);
+  }
+
+  /** Ends the process in the middle of a step. */
+  async kill(): Promise<void> {
+    await this.#open('a good disk');
+    const { handle } = this.#trial;
+    const { paused } = handle;
+    const slow = handle.ask({ do: 'build', recipe: SLOW, pauseAt: 'going' });
+    await Promise.race([paused, slow]);
+    await handle[Symbol.asyncDispose]();
   }
 
   async open(damage: () => Promise<Harmed | undefined>): Promise<void> {
@@ -202,9 +213,12 @@ class Damaged {
   }
 
   get #canDoWithout(): boolean {
-    return this.#file.harm.isOrdinary && !/snapstep-store\.json$/.test(this.#file.place.class);
+    return this.#file.harm.isOrdinary && !NEEDED.test(this.#file.place.class);
   }
 }
+
+/** Without these it is a place of somebody else's, or one that is not mounted: nothing is made or deleted there. */
+const NEEDED = /^builder$|^store$|snapstep-store\.json$/;
 
 /** Whether it holds nothing that a saved step needs: the index is made anew from the store and the records. */
 function keepsAll(place: string): boolean {

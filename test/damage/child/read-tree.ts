@@ -5,6 +5,9 @@ import type { LeasedSnapshot } from '@snapstep/core';
 import { digestOf, type Tree } from '../recipes.ts';
 
 const BUSYBOX = '/bin/busybox';
+const OF_IMAGE: ReadonlySet<string> = new Set(
+  'bin d dev etc group home passwd proc root sys tmp usr var w'.split(' '),
+);
 let busybox: Promise<string> | undefined;
 
 /** What is wrong with the files of a saved step. What cannot be read is no wrong result: whoever wants it is told. */
@@ -15,7 +18,10 @@ export async function compareTree(result: LeasedSnapshot, expected: Tree): Promi
   if (mounted.isErr()) return [];
   await using root = mounted.value;
   try {
-    const differences = [...diff(await readTree(join(root.path, 'd')), expected)];
+    const differences = [
+      ...diff(await readTree(join(root.path, 'd')), expected),
+      ...(await strangers(root.path)),
+    ];
     busybox ??= hash(BUSYBOX);
     if ((await hash(join(root.path, 'bin/busybox'))) !== (await busybox))
       differences.push('bin/busybox is another file');
@@ -25,6 +31,12 @@ export async function compareTree(result: LeasedSnapshot, expected: Tree): Promi
     if (code === 'EIO' || code === 'EUCLEAN' || code === 'EMFILE' || code === 'EBADMSG') return [];
     return [`${result.key} cannot be read: ${(error as Error).message}`];
   }
+}
+
+/** What was made to mount something on is gone when the step is over. */
+async function strangers(root: string): Promise<readonly string[]> {
+  const found = [...(await readdir(root)), ...(await readdir(join(root, 'etc')))];
+  return found.filter((name) => !OF_IMAGE.has(name)).map((name) => `"${name}" is of no image`);
 }
 
 async function readTree(root: string): Promise<Tree> {

@@ -117,6 +117,8 @@ export class Session {
     const { answer, value } = await ask('build', () => builder.build({ ...this.#request(recipe), onEvent }));
     if (value === undefined) return answer;
     await using result = value;
+    // What is harmed while it is looked at would be found wrong; the next look at all steps finds it as well.
+    if (pauseAt !== undefined) return { ...answer, value: built };
     return { ...answer, value: built, wrong: await compareTree(result, recipe.trees.main?.at(-1) ?? {}) };
   }
 }
