@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { type BuildRequest, err, failed, toHostPath } from '../../src/index.ts';
 import { openWorld, request, type World, writes, writeTree } from './world.ts';
 
-const FAULT = failed('it is broken');
+/** Of the kinds that a builder hands on as they are. */
+const FAULTS = {
+  store: { type: 'busy', message: 'it is in use' } as const,
+  sandbox: failed('it is broken'),
+  fetch: failed('it is broken'),
+};
 
 /** Needs all that a builder asks of its parts. */
 const SPEC = `((build stage ((from base) (run (cache (c (target /cache))) (shell make))))
@@ -46,10 +51,10 @@ describe('a part that fails', () => {
     'at %s, the %ith time, fails the build with what it said, and leaves nothing',
     async (what, nth, type) => {
       await using place = await openPlace();
-      const fault = place.failAt(what, nth);
+      const fault = place.failAt(what, { nth, error: FAULTS[type] });
       const error = expectErr(await place.build());
       expect(fault.calls()).toBeGreaterThanOrEqual(nth);
-      expect(error).toEqual({ type, error: FAULT, message: FAULT.message });
+      expect(error).toEqual({ type, error: FAULTS[type], message: FAULTS[type].message });
       const { world } = place;
       expect(world.store.mounted).toBe(0);
       const saved = expectOk(await world.builder.list()).map(({ key }) => key);
@@ -60,9 +65,9 @@ describe('a part that fails', () => {
     },
   );
 
-  it.each(CALLS)('is asked for %s just %i times by a build', async (what, times) => {
+  it.each(CALLS)('is asked for %s just %i times by a build', async (what, times, type) => {
     await using place = await openPlace();
-    const { calls } = place.failAt(what, Number.POSITIVE_INFINITY);
+    const { calls } = place.failAt(what, { nth: Number.POSITIVE_INFINITY, error: FAULTS[type] });
     await using _built = expectOk(await place.build());
     expect(calls()).toBe(times);
   });
@@ -76,9 +81,14 @@ async function openPlace() {
   return {
     world,
     build: () => world.builder.build(request(SPEC, more)),
-    failAt: (what: Call, nth: number) => failAt(world, { what, nth }),
+    failAt: (what: Call, how: How) => failAt(world, what, how),
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   };
+}
+
+interface How {
+  readonly nth: number;
+  readonly error: (typeof FAULTS)[keyof typeof FAULTS];
 }
 
 interface Fault {
@@ -87,17 +97,14 @@ interface Fault {
 }
 
 /** Lets one call fail, the nth of its kind. */
-function failAt(
-  { store, sandbox, fetcher }: World,
-  { what, nth }: { readonly what: Call; readonly nth: number },
-): Fault {
+function failAt({ store, sandbox, fetcher }: World, what: Call, { nth, error }: How): Fault {
   let [calls, isBroken] = [0, true];
   const wrap = (owner: object, method: string): void => {
     const methods = owner as Record<string, (...args: unknown[]) => Promise<unknown>>;
     const real = methods[method]?.bind(owner);
     methods[method] = async (...args) => {
       calls += 1;
-      return isBroken && calls === nth ? err(FAULT) : real?.(...args);
+      return isBroken && calls === nth ? err(error) : real?.(...args);
     };
   };
   const after = (owner: object, method: string, change: (made: Record<string, unknown>) => void): void => {
