@@ -1,7 +1,9 @@
+import type { IgnoreFile } from '@snapstep/core';
 import { Option } from 'commander';
 import { type MacosUser, parseMacosUsers } from './macos-user.ts';
 import {
   hosts,
+  ignoreFiles,
   pairs,
   parseAbsolutePath,
   parseCount,
@@ -40,6 +42,7 @@ export interface ImageOptions extends StoreOptions {
 export interface SpecOptions extends ImageOptions {
   readonly file: string;
   readonly secret?: ReadonlyMap<string, string>;
+  readonly ignoreFile?: readonly IgnoreFile[];
 }
 
 /** What only a command that runs steps understands. */
@@ -109,6 +112,10 @@ export function specOptions(): Option[] {
   return [
     fileOption().makeOptionMandatory(),
     new Option('--secret <ID:FILE>', 'the file that holds a secret; may be repeated').argParser(pairs(':')),
+    new Option(
+      '--ignore-file <NAME>',
+      'leave out of the context what its .dockerignore or its .gitignore files say; may be repeated',
+    ).argParser(ignoreFiles),
     ...imageOptions(),
   ];
 }

@@ -1,3 +1,4 @@
+import { IGNORE_FILES, type IgnoreFile } from '@snapstep/core';
 import { InvalidArgumentError } from 'commander';
 import parseDurationText from 'parse-duration';
 
@@ -152,6 +153,17 @@ export function hosts(text: string, previous: readonly string[] = []): readonly 
     throw new InvalidArgumentError('It should be a host, or host:port, such as 127.0.0.1:5000.');
   }
   return [...previous, text];
+}
+
+/**
+ * Adds an ignore file to those given before.
+ *
+ * @throws InvalidArgumentError for any other name: nobody would know how to read it.
+ */
+export function ignoreFiles(text: string, previous: readonly IgnoreFile[] = []): readonly IgnoreFile[] {
+  const known = IGNORE_FILES.find((name) => name === text);
+  if (known === undefined) throw new InvalidArgumentError(`It should be ${IGNORE_FILES.join(' or ')}.`);
+  return [...previous, known];
 }
 
 /**

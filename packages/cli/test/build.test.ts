@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { needs } from '@snapstep/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -53,6 +53,26 @@ needs(
     );
     const replayed = await place.build(spec, '--replay');
     expect(replayed.stderr).toContain('main 2/3 | hello\nmain 2/3 | cached\n');
+  });
+
+  it('leaves out of the context what an ignore file says, where it is asked to', async () => {
+    const context = join(place.path, 'context');
+    await mkdir(context);
+    for (const name of ['a.c', 'a.o', 'b']) await writeFile(join(context, name), name);
+    await writeFile(join(context, '.dockerignore'), '*.o\n');
+    await writeFile(join(context, '.gitignore'), '/b\n.*\n');
+    const spec = await place.spec('ignore.spec', '(copy (src .) (dst /c/)) (run (shell "ls -A /c"))');
+    const both = ['--ignore-file', '.dockerignore', '--ignore-file', '.gitignore'];
+    const listed = async (...args: readonly string[]) => {
+      const { stderr } = await place.build(spec, ...args, context);
+      return stderr.split('\n').flatMap((line) => /^main 3\/3 \| (\.?[a-z.]+)$/.exec(line)?.[1] ?? []);
+    };
+    expect(await listed()).toEqual(['.dockerignore', '.gitignore', 'a.c', 'a.o', 'b']);
+    expect(await listed(...both.slice(0, 2))).toEqual(['.dockerignore', '.gitignore', 'a.c', 'b']);
+    expect(await listed(...both)).toEqual(['a.c']);
+    const images = ['--image', `busybox=rootfs:${place.path}/rootfs`];
+    const plan = await place.snapstep(['plan', '-f', spec, ...images, ...both, context]);
+    expect(plan.stdout.match(/ saved /g)).toHaveLength(3);
   });
 
   it('L8: exits with 1 when a step fails under crun, and ends with a summary of it', async () => {

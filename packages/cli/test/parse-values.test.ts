@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   hosts,
+  ignoreFiles,
   pairs,
   parseCount,
   parseCpus,
@@ -79,6 +80,11 @@ describe('the values of options', () => {
 
   it.each(['20', '0', '20 percent'])('wants the unit of what to keep free: "%s"', (text) => {
     expect(() => parseFreeSpace(text)).toThrow('with its unit, such as 20G or 20%');
+  });
+
+  it('takes the names of ignore files that there are', () => {
+    expect(ignoreFiles('.gitignore', ignoreFiles('.dockerignore'))).toEqual(['.dockerignore', '.gitignore']);
+    expect(() => ignoreFiles('.npmignore')).toThrow('It should be .dockerignore or .gitignore.');
   });
 
   it('takes hosts of registries, and no URLs, which would match none', () => {

@@ -7,5 +7,6 @@ export type { SavedStep } from './cache/index-db.ts';
 export type { PrunePolicy } from './cache/prune.ts';
 export type { FollowOptions, StepLog } from './log/step-log.ts';
 export type { Difference, Explanation } from './plan/explain.ts';
+export { IGNORE_FILES, type IgnoreFile } from './plan/ignore-files.ts';
 export { canonicalJson, type KeyedInputs, stepKey } from './plan/key.ts';
 export * from './spec/index.ts';

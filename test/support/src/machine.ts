@@ -13,7 +13,8 @@ export type Need =
   | 'docker-registry'
   | 'busybox'
   | 'zfs-fuse'
-  | 'openzfs';
+  | 'openzfs'
+  | 'git';
 
 /** What of it this machine lacks. */
 export function lacking(what: readonly Need[]): readonly Need[] {

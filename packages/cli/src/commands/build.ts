@@ -21,7 +21,7 @@ export function buildCommand(): Command {
     examples: [
       'snapstep build -f build.spec .',
       'snapstep build -f build.spec --image debian=oci-archive:debian.tar --memory 2G --timeout 30m .',
-      'snapstep build -f build.spec --secret token:$HOME/.token --progress plain . 2> build.log',
+      'snapstep build -f build.spec --secret token:$HOME/.token --ignore-file .dockerignore --progress plain . 2> build.log',
     ],
   }).action(async (context: string | undefined, options: RunOptions) => {
     await using progress = openProgress(options.progress);
@@ -67,7 +67,9 @@ async function build({ context, options, progress, signal }: BuildWork): Promise
 export async function readRequest(
   context: string | undefined,
   options: SpecOptions,
-): Promise<Result<Pick<BuildRequest, 'spec' | 'context' | 'secrets'> & { source: SpecSource }, Failure>> {
+): Promise<
+  Result<Pick<BuildRequest, 'spec' | 'context' | 'ignoreFiles' | 'secrets'> & { source: SpecSource }, Failure>
+> {
   if (context === '') return err(usageFailure('the context is empty: "." is the current directory'));
   const source = await readSpec(options.file);
   if (source.isErr()) return err(source.error);
@@ -77,6 +79,7 @@ export async function readRequest(
     source: source.value,
     spec: source.value.spec,
     secrets: secrets.value,
+    ignoreFiles: options.ignoreFile ?? [],
     ...(context === undefined ? {} : { context: toHostPath(resolve(context)) }),
   });
 }

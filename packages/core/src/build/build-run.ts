@@ -67,6 +67,7 @@ class BuildRun implements Disposable {
     });
     this.#keys = new StepKeys(engine, {
       context: request.context,
+      ignoreFiles: request.ignoreFiles ?? [],
       secrets: request.secrets ?? new Map(),
       signal: this.#signal,
     });

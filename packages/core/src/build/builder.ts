@@ -9,6 +9,7 @@ import type { SavedStep } from '../cache/index-db.ts';
 import type { PrunePolicy } from '../cache/prune.ts';
 import type { StepLog } from '../log/step-log.ts';
 import type { Explanation } from '../plan/explain.ts';
+import type { IgnoreFile } from '../plan/ignore-files.ts';
 import type { CopyOp, RunOp, Spec, UserRef } from '../spec/spec.ts';
 
 /** An op that makes a snapshot, as events and errors name it. */
@@ -102,6 +103,12 @@ export interface BuildRequest {
   readonly spec: Spec;
   /** The directory that `(copy (src ...))` reads. Without it, a spec that copies from the context is refused. */
   readonly context?: HostPath;
+  /**
+   * Files in the context that say what of it is left out, as Docker and git read them: the `.dockerignore` in its root,
+   * and every `.gitignore`. One that is not there leaves out nothing. They are for copies from the context only, and
+   * change a key only by what is left. Default: none is read.
+   */
+  readonly ignoreFiles?: readonly IgnoreFile[];
   readonly secrets?: ReadonlyMap<string, SecretValue>;
   readonly limits?: BuildLimits;
   /**

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
 import type { LimitName } from '../backend/sandbox.ts';
+import { IGNORE_FILES } from '../plan/ignore-files.ts';
 import { planStages, type StagePlan, type StepDraft } from '../plan/stages.ts';
 import { checkSpec } from '../spec/index.ts';
 import type { BuildError, BuildRequest } from './builder.ts';
@@ -55,7 +56,15 @@ function checkSecrets({ secrets }: BuildRequest, steps: readonly StepDraft[]): R
   return ok();
 }
 
-function checkContext({ context }: BuildRequest, steps: readonly StepDraft[]): Result<void, BuildError> {
+function checkContext(
+  { context, ignoreFiles = [] }: BuildRequest,
+  steps: readonly StepDraft[],
+): Result<void, BuildError> {
+  const unknown = ignoreFiles.find((name) => !IGNORE_FILES.includes(name));
+  if (unknown !== undefined) {
+    const message = `"${unknown}" is no ignore file; there are ${IGNORE_FILES.join(' and ')}`;
+    return err({ type: 'invalid-context', path: unknown, message });
+  }
   const copy = steps.find(({ op, source }) => op.op === 'copy' && source === undefined)?.op;
   if (copy?.op !== 'copy') return ok();
   if (context === undefined) {

@@ -5,6 +5,7 @@ import type { ImageConfig } from '../backend/fetcher.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Snapshot } from '../backend/store.ts';
 import { type FileNames, hostFiles, stepFiles } from '../plan/file-names.ts';
+import type { IgnoreFile } from '../plan/ignore-files.ts';
 import { type CopySources, manifestOf } from '../plan/manifest.ts';
 import { joinPath, type Settings } from '../plan/stages.ts';
 import { toTreePath } from '../plan/tree-path.ts';
@@ -20,6 +21,8 @@ import { accountOf, ROOT, workingDirectory } from './run-step.ts';
 export interface SourcePlace extends AsyncDisposable {
   readonly root: HostPath;
   readonly names: FileNames;
+  /** Files in there that say what is left out. */
+  readonly ignore: readonly IgnoreFile[];
 }
 
 export interface CopyStep {
@@ -32,8 +35,8 @@ export interface CopyStep {
 }
 
 /** The context needs no lease: it belongs to the one who asked for the build. */
-export function openContext(context: HostPath): SourcePlace {
-  return { root: context, names: hostFiles(), [Symbol.asyncDispose]: async () => {} };
+export function openContext(context: HostPath, ignore: readonly IgnoreFile[]): SourcePlace {
+  return { root: context, names: hostFiles(), ignore, [Symbol.asyncDispose]: async () => {} };
 }
 
 /** A snapshot as a source: its first volume is the root of the paths. The caller leases the snapshot. */
@@ -52,6 +55,7 @@ export async function openSnapshot(
   return ok({
     root: value.path,
     names: stepFiles(snapshot.key),
+    ignore: [],
     [Symbol.asyncDispose]: async () => value[Symbol.asyncDispose](),
   });
 }
@@ -115,6 +119,6 @@ function placeOf({ from }: CopyOp, root: HostPath): string {
   return from === 'context' ? `the context ${root}` : `the stage "${from.stage}"`;
 }
 
-function sourcesOf(op: CopyOp, { root, names }: SourcePlace): CopySources {
-  return { root, names, src: op.src, exclude: op.exclude, named: op.dst.endsWith('/') };
+function sourcesOf({ src, exclude, dst }: CopyOp, { root, names, ignore }: SourcePlace): CopySources {
+  return { root, src, exclude, ignore, names, named: dst.endsWith('/') };
 }

@@ -23,7 +23,8 @@ import { type Failed, failed } from '../backend/failures.ts';
 import type { HostPath, Owner } from '../backend/names.ts';
 import type { HashCache } from '../plan/hash-cache.ts';
 import { type CopySources, changed, isSameFile, ManifestHash, openSeen, pacer } from '../plan/manifest.ts';
-import { baseName, type SourceEntry, type SourceError, walkSource } from '../plan/source-walk.ts';
+import type { SourceError } from '../plan/source-error.ts';
+import { baseName, type SourceEntry, walkSource } from '../plan/source-walk.ts';
 import { splitPath, type TreePath, within } from '../plan/tree-path.ts';
 import { TargetDirectories } from './target-directories.ts';
 

@@ -4,7 +4,7 @@ import { cancelled, type Failed, type NoSpace, type StoreError } from '../backen
 import type { FetchError } from '../backend/fetcher.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { SandboxError } from '../backend/sandbox.ts';
-import type { SourceError } from '../plan/source-walk.ts';
+import type { SourceError } from '../plan/source-error.ts';
 import type { BaseImageError, BuildError, StepExit, StepOp } from './builder.ts';
 import type { Engine } from './engine.ts';
 

@@ -11,6 +11,7 @@ export async function planBuild(
 ): Promise<Result<readonly PlannedStep[], BuildError>> {
   const keys = new StepKeys(engine, {
     context: request.context,
+    ignoreFiles: request.ignoreFiles ?? [],
     secrets: request.secrets ?? new Map(),
     signal: request.signal ?? new AbortController().signal,
   });

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from 'neverthrow';
 import type { HostPath, StepKey } from '../backend/names.ts';
+import type { IgnoreFile } from '../plan/ignore-files.ts';
 import { canonicalJson, type KeyedInputs, stepKey } from '../plan/key.ts';
 import { joinPath, type StagePlan, type StepDraft } from '../plan/stages.ts';
 import { titleOf } from '../spec/index.ts';
@@ -32,6 +33,7 @@ type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
 export class StepKeys {
   readonly #engine: Engine;
   readonly #context: HostPath | undefined;
+  readonly #ignoreFiles: readonly IgnoreFile[];
   readonly #secrets: ReadonlyMap<string, SecretValue>;
   readonly #signal: AbortSignal;
   readonly #chains = new Map<StagePlan, Promise<Result<readonly KeyedStep[], BuildError>>>();
@@ -43,12 +45,14 @@ export class StepKeys {
     engine: Engine,
     options: {
       readonly context: HostPath | undefined;
+      readonly ignoreFiles: readonly IgnoreFile[];
       readonly secrets: ReadonlyMap<string, SecretValue>;
       readonly signal: AbortSignal;
     },
   ) {
     this.#engine = engine;
     this.#context = options.context;
+    this.#ignoreFiles = options.ignoreFiles;
     this.#secrets = options.secrets;
     this.#signal = options.signal;
   }
@@ -146,7 +150,10 @@ export class StepKeys {
     const { src, exclude } = op;
     const id = canonicalJson({ src, exclude, named: op.dst.endsWith('/') });
     return memoise(this.#contextManifests, id, () =>
-      manifestOfCopy(this.#engine, op, { source: openContext(root), signal: this.#signal }),
+      manifestOfCopy(this.#engine, op, {
+        source: openContext(root, this.#ignoreFiles),
+        signal: this.#signal,
+      }),
     );
   }
 }

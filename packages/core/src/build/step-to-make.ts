@@ -108,11 +108,11 @@ function bodyOf(
     const run = { key: step.key, stage, op, settings, image, secrets, limits };
     return (io) => runBody(engine, run, io);
   }
-  const { context } = request;
+  const { context, ignoreFiles = [] } = request;
   const openSource = async (): Promise<Result<SourcePlace, BuildError>> => {
     if (source !== undefined) return openStep(engine, source);
     if (context === undefined) throw new Error('the request was not checked: there is no context');
-    return ok(openContext(context));
+    return ok(openContext(context, ignoreFiles));
   };
   const manifest = step.inputs?.op === 'copy' ? step.inputs.manifest : '';
   return (io) => copyBody(engine, { op, settings, image, manifest, openSource }, io);

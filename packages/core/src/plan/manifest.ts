@@ -5,14 +5,8 @@ import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toReadable } from '../backend/byte-path.ts';
 import type { FileNames } from './file-names.ts';
 import type { HashCache } from './hash-cache.ts';
-import {
-  baseName,
-  readable,
-  type SourceEntry,
-  type SourceError,
-  type SourceTree,
-  walkSource,
-} from './source-walk.ts';
+import { readable, type SourceError } from './source-error.ts';
+import { baseName, type SourceEntry, type SourceTree, walkSource } from './source-walk.ts';
 
 /** What a `copy` reads. */
 export interface CopySources extends SourceTree {

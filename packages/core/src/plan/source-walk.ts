@@ -3,22 +3,17 @@ import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
 import { heldDirectory } from '../backend/held-directories.ts';
 import type { HostPath } from '../backend/names.ts';
-import { TREE_ROOT, type TreePath, within } from './tree-path.ts';
-
-/** What is wrong with the files that a `copy` wants. */
-export interface SourceError {
-  readonly type: 'invalid-source';
-  /** As the spec names it, or below that. */
-  readonly path: string;
-  readonly message: string;
-}
+import type { IgnoreFile } from './ignore-files.ts';
+import { invalid, readable, type SourceError } from './source-error.ts';
+import { SourceFilter } from './source-filter.ts';
+import { isBelow, TREE_ROOT, type TreePath, toTreePath, within } from './tree-path.ts';
 
 /** One thing below a source, or the source itself. */
 export type SourceEntry = {
   /** Below the source; the root is the source itself. */
   readonly path: TreePath;
   /** Below the root of the tree. */
-  readonly below: BytePath;
+  readonly below: TreePath;
   readonly host: Buffer;
   readonly stat: BigIntStats;
 } & (
@@ -30,8 +25,10 @@ export type SourceEntry = {
 export interface SourceTree {
   /** The directory that sources are looked for in. */
   readonly root: HostPath;
-  /** Base names that are left out below a source. */
+  /** Patterns of what is left out below a source; see `CopyOp`. */
   readonly exclude: readonly string[];
+  /** Files in the tree that say what of it is left out. Default: none. */
+  readonly ignore?: readonly IgnoreFile[];
 }
 
 /** The last component of a source; empty where its content is meant, as with `.`. */
@@ -41,82 +38,151 @@ export function baseName(source: string): string {
 
 /**
  * Everything in one source, each directory before its entries, which are sorted by their bytes.
- * No link is followed, whether in the source's path or below it.
+ * No link is followed, whether in the source's path or below it. It ends with the first error.
  */
 export function* walkSource(tree: SourceTree, source: string): Generator<Result<SourceEntry, SourceError>> {
-  const start = readable(source, () => locate(tree.root, source));
+  const walk = new SourceWalk(tree, source);
+  const start = readable(source, () => walk.locate());
   if (start.isErr()) return yield err(start.error);
-  const excluded = new Set(tree.exclude.map(toBytePath));
-  const { root, host: top } = start.value;
-  yield* walk(TREE_ROOT, top);
+  yield* walk.entries(start.value);
+}
 
-  function* walk(path: TreePath, host: BytePath): Generator<Result<SourceEntry, SourceError>> {
-    const shown = describePath(source, path);
-    const entry = readable(shown, () => readEntry({ path, below: host.slice(root.length + 1), host, shown }));
-    yield entry;
-    if (entry.isErr() || entry.value.kind !== 'directory') return;
-    const names = readable(shown, () => ok(readdirSync(toFsPath(host), 'latin1').sort()));
-    if (names.isErr()) return yield err(names.error);
-    for (const name of names.value) {
-      if (!excluded.has(name)) yield* walk(within(path, name), `${host}/${name}`);
+/** A place that is still to be looked at. */
+interface Place {
+  /** Below the source. */
+  readonly path: TreePath;
+  /** Below the root of the tree. */
+  readonly below: TreePath;
+  readonly host: BytePath;
+}
+
+class SourceWalk {
+  readonly #root: HostPath;
+  readonly #source: string;
+  readonly #start: TreePath;
+  readonly #filter: SourceFilter;
+
+  constructor({ root, exclude, ignore = [] }: SourceTree, source: string) {
+    this.#root = root;
+    this.#source = source;
+    this.#start = toTreePath(source);
+    this.#filter = new SourceFilter(exclude, ignore);
+  }
+
+  /** Finds the source, and enters all directories on the way to it. */
+  locate(): Result<Place, SourceError> {
+    const source = this.#source;
+    const names = components(source);
+    if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
+    // A context may be reached through a link; from there on none is followed.
+    let place = { path: TREE_ROOT, below: TREE_ROOT, host: realpathSync(this.#root, 'latin1') };
+    const isFree = refuseHeld(place.host, {
+      stat: lstatSync(toFsPath(place.host), { bigint: true }),
+      source,
+    });
+    if (isFree.isErr()) return err(isFree.error);
+    for (const [i, name] of names.entries()) {
+      const entered = this.#filter.enter(place.below, place.host);
+      if (entered.isErr()) return err(entered.error);
+      place = childOf(place, toBytePath(name));
+      const found = this.#checkOnTheWay(place, { name, isLast: i === names.length - 1 });
+      if (found.isErr()) return err(found.error);
     }
+    return ok({ ...place, path: TREE_ROOT });
   }
-}
 
-/** What the system says of a file to copy is the caller's to mend: it is missing, or may not be read. */
-export function readable<T>(shown: string, look: () => Result<T, SourceError>): Result<T, SourceError> {
-  try {
-    return look();
-  } catch (error) {
-    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
-    const why = error.code === 'ENOENT' ? 'went away while it was read' : `cannot be read: ${error.message}`;
-    return invalid(shown, `"${shown}" ${why}`);
-  }
-}
-
-function locate(
-  directory: HostPath,
-  source: string,
-): Result<{ readonly root: BytePath; readonly host: BytePath }, SourceError> {
-  const names = components(source);
-  if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
-  // A context may be reached through a link; from there on none is followed.
-  const root = realpathSync(directory, 'latin1');
-  let host = root;
-  const place = refuseHeld(host, { stat: lstatSync(toFsPath(host), { bigint: true }), source });
-  if (place.isErr()) return err(place.error);
-  for (const [i, name] of names.entries()) {
-    host = `${host}/${toBytePath(name)}`;
+  #checkOnTheWay(
+    { host, below }: Place,
+    { name, isLast }: { readonly name: string; readonly isLast: boolean },
+  ): Result<void, SourceError> {
+    const source = this.#source;
     const stat = lstatSync(toFsPath(host), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return invalid(source, `"${name}" of "${source}" was not found`);
-    const free = refuseHeld(host, { stat, source });
-    if (free.isErr()) return err(free.error);
-    if (i === names.length - 1 || stat.isDirectory()) continue;
+    const isFree = refuseHeld(host, { stat, source });
+    if (isFree.isErr()) return err(isFree.error);
+    if (this.#filter.verdict(below, TREE_ROOT, stat.isDirectory()) === 'leave') return this.#isLeftOut();
+    if (isLast || stat.isDirectory()) return ok();
     const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
     return invalid(source, `"${name}" of "${source}" ${what}`);
   }
-  return ok({ root, host });
+
+  #isLeftOut(): Result<never, SourceError> {
+    return invalid(this.#source, `"${this.#source}" is left out by an ignore file of the context`);
+  }
+
+  *entries(start: Place): Generator<Result<SourceEntry, SourceError>> {
+    // Directories that are only there for what may be kept below them, each below the one before.
+    const waiting: SourceEntry[] = [];
+    const todo: Place[] = [start];
+    let isThere = false;
+    for (let place = todo.pop(); place !== undefined; place = todo.pop()) {
+      const looked = readable(this.#describe(place), () => this.#look(place));
+      if (looked.isErr()) return yield err(looked.error);
+      if (looked.value === undefined) continue;
+      const { entry, children, waits } = looked.value;
+      while (waiting.length > 0 && !isBelow(place.path, (waiting.at(-1) as SourceEntry).path)) waiting.pop();
+      waiting.push(entry);
+      if (!waits) {
+        isThere = true;
+        for (const one of waiting.splice(0)) yield ok(one);
+      }
+      for (let i = children.length - 1; i >= 0; i -= 1) todo.push(children[i] as Place);
+    }
+    if (!isThere) yield this.#isLeftOut();
+  }
+
+  /** @returns Undefined if it is left out. */
+  #look(place: Place): Result<Looked | undefined, SourceError> {
+    const stat = lstatSync(toFsPath(place.host), { bigint: true });
+    const verdict = this.#filter.verdict(this.#start, place.path, stat.isDirectory());
+    if (verdict === 'leave') return ok(undefined);
+    const entry = readEntry(place, { stat, shown: this.#describe(place) });
+    if (entry.isErr()) return err(entry.error);
+    const waits = verdict === 'look';
+    if (entry.value.kind !== 'directory') return ok({ entry: entry.value, children: [], waits });
+    const entered = this.#filter.enter(place.below, place.host);
+    if (entered.isErr()) return err(entered.error);
+    const children = readdirSync(toFsPath(place.host), 'latin1')
+      .sort()
+      .map((name) => childOf(place, name))
+      // What is left out whatever it is may even go away meanwhile.
+      .filter(({ path }) =>
+        [true, false].some((is) => this.#filter.verdict(this.#start, path, is) !== 'leave'),
+      );
+    return ok({ entry: entry.value, children, waits });
+  }
+
+  /** For people: a source as the spec names it, and a path below it. */
+  #describe({ path }: Place): string {
+    if (path === TREE_ROOT) return this.#source;
+    const start = this.#source.replace(/\/+$/, '');
+    return start === '' ? toReadable(path) : `${start}/${toReadable(path)}`;
+  }
 }
 
-/** For people: a source as the spec names it, and a path below it. */
-function describePath(source: string, path: TreePath): string {
-  if (path === TREE_ROOT) return source;
-  const start = source.replace(/\/+$/, '');
-  return start === '' ? toReadable(path) : `${start}/${toReadable(path)}`;
+interface Looked {
+  readonly entry: SourceEntry;
+  readonly children: readonly Place[];
+  /** Whether it is only there for what may be kept below it. */
+  readonly waits: boolean;
 }
 
-function readEntry(at: {
-  readonly path: TreePath;
-  readonly below: BytePath;
-  readonly host: BytePath;
-  readonly shown: string;
-}): Result<SourceEntry, SourceError> {
-  const { shown } = at;
-  const host = toFsPath(at.host);
-  const stat = lstatSync(host, { bigint: true });
-  const free = refuseHeld(at.host, { stat, source: shown });
-  if (free.isErr()) return err(free.error);
-  const common = { path: at.path, below: at.below, host, stat };
+function childOf({ path, below, host }: Place, name: BytePath): Place {
+  return {
+    path: within(path, name),
+    below: within(below, name),
+    host: `${host === '/' ? '' : host}/${name}`,
+  };
+}
+
+function readEntry(
+  { path, below, host: place }: Place,
+  { stat, shown }: { readonly stat: BigIntStats; readonly shown: string },
+): Result<SourceEntry, SourceError> {
+  const isFree = refuseHeld(place, { stat, source: shown });
+  if (isFree.isErr()) return err(isFree.error);
+  const host = toFsPath(place);
+  const common = { path, below, host, stat };
   if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
   if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
   if (stat.isSymbolicLink()) return ok({ ...common, kind: 'link', target: readlinkSync(host, 'latin1') });
@@ -148,8 +214,4 @@ function describe(stat: BigIntStats): string {
 
 function components(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
-}
-
-function invalid(path: string, message: string): Result<never, SourceError> {
-  return err({ type: 'invalid-source', path, message });
 }

@@ -38,3 +38,8 @@ export function splitPath(
   if (slash < 0) return { directory: TREE_ROOT, name: path };
   return { directory: path.slice(0, slash) as TreePath, name: path.slice(slash + 1) };
 }
+
+/** Whether a place is in a directory, at any depth. */
+export function isBelow(path: TreePath, directory: TreePath): boolean {
+  return directory === TREE_ROOT ? path !== TREE_ROOT : path.startsWith(`${directory}/`);
+}

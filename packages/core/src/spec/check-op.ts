@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { checkMounts } from './check-mounts.ts';
 import { checkText, checkTexts, type Finding } from './check-text.ts';
+import { parseExclude } from './exclude-rules.ts';
 import type { CopyOp, Op, RunOp, UserRef } from './spec.ts';
 import { didYouMean, enumerate, quote } from './suggest.ts';
 
@@ -118,13 +119,16 @@ function* checkSources(sources: readonly string[], path: string): Generator<Find
   }
 }
 
-function* checkExcludes(names: readonly string[], path: string): Generator<Finding> {
-  yield* checkTexts(names, { path, what: 'a name to exclude' });
-  for (const [index, name] of names.entries()) {
-    if (!name.includes('/') && name !== '.' && name !== '..') continue;
-    yield {
-      path: `${path}[${index}]`,
-      message: `${quote(name)} excludes nothing: write the name of a file or directory, without a path`,
-    };
+function* checkExcludes(patterns: readonly string[], path: string): Generator<Finding> {
+  yield* checkTexts(patterns, { path, what: 'a pattern to exclude' });
+  for (const [index, pattern] of patterns.entries()) {
+    const rule = parseExclude(pattern);
+    const isFirst = !patterns.slice(0, index).some((before) => !before.startsWith('!'));
+    const wrong = rule.isErr()
+      ? rule.error
+      : rule.value.takesBack && isFirst
+        ? 'takes nothing back: nothing before it is excluded'
+        : undefined;
+    if (wrong) yield { path: `${path}[${index}]`, message: `the pattern ${quote(pattern)} ${wrong}` };
   }
 }

@@ -16,7 +16,7 @@ const maxStageDepth = 64;
  * - an image has no control characters;
  * - `copy` names a stage declared before it, in its own spec or one around it;
  * - `copy` has a source, none of them has a `..`, and several of them go to a `dst` that ends with `/`;
- * - what `copy` excludes are base names;
+ * - what `copy` excludes are patterns that can match something;
  * - a network is `[]` or `['host']`;
  * - a uid or gid is a whole number from 0 to 2³²−2;
  * - the name of an environment variable has no `=`, white space or control character;

@@ -1,5 +1,6 @@
 import { lose, type Sheet, type StageState } from './dockerfile-stage.ts';
 import { escapeWord, isPlainInFlag, jsonForm, literalPattern } from './dockerfile-words.ts';
+import { parseExclude } from './exclude-rules.ts';
 import type { CopyOp, UserRef } from './spec.ts';
 import { quote } from './suggest.ts';
 
@@ -12,7 +13,7 @@ export function writeCopy(op: CopyOp, state: StageState, sheet: Sheet): void {
   const flags = [...owner(op, state.user, sheet), ...source(op, state)];
   for (const path of op.src) {
     const names = path.split('/').filter((name) => name !== '' && name !== '.');
-    const excludes = sheet.buildkit ? op.exclude.flatMap((name) => exclude(name, { op, names, sheet })) : [];
+    const excludes = sheet.buildkit ? excludeFlags(op, names, sheet) : [];
     const from = names.length > 0 ? literalPattern(names.join('/')) : '.';
     const into = op.dst.endsWith('/') ? `${op.dst}${names.at(-1) ?? ''}` : op.dst;
     sheet.lines.push(['COPY', ...flags, ...excludes, paths([from, into], sheet)].join(' '));
@@ -33,17 +34,33 @@ function owner(op: CopyOp, user: UserRef | undefined, sheet: Sheet): string[] {
   return [];
 }
 
-function exclude(
-  name: string,
-  { op, names, sheet }: { op: CopyOp; names: string[]; sheet: Sheet },
-): string[] {
-  if (name === names.at(-1)) {
-    lose(sheet, op, `${quote(name)} is not excluded: Docker would leave out the source of that name too`);
+function excludeFlags(op: CopyOp, names: readonly string[], sheet: Sheet): string[] {
+  if (op.exclude.some((pattern) => pattern.startsWith('!'))) {
+    lose(sheet, op, 'nothing is excluded: Docker also takes back what is in a directory that is left out');
     return [];
   }
-  if (isPlainInFlag(name)) return [`--exclude=**/${name}`];
-  lose(sheet, op, `${quote(name)} is not excluded: a flag cannot hold every character`);
-  return [];
+  return op.exclude.flatMap((pattern) => {
+    const reason = whyNotExcluded(pattern, names.at(-1));
+    if (reason === undefined)
+      return [`--exclude=${pattern.includes('/') ? pattern.replace(/^\//, '') : `**/${pattern}`}`];
+    lose(sheet, op, `${quote(pattern)} is not excluded: ${reason}`);
+    return [];
+  });
+}
+
+/** @param source - The name of the source, which an exclude of ours never means. */
+function whyNotExcluded(pattern: string, source: string | undefined): string | undefined {
+  const rule = parseExclude(pattern);
+  if (rule.isErr()) return rule.error;
+  const { directoriesOnly, wholePath, glob } = rule.value;
+  if (source !== undefined && !wholePath && glob.matches(source)) {
+    return 'Docker would leave out the source of that name too';
+  }
+  if (directoriesOnly) return 'Docker would leave out files of that name too';
+  const plain = pattern.replace(/\[[A-Za-z0-9_]+(-[A-Za-z0-9])?\]|\*|\?/g, '');
+  if (plain !== '' && !isPlainInFlag(plain)) return 'a flag cannot hold every character';
+  if (/[^/]\*\*|\*\*[^/]/.test(pattern)) return 'Docker takes "**" for directories everywhere';
+  return undefined;
 }
 
 function paths(words: readonly string[], { escapeChar }: Sheet): string {

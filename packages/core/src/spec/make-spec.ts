@@ -60,7 +60,7 @@ export function secret(
 export interface CopyOptions {
   /** The stage to copy from. Default: the context. */
   readonly from?: string;
-  /** Base names that are left out, at any depth below a source. */
+  /** Patterns of what is left out below a source; see {@link CopyOp.exclude}. */
   readonly exclude?: readonly string[];
 }
 

@@ -151,7 +151,7 @@ function parseCopy(form: Headed, context: ParseContext): Parsed<Op> {
     parseCopyFrom(from, context),
     texts(src, { form: '(src PATH ...)', field: 'src', context }),
     oneText(dst as List, { form: '(dst PATH)', field: 'dst', context }),
-    texts(exclude, { form: '(exclude NAME ...)', field: 'exclude', context }),
+    texts(exclude, { form: '(exclude PATTERN ...)', field: 'exclude', context }),
   ]).map(([from, src, dst, exclude]) => ({ op: 'copy', from, src, dst, exclude }));
 }
 

@@ -15,7 +15,7 @@ import { didYouMean, quote } from './suggest.ts';
  * op   := (comment TEXT) | (workdir DIR) | (shell ARG*) | (env NAME VALUE)
  *       | (user (uid N) (gid N)) | (user (name NAME))
  *       | (run (cache (ID (target PATH))*)? (network host?)? (secrets (ID (target PATH))*)? (shell COMMAND))
- *       | (copy (from context | (build NAME))? (src PATH+) (dst PATH) (exclude NAME*)?)
+ *       | (copy (from context | (build NAME))? (src PATH+) (dst PATH) (exclude PATTERN*)?)
  * ```
  *
  * The fields of `run` and `copy` may come in any order. All of {@link checkSpec}'s rules hold afterwards.

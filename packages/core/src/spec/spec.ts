@@ -57,7 +57,11 @@ export interface CopyOp {
   /** At least one. An empty one is the whole context or stage, as `.` is. */
   readonly src: readonly string[];
   readonly dst: string;
-  /** Base names that are left out, at any depth below a source. */
+  /**
+   * Patterns of what is left out below a source, as lines of a `.gitignore` in there: a name alone matches at any depth,
+   * `*`, `?` and `[...]` match within a name, a `/` in it makes it a path from the source, `**` stands for any
+   * directories, and `!` takes back.
+   */
   readonly exclude: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { toCacheId } from '../../src/backend/names.ts';
+import { parseExclude } from '../../src/spec/exclude-rules.ts';
 import type { CopyOp, Op, RunOp, SecretUse, Spec, Stage } from '../../src/spec/index.ts';
 
 /** Words that mean something to the reader, the shell or a Dockerfile, besides any other text. */
@@ -69,7 +70,14 @@ const someText: fc.Arbitrary<string> = anyText.filter((text) => text !== '');
 
 const id = fc.integer({ min: 0, max: 4294967294 });
 const source = anyText.filter((text) => !text.split('/').includes('..'));
-const baseName = someText.filter((text) => !text.includes('/') && text !== '.' && text !== '..');
+const pattern = fc
+  .oneof(someText, fc.constantFrom('*.o', '!a', '/a/b', '**/c/', 'a/**', '[!a-z]?', '\\!x'))
+  .filter((text) => parseExclude(text).isOk());
+/** Something is excluded before anything is taken back. */
+const patterns = fc
+  .array(pattern, { maxLength: 3 })
+  .map((all) => all.slice(all.findIndex((text) => !text.startsWith('!'))))
+  .filter(([first]) => first?.startsWith('!') !== true);
 
 const user = fc.oneof(
   fc.record({ uid: id, gid: id }),
@@ -120,7 +128,7 @@ function copy(stages: readonly string[]): fc.Arbitrary<CopyOp> {
       from,
       src: fc.array(source, { minLength: 1, maxLength: 3 }),
       dst: someText,
-      exclude: fc.array(baseName, { maxLength: 2 }),
+      exclude: patterns,
     })
     .map((copy) => ({ op: 'copy', ...copy, dst: copy.src.length > 1 ? `${copy.dst}/` : copy.dst }));
 }

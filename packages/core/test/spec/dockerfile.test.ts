@@ -209,6 +209,28 @@ describe('an instruction', () => {
     ]);
   });
 
+  it('says which patterns mean something else to Docker', () => {
+    const excluded = (...exclude: string[]) => {
+      const { text, lost } = toDockerfile(spec('a', copy('src/x.o', 'b', { exclude })), { buildkit: true });
+      return [text.split('\n').at(-2), ...lost.map((line) => line.replace(/^.*\): /, ''))];
+    };
+    expect(excluded('*.log', '/top', 'a/**', '**/b/c?', '*.[ch]')).toEqual([
+      'COPY --exclude=**/*.log --exclude=top --exclude=a/** --exclude=**/b/c? --exclude=**/*.[ch] src/x.o b',
+    ]);
+    expect(excluded('*.o', 'd/', 'a**b', '[!a]', 'a\\*')).toEqual([
+      'COPY src/x.o b',
+      '"*.o" is not excluded: Docker would leave out the source of that name too',
+      '"d/" is not excluded: Docker would leave out files of that name too',
+      '"a**b" is not excluded: Docker takes "**" for directories everywhere',
+      '"[!a]" is not excluded: a flag cannot hold every character',
+      '"a\\\\*" is not excluded: a flag cannot hold every character',
+    ]);
+    expect(excluded('*', '!keep')).toEqual([
+      'COPY src/x.o b',
+      'nothing is excluded: Docker also takes back what is in a directory that is left out',
+    ]);
+  });
+
   it('quotes a base image that Docker would read as something else', () => {
     expect(toDockerfile(spec('a$b\\')).text).toBe('FROM "a\\$b\\\\"\n');
   });

@@ -131,6 +131,14 @@ const written = fc
   )
   .map(([start, parts, end]) => start + parts.join('/') + end || '.');
 
+const pattern = fc.oneof(
+  fc.constantFrom(...textNames),
+  fc.constantFrom('*', '?', '*.*', '..*', 'a/', '/b', 'a/b', '*/c', '**/a', 'a/**', 'a/**/b', 'é/?'),
+);
+const excludes = fc
+  .tuple(pattern, fc.array(fc.tuple(fc.constantFrom('', '', '!'), pattern), { maxLength: 3 }))
+  .map(([first, more]) => [first, ...more.map(([start, pattern]) => start + pattern)]);
+
 /** A path that is in a tree, or one that is perhaps not, as it may be written in a spec. */
 function sourceIn(tree: readonly Wanted[]): fc.Arbitrary<string> {
   const there = tree
@@ -152,10 +160,7 @@ function copyOf(tree: readonly Wanted[]): fc.Arbitrary<CopyCase> {
       workdirs: fc.array(written, { maxLength: 2 }),
       src: fc.array(sourceIn(tree), { minLength: 1, maxLength: 3 }),
       dst: written,
-      exclude: fc.oneof(
-        { weight: 3, arbitrary: fc.constant([]) },
-        fc.array(fc.constantFrom(...textNames), { maxLength: 2 }),
-      ),
+      exclude: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, excludes),
       owner,
     })
     .map((copy) =>

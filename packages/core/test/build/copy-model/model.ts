@@ -65,7 +65,7 @@ function thingsBelow(source: World, start: Names, exclude: readonly string[]): F
   for (const [path, thing] of [...source].sort(byNames)) {
     const names = path.split('/').slice(start.length);
     const isBelow = path !== '' && start.every((name, i) => path.split('/')[i] === name) && names.length > 0;
-    if (isBelow && !isExcluded(names, exclude)) found.push({ names, thing });
+    if (isBelow && !isExcluded(names, thing.kind === 'directory', exclude)) found.push({ names, thing });
   }
   return found.some(({ thing }) => thing.kind === 'pipe') ? undefined : found;
 }
@@ -79,8 +79,25 @@ function byNames([a]: [string, Thing], [b]: [string, Thing]): number {
   return theirs === undefined || (one[i] as string) > theirs ? 1 : -1;
 }
 
-function isExcluded(names: Names, exclude: readonly string[]): boolean {
-  return names.some((name) => exclude.map(bytes).includes(name));
+/** With all that is in a directory that is left out. */
+function isExcluded(names: Names, isDirectory: boolean, exclude: readonly string[]): boolean {
+  return names.some((_, i) => {
+    const path = names.slice(0, i + 1).join('/');
+    const isInside = i < names.length - 1;
+    const last = exclude.findLast((pattern) => matches(pattern, path, isInside || isDirectory));
+    return last !== undefined && !last.startsWith('!');
+  });
+}
+
+/** A pattern without sets, read as git reads it. */
+function matches(pattern: string, path: string, isDirectory: boolean): boolean {
+  const [, only, slash] = /^!?(.*?)(\/?)$/.exec(bytes(pattern)) as RegExpExecArray;
+  if (slash === '/' && !isDirectory) return false;
+  const wild = { '**/': '(?:.*/)?', '/**': '/.+', '*': '[^/]*', '?': '(?:[\\xc2-\\xdf][\\x80-\\xbf]|[^/])' };
+  const source = (only as string)
+    .replace(/^\//, '')
+    .replace(/\*\*\/|\/\*\*$|\*|\?|\./g, (part) => wild[part as keyof typeof wild] ?? '\\.');
+  return new RegExp(`^${only?.includes('/') ? '' : '(?:.*/)?'}${source}$`, 's').test(path);
 }
 
 function put(world: Map<string, Thing>, names: Names, thing: Thing, owner: CopyCase['owner']): boolean {

@@ -46,7 +46,7 @@ export async function openVolumeStage(dir: string, store: Store): Promise<Stage>
         source: readWorld(context.path),
         copy: async (i) => {
           const { op, settings } = draftOf(story.copies[i] as CopyCase);
-          const source = openSources(context.path);
+          const source = openSources(context.path, []);
           const manifest = await manifestOfCopy(engine, op, { source, signal });
           const openSource = async () => ok(source);
           if (manifest.isErr()) return refused(manifest.error);
