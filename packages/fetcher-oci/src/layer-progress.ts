@@ -7,7 +7,8 @@ import type { LogSink } from '@snapstep/core/backend';
  * Writes a line to the log for each layer that arrives in an OCI layout which another program fills.
  *
  * skopeo names a blob only once it is whole and verified, and prints nothing of the kind itself where its output
- * is no terminal. Disposing it writes what was not seen yet and waits for the log.
+ * is no terminal. Disposing it writes what was not seen yet and waits for the log; it rejects with what the log rejected
+ * with, however long ago.
  */
 export async function watchLayers(layout: string, log: LogSink): Promise<AsyncDisposable> {
   const blobs = join(layout, 'blobs', 'sha256');
@@ -15,14 +16,21 @@ export async function watchLayers(layout: string, log: LogSink): Promise<AsyncDi
   const started = performance.now();
   const seen = new Set<string>();
   let writing: Promise<void> = Promise.resolve();
+  let failure: { readonly reason: unknown } | undefined;
   const report = (name: string | null): void => {
     if (name === null || !/^[0-9a-f]{64}$/.test(name) || seen.has(name)) return;
     seen.add(name);
     const seconds = (performance.now() - started) / 1000;
-    writing = writing.then(async () => {
-      const isWhole = await reportLayer(join(blobs, name), { seconds, log });
-      if (!isWhole) seen.delete(name);
-    });
+    writing = writing
+      .then(async () => {
+        if (failure !== undefined) return;
+        const isWhole = await reportLayer(join(blobs, name), { seconds, log });
+        if (!isWhole) seen.delete(name);
+      })
+      // Nobody waits before the end, and a rejection that nobody hears ends the process.
+      .catch((reason: unknown) => {
+        failure = { reason };
+      });
   };
   const watcher = tryWatch(blobs, report);
   return {
@@ -31,6 +39,7 @@ export async function watchLayers(layout: string, log: LogSink): Promise<AsyncDi
       await writing;
       for (const name of await readdir(blobs).catch(() => [])) report(name);
       await writing;
+      if (failure !== undefined) throw failure.reason;
     },
   };
 }

@@ -2,6 +2,7 @@ import createDebug from 'debug';
 import { execa } from 'execa';
 import { err, ok, type Result } from 'neverthrow';
 import { type Cancelled, cancelled, type Failed } from './failures.ts';
+import { hasSpareDescriptors } from './spare-descriptors.ts';
 
 export interface CommandOptions {
   readonly signal?: AbortSignal;
@@ -32,6 +33,7 @@ export async function runCommand(
   if (options.signal?.aborted) return err(cancelled(options.signal));
   const debug = createDebug(`snapstep:${file.slice(file.lastIndexOf('/') + 1)}`);
   debug('%s %o', file, args);
+  if (!hasSpareDescriptors()) return err(notStarted(file, 'too many open files (EMFILE)'));
   const child = execa(file, args, {
     reject: false,
     stripFinalNewline: false,
@@ -54,6 +56,10 @@ export async function runCommand(
   });
 }
 
+function notStarted(file: string, why: string): CommandFailed {
+  return { type: 'failed', message: `"${file}" cannot be started: ${why}`, exitCode: undefined, stderr: '' };
+}
+
 function describe(
   file: string,
   args: readonly string[],
@@ -62,11 +68,14 @@ function describe(
     signal?: string | undefined;
     stderr: string;
     code?: string | undefined;
+    originalMessage?: string | undefined;
   },
 ): string {
   const command = [file, ...args].join(' ');
   if (result.code === 'ENOENT')
     return `"${file}" is not installed or not on the PATH (needed for: ${command})`;
+  if (result.code !== undefined && result.exitCode === undefined && result.signal === undefined)
+    return notStarted(file, result.originalMessage ?? result.code).message;
   const how = result.signal ? `was killed by ${result.signal}` : `exited with ${result.exitCode}`;
   return `"${command}" ${how}: ${result.stderr.trim() || 'it printed no reason'}`;
 }

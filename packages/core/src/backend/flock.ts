@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import createDebug from 'debug';
 import type { HostPath } from './names.ts';
+import { hasSpareDescriptors } from './spare-descriptors.ts';
 
 const debug: createDebug.Debugger = createDebug('snapstep:lock');
 
@@ -28,6 +29,7 @@ export async function flockDirectory(directory: HostPath): Promise<AsyncDisposab
 
 /** @returns `locked`, `busy`, or why neither. */
 async function lock(fd: number): Promise<string> {
+  if (!hasSpareDescriptors()) return 'too many open files';
   const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
   const [[code], reason] = await Promise.all([once(child, 'close'), text(child.stderr as Readable)]);
   if (code === 0) return 'locked';
