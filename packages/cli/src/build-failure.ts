@@ -43,6 +43,8 @@ function cancelledFailure(reason: unknown): Failure {
 }
 
 function fetchFailure(error: Exclude<FetchError, { type: 'cancelled' }>): Failure {
+  if (error.type === 'not-held')
+    return usageFailure(`${error.message}: leave out --offline, or give it an --image`);
   return error.type === 'image-not-found' ? usageFailure(error.message) : machineFailure(error.message);
 }
 

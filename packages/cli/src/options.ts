@@ -1,4 +1,4 @@
-import type { IgnoreFile } from '@snapstep/core';
+import type { IgnoreFile, PullPolicy } from '@snapstep/core';
 import { Option } from 'commander';
 import { type MacosUser, parseMacosUsers } from './macos-user.ts';
 import {
@@ -38,8 +38,14 @@ export interface ImageOptions extends StoreOptions {
   readonly fastSync?: boolean;
 }
 
+/** What a command that looks base images up now understands. */
+export interface PullOptions {
+  readonly pull?: boolean;
+  readonly offline?: boolean;
+}
+
 /** What `build` and `plan` understand of a spec. */
-export interface SpecOptions extends ImageOptions {
+export interface SpecOptions extends ImageOptions, PullOptions {
   readonly file: string;
   readonly secret?: ReadonlyMap<string, string>;
   readonly ignoreFile?: readonly IgnoreFile[];
@@ -108,6 +114,22 @@ export function fileOption(): Option {
   return new Option('-f, --file <FILE>', 'the spec; - is standard input');
 }
 
+export function pullOptions(): Option[] {
+  return [
+    new Option(
+      '--pull',
+      'ask the registries what names mean now, and fail where none answers (default: what a name meant last will do)',
+    ).conflicts('offline'),
+    new Option('--offline', 'ask no registry: images mean what they meant last, and must be here'),
+  ];
+}
+
+/** What may be asked of registries. */
+export function pullPolicy({ pull, offline }: PullOptions): PullPolicy {
+  if (offline) return 'never';
+  return pull ? 'always' : 'auto';
+}
+
 export function specOptions(): Option[] {
   return [
     fileOption().makeOptionMandatory(),
@@ -116,6 +138,7 @@ export function specOptions(): Option[] {
       '--ignore-file <NAME>',
       'leave out of the context what its .dockerignore or its .gitignore files say; may be repeated',
     ).argParser(ignoreFiles),
+    ...pullOptions(),
     ...imageOptions(),
   ];
 }

@@ -20,7 +20,7 @@ import { unpackLayout } from './unpack-layout.ts';
 /** An image in an `oci-archive` or `docker-archive`. Its digest is that of the file, the tag and the platform. */
 export function archiveSource(reference: ArchiveReference, context: SourceContext): ImageSource {
   return {
-    async pin(signal) {
+    async pin({ signal }) {
       const path = await findLocal(reference.path, context);
       if (path.isErr()) return err(path.error);
       return archiveDigest({ ...reference, path: path.value.path }, { context, signal });
@@ -46,7 +46,7 @@ async function archiveDigest(
   reference: ArchiveReference,
   { context, signal }: { readonly context: SourceContext; readonly signal: AbortSignal },
 ): Promise<Result<string, FetchError>> {
-  const digest = await fileDigest(reference.path, { state: context.state, signal });
+  const digest = await fileDigest(reference.path, { hashes: context.hashes, signal });
   const facts = [reference.kind, reference.tag ?? '', context.image.platform];
   return digest.map((file) => sha256(['snapstep archive 1', ...facts, file].join('\n')));
 }

@@ -7,6 +7,7 @@ import {
   type FetchError,
   type Fetcher,
   failed,
+  HashCache,
   type HostPath,
   holdDirectory,
   type ImageRef,
@@ -19,21 +20,25 @@ import {
 } from '@snapstep/core/backend';
 import { archiveSource } from './archive-source.ts';
 import { layoutSource } from './layout-source.ts';
-import { parseReference } from './reference.ts';
+import { Pins } from './pins.ts';
+import { Recent } from './recent.ts';
+import { checkReference, isRegistryHost, parseReference, withoutUserinfo } from './reference.ts';
 import { registrySource } from './registry-source.ts';
 import { rootfsSource } from './rootfs-source.ts';
 import { openScratch, type Scratch } from './scratch.ts';
 import type { RegistryAccess } from './skopeo.ts';
 import { type ImageSource, imageNotFound, type SourceContext } from './source.ts';
-import { openState, type State } from './state.ts';
 
 export interface OciFetcherOptions {
-  /** For temporary files and for what is remembered; made if it is missing. Fetchers may share it. */
+  /**
+   * For temporary files and for what is remembered; made if it is missing. Fetchers may share it, also from several
+   * processes: what names meant last is known to all, digests of local files only to the one that opened it first.
+   */
   readonly stateDir: HostPath;
   /**
    * What a spec's `(from NAME)` means here, such as `debian:12` → `rootfs:/srv/debian`, so that it can be built
    * without a network. The meaning is a reference, and is not looked up again. Only what stands here may be a place
-   * on this machine: a spec cannot read files of the host by naming them.
+   * on this machine: a spec cannot read files of the host by naming them. See {@link checkReference}.
    */
   readonly images?: ReadonlyMap<string, string>;
   /** A file with credentials. Default: where `skopeo login` and `docker login` keep them. */
@@ -42,8 +47,13 @@ export interface OciFetcherOptions {
   readonly certDir?: HostPath;
   /** Registries that may speak plain HTTP or show an unknown certificate, such as `127.0.0.1:5000`. */
   readonly insecureRegistries?: readonly string[];
-  /** For how long what a tag means is not asked again. Default: 5000. */
+  /** For how long what a tag means is not asked again, and a registry that gave no answer neither. Default: 5000. */
   readonly tagTtlMilliseconds?: number;
+  /**
+   * How long a registry may take to say whether a tag means what it meant last, before it counts as giving no answer.
+   * What it means by now may take three times as long, and what it means at all, 24 times. Default: 5000.
+   */
+  readonly answerMilliseconds?: number;
 }
 
 /** Disposing it removes its temporary files. Pulls must have settled by then. */
@@ -58,26 +68,53 @@ export interface OciFetcher extends Fetcher, AsyncDisposable {}
  * `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, or `rootfs:PATH`.
  */
 export async function openOciFetcher(options: OciFetcherOptions): Promise<Result<OciFetcher, StoreError>> {
+  const checked = checkOptions(options);
+  if (checked.isErr()) return err(checked.error);
   try {
-    await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
-    const scratch = await openScratch(join(options.stateDir, 'tmp'));
-    const state = openState(options.stateDir);
-    return ok(makeFetcher(options, { scratch, state, held: holdDirectory(options.stateDir) }));
+    return ok(makeFetcher(options, await openState(options.stateDir)));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return err(failed(`cannot use ${options.stateDir} for the state of the fetcher: ${reason}`, error));
   }
 }
 
-function makeFetcher(
-  options: OciFetcherOptions,
-  { scratch, state, held }: { readonly scratch: Scratch; readonly state: State; readonly held: Disposable },
-): OciFetcher {
-  const shared = {
+/** What is wrong here would be found out by the first build that comes to it, or never. */
+function checkOptions({ images, insecureRegistries = [] }: OciFetcherOptions): Result<void, Failed> {
+  for (const [name, reference] of images ?? []) {
+    const checked = checkReference(reference);
+    if (checked.isErr()) return err(failed(`images, "${name}": ${checked.error.message}`));
+  }
+  const wrong = insecureRegistries.find((host) => !isRegistryHost(host));
+  if (wrong === undefined) return ok();
+  return err(failed(`insecureRegistries: "${wrong}" is not a host, or host:port, such as 127.0.0.1:5000`));
+}
+
+interface State {
+  readonly scratch: Scratch;
+  readonly hashes: HashCache;
+  readonly pins: Pins;
+  readonly held: Disposable;
+}
+
+async function openState(directory: HostPath): Promise<State> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const scratch = await openScratch(join(directory, 'tmp'));
+  const pins = await Pins.open(join(directory, 'pins'));
+  return {
     scratch,
-    state,
-    recentPins: new Map(),
-    tagTtlMilliseconds: options.tagTtlMilliseconds ?? 5000,
+    pins,
+    hashes: HashCache.open(directory, { isShared: true }),
+    held: holdDirectory(directory),
+  };
+}
+
+function makeFetcher(options: OciFetcherOptions, state: State): OciFetcher {
+  const { tagTtlMilliseconds = 5000, answerMilliseconds = 5000 } = options;
+  const shared = {
+    ...state,
+    recentPins: new Recent<string>(tagTtlMilliseconds),
+    silence: new Recent<string>(tagTtlMilliseconds),
+    answerMilliseconds,
     access: (registry: string) => registryAccess(registry, options),
   };
   const sourceOf = (image: ImageRef): Result<ImageSource, FetchError> => {
@@ -85,11 +122,11 @@ function makeFetcher(
     return openSource(mapped ?? image.name, { ...shared, image, mayBeLocal: mapped !== undefined });
   };
   return {
-    async pin(image, signal) {
+    async pin(image, signal, { pull = 'auto', note = () => undefined } = {}) {
       if (signal.aborted) return err(cancelled(signal));
       const source = sourceOf(image);
       if (source.isErr()) return err(source.error);
-      const digest = await source.value.pin(signal);
+      const digest = await source.value.pin({ signal, pull, note });
       return digest.map((found) => ({ name: image.name, platform: image.platform, digest: found }));
     },
     async unpack(image, into, io) {
@@ -104,9 +141,10 @@ function makeFetcher(
       return await toldFull(source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path }));
     },
     async [Symbol.asyncDispose]() {
-      state[Symbol.dispose]();
-      held[Symbol.dispose]();
-      await scratch[Symbol.asyncDispose]();
+      state.hashes[Symbol.dispose]();
+      state.held[Symbol.dispose]();
+      await state.pins[Symbol.asyncDispose]();
+      await state.scratch[Symbol.asyncDispose]();
     },
   };
 }
@@ -133,7 +171,7 @@ function openSource(
 ): Result<ImageSource, FetchError> {
   const parsed = parseReference(text);
   // Whoever wrote the name must write another, as for an image that is not there.
-  if (parsed.isErr()) return err(imageNotFound(context.image, parsed.error.message));
+  if (parsed.isErr()) return err(imageNotFound(withoutPassword(context.image), parsed.error.message));
   const reference = parsed.value;
   if (reference.kind === 'docker') return ok(registrySource(reference, context));
   if (!context.mayBeLocal) {
@@ -143,6 +181,10 @@ function openSource(
   if (reference.kind === 'oci') return ok(layoutSource(reference, context));
   if (reference.kind === 'rootfs') return ok(rootfsSource(reference, context));
   return ok(archiveSource(reference, context));
+}
+
+function withoutPassword(image: ImageRef): ImageRef {
+  return { ...image, name: withoutUserinfo(image.name) };
 }
 
 function registryAccess(registry: string, options: OciFetcherOptions): RegistryAccess {

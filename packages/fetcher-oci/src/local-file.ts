@@ -36,7 +36,7 @@ export async function whileUnchanged<T>(
 
 async function fileStamp(path: string): Promise<string | undefined> {
   const stat = await lstat(path, { bigint: true }).catch(() => undefined);
-  return stat && Object.values(stampOf(stat)).join(' ');
+  return stat && stampOf(stat);
 }
 
 function isMissing(error: unknown): boolean {

@@ -44,6 +44,11 @@ export function checkReference(text: string): Result<void, Failed> {
   return parseReference(text).map(() => undefined);
 }
 
+/** Whether a text is a host, or host:port, as references have it. */
+export function isRegistryHost(text: string): boolean {
+  return HOST.test(text);
+}
+
 /** A registry reference as skopeo writes it. */
 export function registryUrl(reference: RegistryReference): string {
   return `docker://${reference.registry}/${reference.repository}${versionSuffix(reference.version)}`;

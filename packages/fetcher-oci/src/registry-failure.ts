@@ -1,5 +1,3 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import {
   type Cancelled,
   type CommandFailed,
@@ -7,6 +5,7 @@ import {
   failed,
   type ImageRef,
 } from '@snapstep/core/backend';
+import { authFiles } from './auth-file.ts';
 import { type RegistryReference, registryUrl } from './reference.ts';
 import type { RegistryAccess } from './skopeo.ts';
 import { imageNotFound } from './source.ts';
@@ -30,6 +29,18 @@ export function explainRegistryFailure(
   if (isMissing(said)) return imageNotFound(context.image, `${url}: ${missingAdvice(context)}: ${said}`);
   const advice = ADVICE.find(([pattern]) => pattern.test(said))?.[1](context);
   return failed(advice === undefined ? `${url}: ${said}` : `${url}: ${advice}: ${said}`, error);
+}
+
+/** Whether a registry has said what it thinks of the request, and not only failed to answer. */
+export function isAnswer(error: FetchError): boolean {
+  if (error.type === 'image-not-found') return true;
+  const { cause } = error.type === 'failed' ? error : {};
+  const said = isCommandFailed(cause) ? skopeoReason(cause) : '';
+  return (DENIED.test(said) || UNAUTHORIZED.test(said)) && !TOO_MANY.test(said);
+}
+
+function isCommandFailed(cause: unknown): cause is CommandFailed {
+  return typeof cause === 'object' && cause !== null && 'stderr' in cause && 'message' in cause;
 }
 
 /** The last message of skopeo, which is where it says why it gave up. */
@@ -56,21 +67,22 @@ function missingAdvice({ digest, reference }: FailureContext): string {
     : `${reference.registry} no longer has ${digest}, which this was when it was pinned`;
 }
 
+const DENIED: RegExp = /access to the resource is denied|denied:/i;
+const UNAUTHORIZED: RegExp = /unauthorized|authentication required|invalid username\/password|status:? 401/i;
+const TOO_MANY: RegExp = /toomanyrequests|too many requests/i;
+
 const ADVICE: readonly (readonly [RegExp, (context: FailureContext) => string])[] = [
   [/HTTP response to HTTPS client/, plainHttp],
   [/x509|certificate|tls:/i, unknownCertificate],
-  [/access to the resource is denied|denied:/i, denied],
-  [/unauthorized|authentication required|invalid username\/password|status:? 401/i, unauthorized],
-  [
-    /toomanyrequests|too many requests/i,
-    ({ access }) => `the registry limits pulls; log in for more (${authFile(access)})`,
-  ],
+  [DENIED, denied],
+  [UNAUTHORIZED, unauthorized],
+  [TOO_MANY, ({ access }) => `the registry limits pulls; log in for more (${authFile(access)})`],
   [
     /digest did not match|unexpected size|blob size mismatch/i,
     () => 'the registry sent other bytes than it promised',
   ],
   [
-    /no such host|connection refused|timeout|unreachable|no route to host|connection reset|\bEOF\b/i,
+    /no such host|connection refused|timeout|unreachable|no route to host|connection reset|server closed|\bEOF\b/i,
     ({ reference }) => `cannot reach the registry ${reference.registry}`,
   ],
 ];
@@ -92,13 +104,7 @@ function unauthorized({ reference, access }: FailureContext): string {
   return `${reference.registry} wants other credentials than those in ${authFile(access)} (see "skopeo login")`;
 }
 
-/** Where skopeo looks: https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md */
+/** Where `skopeo login` and `docker login` write. */
 function authFile({ authFile: chosen }: RegistryAccess): string {
-  if (chosen !== undefined) return chosen;
-  if (process.env.REGISTRY_AUTH_FILE) return process.env.REGISTRY_AUTH_FILE;
-  const runtime = process.env.XDG_RUNTIME_DIR ?? `/run/containers/${process.getuid?.() ?? 0}`;
-  const file = process.env.XDG_RUNTIME_DIR
-    ? join(runtime, 'containers/auth.json')
-    : join(runtime, 'auth.json');
-  return `${file} or ${join(homedir(), '.docker/config.json')}`;
+  return authFiles(chosen).slice(0, 2).join(' or ');
 }

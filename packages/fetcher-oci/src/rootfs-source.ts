@@ -18,12 +18,12 @@ import { type TreeDigest, treeDigest } from './tree-digest.ts';
 /** A root file system in a directory or a tarball. It has no config: no environment, no user, no directory. */
 export function rootfsSource(reference: { readonly path: string }, context: SourceContext): ImageSource {
   return {
-    async pin(signal) {
+    async pin({ signal }) {
       const path = await findLocal(reference.path, context);
       if (path.isErr()) return err(path.error);
       const options = { context, signal };
       if (!path.value.isDirectory) return tarballDigest(path.value.path, options);
-      const tree = await treeDigest(path.value.path, { state: context.state, signal });
+      const tree = await treeDigest(path.value.path, { hashes: context.hashes, signal });
       return tree.map(({ digest }) => digest);
     },
     async unpack(target) {
@@ -52,11 +52,11 @@ async function copyDirectory(
   if (`${rootfs}/`.startsWith(`${source}/`)) {
     return err(failed(`${source} holds the place that it is to be copied to, ${rootfs}`));
   }
-  const before = await treeDigest(source, { state: context.state, signal });
+  const before = await treeDigest(source, { hashes: context.hashes, signal });
   if (before.isErr()) return err(before.error);
   if (before.value.digest !== digest) return err(failed(`${source} was changed since it was pinned`));
   const copied = await copyTree({ from: source, into: rootfs, signal });
-  const after = await treeDigest(source, { state: context.state, signal });
+  const after = await treeDigest(source, { hashes: context.hashes, signal });
   // A file that vanishes makes cp fail: then that is the reason to give.
   if (isChanged(before.value, after)) return err(failed(`${source} was changed while it was copied`));
   return copied.map(() => undefined).mapErr((error) => explain(source, error));
@@ -82,7 +82,7 @@ async function tarballDigest(
   path: string,
   { context, signal }: { readonly context: SourceContext; readonly signal: AbortSignal },
 ): Promise<Result<string, FetchError>> {
-  const digest = await fileDigest(path, { state: context.state, signal });
+  const digest = await fileDigest(path, { hashes: context.hashes, signal });
   return digest.map((file) => sha256(`snapstep tarball 1\n${file}`));
 }
 

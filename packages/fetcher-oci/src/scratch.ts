@@ -1,7 +1,16 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { err, type Failed, failed, lockDirectory, ok, type Result, toHostPath } from '@snapstep/core/backend';
+import { basename, join } from 'node:path';
+import {
+  bootId,
+  err,
+  type Failed,
+  failed,
+  lockDirectory,
+  ok,
+  type Result,
+  toHostPath,
+} from '@snapstep/core/backend';
 
 /** A place for what is needed only during a pull. A lock on it tells others that its process is alive. */
 export interface Scratch extends AsyncDisposable {
@@ -42,7 +51,7 @@ async function takeArea(parent: string): Promise<Result<Area, Failed>> {
   let reason = '';
   // Another process that opens at this moment may take ours for a stale one, before it is locked.
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const path = join(parent, randomBytes(8).toString('hex'));
+    const path = join(parent, `${thisBoot()}-${randomBytes(8).toString('hex')}`);
     await mkdir(path, { mode: 0o700 });
     const lock = await lockDirectory(toHostPath(path));
     if (lock.isErr()) {
@@ -60,11 +69,18 @@ async function takeArea(parent: string): Promise<Result<Area, Failed>> {
   return err(failed(`cannot make a directory for temporary files below ${parent}: ${reason}`));
 }
 
+/** After another boot nobody has it, and its lock file may be garbled. */
 async function removeIfStale(area: string): Promise<void> {
+  const [, boot] = /^([0-9a-f]{16})-[0-9a-f]{16}$/.exec(basename(area)) ?? [];
+  if (boot !== undefined && boot !== thisBoot()) return remove(area);
   const lock = await lockDirectory(toHostPath(area));
   if (lock.isErr()) return;
   await lock.value[Symbol.asyncDispose]();
   await remove(area);
+}
+
+function thisBoot(): string {
+  return createHash('sha256').update(bootId()).digest('hex').slice(0, 16);
 }
 
 async function scratchDirectory(area: string): Promise<Area> {

@@ -7,12 +7,13 @@ import {
   err,
   type Failed,
   failed,
+  type HashCache,
   heldDirectory,
   ok,
   type Result,
 } from '@snapstep/core/backend';
-import { readDigest, stampOf } from './file-digest.ts';
-import type { FileStamp, State } from './state.ts';
+import { knownDigest, stampOf } from './file-digest.ts';
+import { type FileNames, fileNames } from './file-names.ts';
 
 export interface TreeDigest {
   /**
@@ -31,14 +32,14 @@ export interface TreeDigest {
  */
 export async function treeDigest(
   root: string,
-  options: { readonly state: State; readonly signal: AbortSignal },
+  options: { readonly hashes: HashCache; readonly signal: AbortSignal },
 ): Promise<Result<TreeDigest, Failed | Cancelled>> {
-  const walk = new Walk(options.state, options.signal);
+  const walk = new Walk({ ...options, names: await fileNames(root) });
   const done = await walk.run(Buffer.from(root)).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall === undefined) throw error;
     return err(failed(`cannot read the tree ${root}: ${error.message}`, error));
   });
-  options.state.rememberFiles(walk.fresh);
+  options.hashes.flush();
   return done.map(() => walk.digest());
 }
 
@@ -47,19 +48,22 @@ type Step = Result<void, Failed | Cancelled>;
 /** System calls that wait for nothing are three times as fast without a promise; this many go without a pause. */
 const ENTRIES_PER_TURN = 200;
 
+interface WalkOptions {
+  readonly hashes: HashCache;
+  readonly names: FileNames;
+  readonly signal: AbortSignal;
+}
+
 class Walk {
-  readonly fresh: (FileStamp & { readonly digest: string })[] = [];
   readonly #content: Hash = createHash('sha256').update('snapstep directory 1\n');
   readonly #stamps: Hash = createHash('sha256');
   readonly #hardLinks = new Map<string, number>();
-  readonly #state: State;
-  readonly #signal: AbortSignal;
+  readonly #options: WalkOptions;
   #device = 0n;
   #entries = 0;
 
-  constructor(state: State, signal: AbortSignal) {
-    this.#state = state;
-    this.#signal = signal;
+  constructor(options: WalkOptions) {
+    this.#options = options;
   }
 
   digest(): TreeDigest {
@@ -74,7 +78,8 @@ class Walk {
     this.#device = lstatSync(root, { bigint: true }).dev;
     for (let entry = todo.pop(); entry; entry = todo.pop()) {
       if (this.#entries++ % ENTRIES_PER_TURN === 0) await setImmediate();
-      if (this.#signal.aborted) return err(cancelled(this.#signal));
+      const { signal } = this.#options;
+      if (signal.aborted) return err(cancelled(signal));
       const stat = lstatSync(entry.path, { bigint: true });
       const added = await this.#add(entry, stat);
       if (added.isErr()) return added;
@@ -100,8 +105,7 @@ class Walk {
     }
     const content = await this.#contentOf(entry.path, stat);
     if (content.isErr()) return err(content.error);
-    const { file, stamp } = stampOf(stat);
-    this.#stamps.update(`${file}:${stamp}\n`);
+    this.#stamps.update(`${stampOf(stat)}\n`);
     const facts = [
       entry.depth,
       stat.mode,
@@ -121,20 +125,11 @@ class Walk {
   async #contentOf(path: Buffer, stat: BigIntStats): Promise<Result<string | Buffer, Failed | Cancelled>> {
     if (stat.isSymbolicLink()) return ok(readlinkSync(path, { encoding: 'buffer' }));
     if (stat.isDirectory()) return ok('');
-    const { file } = stampOf(stat);
+    const file = `${stat.ino}`;
     const first = this.#hardLinks.get(file);
     if (first !== undefined) return ok(`link ${first}`);
     if (stat.nlink > 1n) this.#hardLinks.set(file, this.#entries);
-    return stat.isFile() ? this.#fileDigest(path, stat) : ok('');
-  }
-
-  async #fileDigest(path: Buffer, stat: BigIntStats): Promise<Result<string, Failed | Cancelled>> {
-    const known = this.#state.fileDigest(stampOf(stat));
-    if (known !== undefined) return ok(known);
-    const read = await readDigest(path, { stat, signal: this.#signal });
-    if (read.isErr()) return err(read.error);
-    if (read.value.settled) this.fresh.push({ ...stampOf(stat), digest: read.value.digest });
-    return ok(read.value.digest);
+    return stat.isFile() ? knownDigest(path, { ...this.#options, stat }) : ok('');
   }
 }
 

@@ -1,12 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
+import { collectLog, expectErr, expectOk, needs, startRegistry } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { directoryVolumes, image, openBench, quiet } from './fixtures.ts';
 import { HELLO, makeLayout } from './make-image.ts';
-import { startRegistry } from './registry.ts';
 
 needs(
   'root',

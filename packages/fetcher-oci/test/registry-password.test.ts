@@ -1,11 +1,18 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHostPath } from '@snapstep/core/backend';
-import { collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
+import {
+  authJson,
+  collectLog,
+  expectErr,
+  expectOk,
+  needs,
+  type Registry,
+  startRegistry,
+} from '@snapstep/test-support';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBench } from './fixtures.ts';
+import { image, openBench, quiet, withoutPrograms } from './fixtures.ts';
 import { HELLO, makeLayout } from './make-image.ts';
-import { authJson, type Registry, startRegistry } from './registry.ts';
 
 needs(
   'root',
@@ -32,6 +39,40 @@ needs(
     expectOk(await bench.fetch(`${registry.host}/hello:1`, { log }));
     expect(await readdir(bench.rootfs)).toEqual(['hello', 'world']);
     expect(log.text()).not.toContain(account.password);
+  });
+
+  test('says over TLS, to who knows the password, that a tag is unchanged: skopeo is not needed', async () => {
+    await using bench = await openBench({ certDir: certDir(), authFile: authFile() });
+    const name = image(`${registry.host}/hello:1`);
+    const first = expectOk(await bench.fetcher.pin(name, quiet()));
+    const pinned = await withoutPrograms(async () => bench.fetcher.pin(name, quiet(), { pull: 'always' }));
+    expect(expectOk(pinned)).toEqual(first);
+  });
+
+  test('that no longer takes the password fails, although it was known what the name meant', async () => {
+    await using bench = await openBench({ certDir: certDir(), authFile: authFile() });
+    const name = image(`${registry.host}/hello:1`);
+    expectOk(await bench.fetcher.pin(name, quiet()));
+    const wrong = toHostPath(join(bench.dir, 'wrong.json'));
+    await writeFile(wrong, authJson({ host: registry.host, user: 'joe', password: 'old-word' }));
+    const stateDir = toHostPath(join(bench.dir, 'state'));
+    await using second = await openBench({ certDir: certDir(), authFile: wrong, stateDir });
+    expect(expectErr(await second.fetcher.pin(name, quiet()))).toMatchObject({
+      type: 'failed',
+      message: expect.stringContaining('wants other credentials'),
+    });
+  });
+
+  test('whose certificate is no longer trusted gives no answer: the last digest is used', async () => {
+    await using bench = await openBench({ certDir: certDir(), authFile: authFile() });
+    const name = image(`${registry.host}/hello:1`);
+    const first = expectOk(await bench.fetcher.pin(name, quiet()));
+    const stateDir = toHostPath(join(bench.dir, 'state'));
+    await using second = await openBench({ authFile: authFile(), stateDir });
+    const notes: string[] = [];
+    const note = (text: string) => void notes.push(text);
+    expect(expectOk(await second.fetcher.pin(name, quiet(), { note }))).toEqual(first);
+    expect(notes).toEqual([expect.stringContaining('its certificate is not trusted')]);
   });
 
   test('finds the credentials where REGISTRY_AUTH_FILE says', async () => {
@@ -70,7 +111,7 @@ needs(
     for (const prefix of ['', 'docker://']) {
       const error = expectErr(await bench.fetch(`${prefix}joe:s3cr3t-word@${registry.host}/hello:1`));
       expect(error).toMatchObject({
-        type: 'failed',
+        type: 'image-not-found',
         message: expect.stringContaining('belong in an auth file'),
       });
       expect(JSON.stringify(error)).not.toContain('s3cr3t-word');

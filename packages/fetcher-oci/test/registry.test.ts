@@ -1,12 +1,19 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHostPath } from '@snapstep/core/backend';
-import { collectLog, expectErr, expectOk, needs } from '@snapstep/test-support';
+import {
+  collectLog,
+  expectErr,
+  expectOk,
+  freePort,
+  needs,
+  type Registry,
+  startRegistry,
+} from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { directoryVolumes, image, listTree, openBench, quiet, withoutPrograms } from './fixtures.ts';
 import { HELLO, makeLayout, readBlobJson } from './make-image.ts';
-import { freePort, type Registry, startRegistry } from './registry.ts';
 
 needs(
   'root',

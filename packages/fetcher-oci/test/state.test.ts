@@ -1,12 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory, toHostPath } from '@snapstep/core/backend';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, test } from 'vitest';
 import { openOciFetcher } from '../src/index.ts';
 import { openScratch } from '../src/scratch.ts';
-import { AnyName, image, quiet } from './fixtures.ts';
 
 describe('the state directory', () => {
   test('is cleared of the temporary files of processes that died, and of no others', async () => {
@@ -53,19 +52,6 @@ describe('the state directory', () => {
     expect(await readdir(join(dir.path, 'tmp'))).toHaveLength(4);
     for (const each of [...directories, ...scratches]) await each[Symbol.asyncDispose]();
     expect(await readdir(join(dir.path, 'tmp'))).toEqual([]);
-  });
-
-  test('with a damaged database is started anew (P16)', async () => {
-    await using dir = await tempDir();
-    await writeFile(
-      join(dir.path, 'fetcher.db'),
-      'this is no database, but it is long enough to be one'.repeat(100),
-    );
-    const stateDir = toHostPath(dir.path);
-    await using fetcher = expectOk(await openOciFetcher({ stateDir, images: new AnyName() }));
-    await writeFile(join(dir.path, 'r.tar'), 'x');
-    expectOk(await fetcher.pin(image(`rootfs:${dir.path}/r.tar`), quiet()));
-    expect((await readFile(join(dir.path, 'fetcher.db'))).subarray(0, 6).toString()).toBe('SQLite');
   });
 
   test('that cannot be made is a failure that names it', async () => {

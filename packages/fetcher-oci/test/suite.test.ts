@@ -8,11 +8,10 @@ import {
   type Volumes,
 } from '@snapstep/core/backend';
 import { type FetcherPlace, fetcherSuite, type SuiteImage } from '@snapstep/core/conformance';
-import { expectOk, needs, tempDir } from '@snapstep/test-support';
+import { expectOk, needs, type Registry, startProxy, startRegistry, tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { openOciFetcher } from '../src/index.ts';
-import { type Registry, startRegistry } from './registry.ts';
 import { LayoutWriter } from './suite-images.ts';
 
 const platform = 'linux/amd64';
@@ -58,16 +57,26 @@ async function openLayouts(): Promise<FetcherPlace> {
 }
 
 async function openRegistry(registry: Registry): Promise<FetcherPlace> {
-  const base = await openBase(registry.host);
+  const proxy = await startProxy(registry.host);
+  const base = await openBase(proxy.host);
   const layout = new LayoutWriter(join(base.dir, 'images'));
   const repository = basename(base.dir).toLowerCase();
   const push = async (name: string, image: SuiteImage) => {
     await layout.put(name, image);
     await registry.push(`oci:${layout.path}:${name}`, `${repository}:${name}`);
-    return { name: `${registry.host}/${repository}:${name}`, platform };
+    return { name: `${proxy.host}/${repository}:${name}`, platform };
   };
   await push('another', await emptyImage(base.dir));
-  return { ...base, publish: push, missing: { name: `${registry.host}/${repository}:missing`, platform } };
+  return {
+    ...base,
+    publish: push,
+    missing: { name: `${proxy.host}/${repository}:missing`, platform },
+    goOffline: async () => proxy.behave('refuse'),
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      await base[Symbol.asyncDispose]();
+    },
+  };
 }
 
 async function openRootfs(): Promise<FetcherPlace> {

@@ -70,6 +70,14 @@ export async function openScripted(change: Change): Promise<FetcherPlace> {
       return { name, platform };
     },
     missing: { name: 'missing', platform },
+    async goOffline() {
+      fetcher.isOnline = false;
+      return {
+        async [Symbol.asyncDispose]() {
+          fetcher.isOnline = true;
+        },
+      };
+    },
     volumes: () => freshVolumes(temp.path),
     [Symbol.asyncDispose]: () => temp[Symbol.asyncDispose](),
   };
@@ -77,7 +85,7 @@ export async function openScripted(change: Change): Promise<FetcherPlace> {
 
 function derive(fetcher: Fetcher, members: Partial<Fetcher>): Fetcher {
   return {
-    pin: (image, signal) => fetcher.pin(image, signal),
+    pin: (image, signal, options) => fetcher.pin(image, signal, options),
     unpack: (image, into, io) => fetcher.unpack(image, into, io),
     [Symbol.asyncDispose]: () => fetcher[Symbol.asyncDispose](),
     ...members,

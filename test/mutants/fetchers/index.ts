@@ -1,6 +1,7 @@
 import { fetcherPromises, fetcherSuite } from '@snapstep/core/conformance';
 import { said } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
+import { askingBreakages } from './asking.ts';
 import { openDirectories, openScripted } from './healthy-place.ts';
 import { pinBreakages } from './pins.ts';
 import { configurationBreakages, unpackingBreakages } from './unpacking.ts';
@@ -15,7 +16,7 @@ export const fetcherMutants: readonly Mutant[] = [
         fetcherSuite(functions, { open: () => openDirectories(change), except: ['configuration'] }),
     }),
   ),
-  ...configurationBreakages.map(
+  ...[...askingBreakages, ...configurationBreakages].map(
     ({ change, ...breakage }): Mutant => ({
       ...said(fetcherPromises, breakage),
       suite: (functions) =>

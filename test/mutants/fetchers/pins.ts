@@ -15,8 +15,8 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     breaks: 'stable',
     first: ['pins an image to a digest, and to the same one each time'],
     change: ({ fetcher }) => ({
-      pin: async (image, signal) =>
-        (await fetcher.pin(image, signal)).map((pinned) => ({
+      pin: async (image, signal, options) =>
+        (await fetcher.pin(image, signal, options)).map((pinned) => ({
           ...pinned,
           digest: digestOf(randomBytes(8).toString('hex')),
         })),
@@ -27,8 +27,8 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     breaks: 'digests',
     first: ['pins an image to a digest, and to the same one each time'],
     change: ({ fetcher }) => ({
-      pin: async (image, signal) =>
-        (await fetcher.pin(image, signal)).map((pinned) => ({
+      pin: async (image, signal, options) =>
+        (await fetcher.pin(image, signal, options)).map((pinned) => ({
           ...pinned,
           digest: pinned.digest.slice(0, 19),
         })),
@@ -39,8 +39,8 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     breaks: 'pinned',
     first: ['pins an image to a digest, and to the same one each time'],
     change: ({ fetcher }) => ({
-      pin: async (image, signal) =>
-        (await fetcher.pin(image, signal)).map((pinned) => ({
+      pin: async (image, signal, options) =>
+        (await fetcher.pin(image, signal, options)).map((pinned) => ({
           ...pinned,
           name: `docker.io/library/${pinned.name}`,
         })),
@@ -51,8 +51,8 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     breaks: 'notFound',
     first: ['answers `image-not-found`'],
     change: ({ fetcher }) => ({
-      pin: async (image, signal) =>
-        (await fetcher.pin(image, signal)).mapErr((error) =>
+      pin: async (image, signal, options) =>
+        (await fetcher.pin(image, signal, options)).mapErr((error) =>
           error.type === 'image-not-found' ? failed('exit status 1') : error,
         ),
     }),
@@ -62,9 +62,9 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     breaks: 'readsLittle',
     first: ['reads little'],
     change: ({ fetcher, filesOf }) => ({
-      pin: async (image, signal) => {
+      pin: async (image, signal, options) => {
         await runCommand('tar', ['-C', filesOf(image), '-cf', `${filesOf(image)}.tar`, '.']);
-        return fetcher.pin(image, signal);
+        return fetcher.pin(image, signal, options);
       },
     }),
   },
@@ -72,7 +72,9 @@ export const pinBreakages: readonly FetcherBreakage[] = [
     name: 'pin-hears-no-abort',
     breaks: 'cancelled',
     first: ['is cancelled, with the reason, where it is aborted before'],
-    change: ({ fetcher }) => ({ pin: (image) => fetcher.pin(image, new AbortController().signal) }),
+    change: ({ fetcher }) => ({
+      pin: (image, _, options) => fetcher.pin(image, new AbortController().signal, options),
+    }),
   },
 ];
 

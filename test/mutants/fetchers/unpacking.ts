@@ -108,8 +108,8 @@ export const unpackingBreakages: readonly FetcherBreakage[] = [
     breaks: 'notFound',
     first: ['answers `image-not-found`, with the image'],
     change: ({ fetcher }) => ({
-      pin: async (image, signal) =>
-        (await fetcher.pin(image, signal)).mapErr((error) =>
+      pin: async (image, signal, options) =>
+        (await fetcher.pin(image, signal, options)).mapErr((error) =>
           error.type === 'image-not-found' ? { ...error, image: { ...error.image, name: '' } } : error,
         ),
     }),

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { perform } from '../action.ts';
 import { buildFailure } from '../build-failure.ts';
 import { type Failure, usageFailure } from '../failure.ts';
-import { type RunOptions, runOptions, type SpecOptions } from '../options.ts';
+import { pullPolicy, type RunOptions, runOptions, type SpecOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { openProgress } from '../progress/open-progress.ts';
 import type { Progress } from '../progress/progress.ts';
@@ -68,7 +68,10 @@ export async function readRequest(
   context: string | undefined,
   options: SpecOptions,
 ): Promise<
-  Result<Pick<BuildRequest, 'spec' | 'context' | 'ignoreFiles' | 'secrets'> & { source: SpecSource }, Failure>
+  Result<
+    Pick<BuildRequest, 'spec' | 'context' | 'ignoreFiles' | 'secrets' | 'pull'> & { source: SpecSource },
+    Failure
+  >
 > {
   if (context === '') return err(usageFailure('the context is empty: "." is the current directory'));
   const source = await readSpec(options.file);
@@ -80,6 +83,7 @@ export async function readRequest(
     spec: source.value.spec,
     secrets: secrets.value,
     ignoreFiles: options.ignoreFile ?? [],
+    pull: pullPolicy(options),
     ...(context === undefined ? {} : { context: toHostPath(resolve(context)) }),
   });
 }

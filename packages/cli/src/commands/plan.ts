@@ -1,4 +1,5 @@
 import {
+  type BuildEvent,
   type Builder,
   type Explanation,
   err,
@@ -12,7 +13,7 @@ import { perform } from '../action.ts';
 import { buildFailure, storeFailure } from '../build-failure.ts';
 import type { Failure } from '../failure.ts';
 import { type SpecOptions, specOptions } from '../options.ts';
-import { writeOut } from '../output.ts';
+import { writeErr, writeOut } from '../output.ts';
 import { sanitizeLine } from '../progress/sanitize.ts';
 import { withBuilder } from '../with-builder.ts';
 import { readRequest } from './build.ts';
@@ -42,7 +43,7 @@ export function planCommand(): Command {
       if (request.isErr()) return err(request.error);
       const { source, ...inputs } = request.value;
       return withBuilder(options, (builder) =>
-        plan(builder, { source, request: { ...inputs, signal }, options }),
+        plan(builder, { source, request: { ...inputs, signal, onEvent: sayNote }, options }),
       );
     });
   });
@@ -86,6 +87,11 @@ async function explainMisses(
     explanations.push(explanation.value);
   }
   return ok(explanations);
+}
+
+/** A plan has no other events. */
+async function sayNote(event: BuildEvent): Promise<void> {
+  if (event.type === 'note') await writeErr(`snapstep: ${sanitizeLine(event.text)}\n`);
 }
 
 function jsonLine(step: PlannedStep, explanations: readonly Explanation[]): string {

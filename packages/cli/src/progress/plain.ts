@@ -30,7 +30,7 @@ interface State {
 function linesOf(event: BuildEvent, { steps, tails }: State): string[] {
   switch (event.type) {
     case 'note':
-      return [event.text];
+      return [sanitizeLine(event.text)];
     case 'stage-started':
       steps.stage(event);
       return [];

@@ -63,13 +63,15 @@ async function fill(
 
 async function unpack(
   engine: Engine,
-  { from, output, signal }: Making,
+  { from, pull = 'auto', output, signal }: Making,
   into: Volumes,
 ): Promise<Result<ImageConfig, BaseImageError>> {
   if (from === undefined) return ok({ env: {} });
-  const pinned = await engine.fetcher.pin({ name: from, platform: engine.platform }, signal);
+  const note = (text: string): Promise<void> => output.write(`${text}\n`);
+  const image = { name: from, platform: engine.platform };
+  const pinned = await engine.fetcher.pin(image, signal, { pull, note });
   if (pinned.isErr()) return err(fromFetcher(pinned.error));
-  const unpacked = await engine.fetcher.unpack(pinned.value, into, { log: output, signal });
+  const unpacked = await engine.fetcher.unpack(pinned.value, into, { log: output, signal, pull });
   return unpacked.mapErr(fromFetcher);
 }
 

@@ -1,5 +1,5 @@
 import { ok } from 'neverthrow';
-import type { PinnedImage } from '../backend/fetcher.ts';
+import type { PinnedImage, PullPolicy } from '../backend/fetcher.ts';
 import { type KeyedInputs, stepKey } from '../plan/key.ts';
 import type { Engine } from './engine.ts';
 import { fromFetcher } from './errors.ts';
@@ -8,7 +8,7 @@ import type { StepToMake } from './produce.ts';
 /** The first step of a stage: the base image, unpacked. */
 export function baseStep(
   engine: Engine,
-  base: { readonly image: PinnedImage; readonly isInStore: boolean },
+  base: { readonly image: PinnedImage; readonly isInStore: boolean; readonly pull: PullPolicy },
 ): Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'> {
   const { image } = base;
   const { layout } = engine.sandbox;
@@ -23,7 +23,7 @@ export function baseStep(
     image: { env: {} },
     body: async ({ active, log, signal }) => {
       if (base.isInStore) return ok({ env: {} });
-      const unpacked = await engine.fetcher.unpack(image, active.volumes, { log, signal });
+      const unpacked = await engine.fetcher.unpack(image, active.volumes, { log, signal, pull: base.pull });
       return unpacked.mapErr(fromFetcher);
     },
   };

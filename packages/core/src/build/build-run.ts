@@ -70,6 +70,7 @@ class BuildRun implements Disposable {
       ignoreFiles: request.ignoreFiles ?? [],
       secrets: request.secrets ?? new Map(),
       signal: this.#signal,
+      pinning: { pull: request.pull ?? 'auto', note: (text) => this.note(text) },
     });
   }
 

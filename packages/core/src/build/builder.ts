@@ -1,6 +1,6 @@
 import type { ResultAsync } from 'neverthrow';
 import type { Cancelled, StoreError } from '../backend/failures.ts';
-import type { FetchError, PinnedImage } from '../backend/fetcher.ts';
+import type { FetchError, PinnedImage, PullPolicy } from '../backend/fetcher.ts';
 import type { LogSink } from '../backend/log-sink.ts';
 import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
 import type { Exit, LimitName, ResourceLimits, SandboxError } from '../backend/sandbox.ts';
@@ -116,6 +116,8 @@ export interface BuildRequest {
    * `step-failed`, and what another build that runs the same step may write is no limit for this one.
    */
   readonly diskBytes?: number;
+  /** What may be asked of the network about base images. Default: `auto`, which a build that is saved whole does not need. */
+  readonly pull?: PullPolicy;
   /** Whether the logs of cached steps come as events too. Default: true. */
   readonly replayLogs?: boolean;
   /** Stops this build. A step that another build waits for goes on. */
@@ -167,7 +169,9 @@ export interface BaseImageRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** An image of the fetcher to start from: where a step's world is only its volumes, a shell must come from somewhere. */
   readonly from?: string;
-  /** Gets what the command prints, while it prints it. */
+  /** What may be asked of the network about `from`. Default: `auto`. */
+  readonly pull?: PullPolicy;
+  /** Gets what the command prints, while it prints it, and what there is to say about `from`. */
   readonly output: LogSink;
   readonly signal?: AbortSignal;
 }
@@ -199,7 +203,7 @@ export interface BaseImages {
 
 export interface Builder extends AsyncDisposable {
   build(request: BuildRequest): ResultAsync<LeasedSnapshot, BuildError>;
-  /** What each step's key would be and whether it is saved, without running anything. */
+  /** What each step's key would be and whether it is saved, without running anything. The listener hears notes only. */
   plan(request: BuildRequest): ResultAsync<readonly PlannedStep[], BuildError>;
   /** The inputs behind a key, and how they differ from those of the nearest saved step. `not-found` if it knows neither. */
   explain(key: StepKey): ResultAsync<Explanation, StoreError>;

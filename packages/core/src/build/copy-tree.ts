@@ -20,8 +20,8 @@ import {
 import { err, ok, type Result } from 'neverthrow';
 import { toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
 import { type Failed, failed } from '../backend/failures.ts';
+import type { HashCache } from '../backend/hash-cache.ts';
 import type { HostPath, Owner } from '../backend/names.ts';
-import type { HashCache } from '../plan/hash-cache.ts';
 import { type CopySources, changed, isSameFile, ManifestHash, openSeen, pacer } from '../plan/manifest.ts';
 import type { SourceError } from '../plan/source-error.ts';
 import { baseName, type SourceEntry, walkSource } from '../plan/source-walk.ts';

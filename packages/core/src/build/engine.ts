@@ -1,5 +1,6 @@
 import type { Clock } from '../backend/clock.ts';
 import type { Fetcher } from '../backend/fetcher.ts';
+import type { HashCache } from '../backend/hash-cache.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Sandbox } from '../backend/sandbox.ts';
 import type { Store, StoreFeature, StoreFeatures } from '../backend/store.ts';
@@ -10,7 +11,6 @@ import type { Leases } from '../cache/leases.ts';
 import type { Slots } from '../cache/slots.ts';
 import type { StepTable } from '../cache/step-table.ts';
 import type { StepLogs } from '../log/step-logs.ts';
-import type { HashCache } from '../plan/hash-cache.ts';
 import type { BuildError } from './builder.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { FailedLogs } from './failed-logs.ts';

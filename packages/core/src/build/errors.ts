@@ -92,6 +92,7 @@ export function describeExit(exit: StepExit): string {
 /** Another build's run failed for a reason that need not hold for those who joined it. */
 export function isOwnersFault(error: BuildError, op: StepOp): boolean {
   if (error.type === 'invalid-context') return true;
+  if (error.type === 'fetch' && error.error.type === 'not-held') return true;
   const hasSecrets = op.op === 'run' && op.secrets.length > 0;
   return error.type === 'step-failed' && (hasSecrets || error.exit.type === 'limit-exceeded');
 }

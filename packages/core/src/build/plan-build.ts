@@ -14,6 +14,7 @@ export async function planBuild(
     ignoreFiles: request.ignoreFiles ?? [],
     secrets: request.secrets ?? new Map(),
     signal: request.signal ?? new AbortController().signal,
+    pinning: { pull: request.pull ?? 'auto', note: (text) => request.onEvent?.({ type: 'note', text }) },
   });
   const planned: PlannedStep[] = [];
   for (const stage of inOrder(planStages(request.spec))) {

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from 'neverthrow';
+import type { PinOptions } from '../backend/fetcher.ts';
 import type { HostPath, StepKey } from '../backend/names.ts';
 import type { IgnoreFile } from '../plan/ignore-files.ts';
 import { canonicalJson, type KeyedInputs, stepKey } from '../plan/key.ts';
@@ -36,6 +37,7 @@ export class StepKeys {
   readonly #ignoreFiles: readonly IgnoreFile[];
   readonly #secrets: ReadonlyMap<string, SecretValue>;
   readonly #signal: AbortSignal;
+  readonly #pinning: Required<PinOptions>;
   readonly #chains = new Map<StagePlan, Promise<Result<readonly KeyedStep[], BuildError>>>();
   readonly #bases = new Map<string, Promise<Result<Base, BuildError>>>();
   readonly #contextManifests = new Map<string, Promise<Result<string, BuildError>>>();
@@ -48,6 +50,7 @@ export class StepKeys {
       readonly ignoreFiles: readonly IgnoreFile[];
       readonly secrets: ReadonlyMap<string, SecretValue>;
       readonly signal: AbortSignal;
+      readonly pinning: Required<PinOptions>;
     },
   ) {
     this.#engine = engine;
@@ -55,6 +58,7 @@ export class StepKeys {
     this.#ignoreFiles = options.ignoreFiles;
     this.#secrets = options.secrets;
     this.#signal = options.signal;
+    this.#pinning = options.pinning;
   }
 
   /** The keys of a stage, as far as they are known now; the base is the first. */
@@ -92,11 +96,12 @@ export class StepKeys {
     const engine = this.#engine;
     const own = engine.store.baseImages ? await engine.store.baseImages.pin(stage.image) : ok(undefined);
     if (own.isErr()) return err(fromStore(own.error));
-    if (own.value) return ok(baseStep(engine, { image: own.value, isInStore: true }));
+    const { pull } = this.#pinning;
+    if (own.value) return ok(baseStep(engine, { image: own.value, isInStore: true, pull }));
     const ref = { name: stage.image, platform: engine.platform };
-    const pinned = await engine.fetcher.pin(ref, this.#signal);
+    const pinned = await engine.fetcher.pin(ref, this.#signal, this.#pinning);
     if (pinned.isErr()) return err(fromFetcher(pinned.error));
-    return ok(baseStep(engine, { image: pinned.value, isInStore: false }));
+    return ok(baseStep(engine, { image: pinned.value, isInStore: false, pull }));
   }
 
   async #step(draft: StepDraft, parent: StepKey | undefined): Promise<Result<KeyedStep, BuildError>> {

@@ -3,8 +3,8 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync }
 import { setImmediate } from 'node:timers/promises';
 import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toReadable } from '../backend/byte-path.ts';
+import type { HashCache } from '../backend/hash-cache.ts';
 import type { FileNames } from './file-names.ts';
-import type { HashCache } from './hash-cache.ts';
 import { readable, type SourceError } from './source-error.ts';
 import { baseName, type SourceEntry, type SourceTree, walkSource } from './source-walk.ts';
 

@@ -1,10 +1,10 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectOk, tempDir } from '@snapstep/test-support';
+import { HashCache } from '../../src/backend/hash-cache.ts';
 import { copyTree } from '../../src/build/copy-tree.ts';
 import { toHostPath } from '../../src/index.ts';
 import { hostFiles } from '../../src/plan/file-names.ts';
-import { HashCache } from '../../src/plan/hash-cache.ts';
 import { type CopySources, manifestOf } from '../../src/plan/manifest.ts';
 import { toTreePath } from '../../src/plan/tree-path.ts';
 

@@ -6,7 +6,6 @@ import type {
   Builder,
   BuilderOptions,
   BuildRequest,
-  Fetcher,
   LeasedSnapshot,
   StepKey,
 } from '../../src/index.ts';
@@ -15,6 +14,7 @@ import {
   memoryStore,
   type Script,
   type ScriptedCommand,
+  type ScriptedFetcher,
   type ScriptedImage,
   type ScriptedSandbox,
   scriptedFetcher,
@@ -25,7 +25,7 @@ import {
 export interface World extends AsyncDisposable {
   readonly builder: Builder;
   readonly sandbox: ScriptedSandbox;
-  readonly fetcher: Fetcher;
+  readonly fetcher: ScriptedFetcher;
   /** What the names of images mean; it may change. */
   readonly images: Record<string, ScriptedImage>;
   readonly store: Awaited<ReturnType<typeof memoryStore>>;

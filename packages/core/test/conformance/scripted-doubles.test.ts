@@ -92,8 +92,17 @@ const inShell: ScriptedCommand = async ({ request, root }) => {
 async function openFetcher(): Promise<FetcherPlace> {
   const dir = await tempDir();
   const images: Record<string, ScriptedImage> = {};
+  const fetcher = scriptedFetcher(images);
   return {
-    fetcher: scriptedFetcher(images),
+    fetcher,
+    async goOffline() {
+      fetcher.isOnline = false;
+      return {
+        async [Symbol.asyncDispose]() {
+          fetcher.isOnline = true;
+        },
+      };
+    },
     async publish(name, { files, config }) {
       const found = await readdir(files, { withFileTypes: true });
       const texts = found

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { perform } from '../../action.ts';
 import { buildFailure } from '../../build-failure.ts';
 import { EXIT, type Failure, machineFailure, usageFailure } from '../../failure.ts';
-import { type ImageOptions, imageOptions } from '../../options.ts';
+import { type ImageOptions, imageOptions, type PullOptions, pullOptions, pullPolicy } from '../../options.ts';
 import { writeErr, writeOut } from '../../output.ts';
 import { pairs } from '../../parse-values.ts';
 import { defaultSandbox } from '../../sandbox-name.ts';
@@ -14,7 +14,7 @@ import { parseUser } from '../../user-ref.ts';
 import { define } from '../define.ts';
 import { withBaseImages } from './with-base-images.ts';
 
-interface Options extends ImageOptions {
+interface Options extends ImageOptions, PullOptions {
   readonly script: string;
   readonly user?: UserRef;
   readonly from?: string;
@@ -39,6 +39,7 @@ export function createImageCommand(): Command {
         'start from this image of a registry; a container needs one, since a fresh volume has no shell',
       ),
       new Option('--env <NAME=VALUE>', 'a variable for the script; may be repeated').argParser(pairs('=')),
+      ...pullOptions(),
       ...imageOptions(),
     ],
     examples: [
@@ -80,6 +81,7 @@ async function make(
     command: work.command,
     signal: work.signal,
     output: { write: writeErr },
+    pull: pullPolicy(work.options),
     ...(work.shell && { shell: work.shell }),
     ...(user && { user: 'uid' in user ? { uid: user.uid, gid: user.gid } : user }),
     ...(env && { env: Object.fromEntries(env) }),

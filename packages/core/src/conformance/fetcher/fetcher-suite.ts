@@ -1,15 +1,17 @@
 import { Choice } from '../choice.ts';
 import { group, type TestFunctions } from '../test-functions.ts';
+import { askingTests } from './asking.ts';
 import { fullDiskTests } from './full-disk.ts';
 import { pinTests } from './pins.ts';
 import type { FetcherPlace } from './place.ts';
 import { FetcherScene, type FetcherTest } from './scene.ts';
 import { abortTests, configTests, unpackTests } from './unpacking.ts';
 
-export type FetcherTopic = 'pins' | 'unpacking' | 'configuration' | 'aborts' | 'full disk';
+export type FetcherTopic = 'pins' | 'asking' | 'unpacking' | 'configuration' | 'aborts' | 'full disk';
 
 const topics: Readonly<Record<FetcherTopic, (test: FetcherTest) => void>> = {
   pins: pinTests,
+  asking: askingTests,
   unpacking: unpackTests,
   configuration: configTests,
   aborts: abortTests,

@@ -21,6 +21,11 @@ export interface FetcherPlace extends AsyncDisposable {
   readonly missing: ImageRef;
   /** The images have no digest of their own, as directories: each is read whole when it is pinned first, and only then. */
   readonly readsOnce?: boolean;
+  /**
+   * From now until it is disposed nobody answers who is asked for images, or about them. Undefined where nobody is asked,
+   * since the images are on this machine.
+   */
+  goOffline?(): Promise<AsyncDisposable>;
   /** Empty volumes of the layout that the fetcher fills. They go with the place. */
   volumes(): Promise<Volumes>;
   /** Damages the content of a published image, so that it is no longer what was pinned. */

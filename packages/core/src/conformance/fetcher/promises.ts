@@ -7,6 +7,10 @@ export const fetcherPromises = {
   readsLittle: '`pin` reads little: no layer is downloaded before `unpack`',
   notFound: 'an image that is not there is answered with `image-not-found`, the image and a sentence',
 
+  remembered: 'a name that was pinned before is pinned to the same digest, with a note, where nobody answers',
+  asks: '`pull: always` asks what a name means now, and fails where nobody answers',
+  neverAsks: '`pull: never` asks nobody: it gives what the name meant last, or `not-held`',
+
   exact: '`unpack` writes exactly the image that was pinned, or fails',
   unpacked: 'an image that is there can be unpacked, also after a call for it that failed or was aborted',
   verified: '`unpack` verifies what it writes, or fails',
@@ -18,7 +22,7 @@ export const fetcherPromises = {
   nothingWritten: 'an `unpack` that was aborted before it began writes nothing',
   quiet: 'a promise settles only when nothing it started is still running or there, also after an abort',
   unmounted: 'every volume is unmounted when `unpack` settles',
-  logRejects: 'a log that rejects ends the call, which rejects with the same reason',
+  logRejects: 'a log or a note that rejects ends the call, which rejects with the same reason',
   noSpace: 'a disk that is full is answered with `no-space`',
   failures: 'what goes wrong is answered with `failed`',
 } as const;

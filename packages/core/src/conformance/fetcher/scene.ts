@@ -2,7 +2,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Result } from 'neverthrow';
-import type { FetchError, Fetcher, ImageConfig, ImageRef, PinnedImage } from '../../backend/fetcher.ts';
+import type {
+  FetchError,
+  Fetcher,
+  ImageConfig,
+  ImageRef,
+  PinnedImage,
+  UnpackIo,
+} from '../../backend/fetcher.ts';
 import { type HostPath, toHostPath } from '../../backend/names.ts';
 import type { Volumes } from '../../backend/volume.ts';
 import { keepsEqual } from '../promise.ts';
@@ -54,10 +61,11 @@ export class FetcherScene implements AsyncDisposable {
   }
 
   /** Unpacks into fresh volumes. What a fetcher promises of every call is checked each time. */
-  async unpack(image: PinnedImage, signal: AbortSignal = new AbortController().signal): Promise<Unpacked> {
+  async unpack(image: PinnedImage, options: Partial<Omit<UnpackIo, 'log'>> = {}): Promise<Unpacked> {
     const log = collect();
     const volumes = await this.volumes();
-    const result = await this.fetcher.unpack(image, volumes, { log, signal });
+    const io = { signal: new AbortController().signal, ...options, log };
+    const result = await this.fetcher.unpack(image, volumes, io);
     this.expectUnmounted();
     return { result, volumes, log: log.text() };
   }

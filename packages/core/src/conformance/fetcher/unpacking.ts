@@ -158,7 +158,9 @@ export function abortTests(test: FetcherTest): void {
   test('writes nothing where it is aborted before', async (scene) => {
     const { image } = await scene.publish('aborted', withText('text'));
     const reason = new Error('no longer wanted');
-    const { result, volumes } = await scene.unpack(await scene.pin(image), AbortSignal.abort(reason));
+    const { result, volumes } = await scene.unpack(await scene.pin(image), {
+      signal: AbortSignal.abort(reason),
+    });
     keepsEqual(promises.cancelled, result.isErr() && result.error, {
       type: 'cancelled',
       reason,
@@ -171,7 +173,7 @@ export function abortTests(test: FetcherTest): void {
     for (let round = 0; round < 8; round += 1) {
       const controller = new AbortController();
       const timer = setTimeout(() => controller.abort('enough'), Math.random() * 100);
-      const { result, volumes } = await scene.unpack(pinned, controller.signal);
+      const { result, volumes } = await scene.unpack(pinned, { signal: controller.signal });
       clearTimeout(timer);
       if (result.isOk()) continue;
       const before = await treeOf(volumes);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expectOk } from '@snapstep/test-support';
 import { ok } from 'neverthrow';
 import { expect } from 'vitest';
+import { HashCache } from '../../../src/backend/hash-cache.ts';
 import type { Store } from '../../../src/backend/index.ts';
 import { copyBody, manifestOfCopy, openContext as openSources } from '../../../src/build/copy-step.ts';
 import {
@@ -15,7 +16,6 @@ import {
   user,
   workdir,
 } from '../../../src/index.ts';
-import { HashCache } from '../../../src/plan/hash-cache.ts';
 import { planStages } from '../../../src/plan/stages.ts';
 import { scriptedSandbox } from '../../../src/testing/index.ts';
 import type { Stage } from './check-story.ts';

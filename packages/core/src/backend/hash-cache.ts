@@ -2,10 +2,10 @@ import type { BigIntStats } from 'node:fs';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import createDebug from 'debug';
-import { bootId } from '../backend/boot-id.ts';
-import type { BytePath } from '../backend/byte-path.ts';
-import type { HostPath } from '../backend/names.ts';
+import { bootId } from './boot-id.ts';
+import type { BytePath } from './byte-path.ts';
 import { type FileRow, HashTable } from './hash-table.ts';
+import type { HostPath } from './names.ts';
 
 /** A file that changed so lately may change again without its times showing it: they move in steps of up to 10 ms. */
 const SETTLED_MS = 100;
@@ -14,7 +14,15 @@ const SETTLED_SECONDS_MS = 2100;
 const SECOND = 1_000_000_000n;
 const BATCH = 1000;
 
-const debug: createDebug.Debugger = createDebug('snapstep:plan');
+const debug: createDebug.Debugger = createDebug('snapstep:hashes');
+
+export interface Sharing {
+  /**
+   * Other processes may have the file: then this one remembers in memory. By default nobody else may have it, and
+   * whoever does is given up.
+   */
+  readonly isShared?: boolean;
+}
 
 /**
  * Remembers the SHA-256 of files by their name and what `lstat` says of them, so that an unchanged file is not read
@@ -25,16 +33,18 @@ const debug: createDebug.Debugger = createDebug('snapstep:plan');
  */
 export class HashCache implements Disposable {
   readonly #path: string;
+  readonly #sharing: Sharing;
   #table: HashTable;
   #pending: (FileRow & { readonly sha256: string })[] = [];
 
-  private constructor(path: string) {
+  private constructor(path: string, sharing: Sharing) {
     this.#path = path;
-    this.#table = openTable(path);
+    this.#sharing = sharing;
+    this.#table = openTable(path, sharing);
   }
 
-  static open(stateDir: HostPath): HashCache {
-    return new HashCache(join(stateDir, 'hashes.db'));
+  static open(stateDir: HostPath, sharing: Sharing = {}): HashCache {
+    return new HashCache(join(stateDir, 'hashes.db'), sharing);
   }
 
   find(name: BytePath, stat: BigIntStats): string | undefined {
@@ -90,18 +100,19 @@ export class HashCache implements Disposable {
       if (isFull(error)) return undefined;
       closeTable(this.#table);
       removeFiles(this.#path);
-      this.#table = openTable(this.#path);
+      this.#table = openTable(this.#path, this.#sharing);
       return undefined;
     }
   }
 }
 
-function openTable(path: string): HashTable {
+function openTable(path: string, { isShared = false }: Sharing): HashTable {
   for (const place of [path, path]) {
     try {
       return HashTable.open(place, bootId());
     } catch (error) {
       debug('%s cannot be used: %o', place, error);
+      if (isShared && isBusy(error)) break;
       removeFiles(path);
     }
   }
@@ -123,6 +134,11 @@ function removeFiles(path: string): void {
   } catch (error) {
     debug('%s stays: %o', path, error);
   }
+}
+
+/** SQLITE_BUSY and SQLITE_LOCKED. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
 }
 
 /** SQLITE_FULL of https://www.sqlite.org/rescode.html */

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { tempDir } from '@snapstep/test-support';
 import { execa } from 'execa';
+import { tempDir } from './temp-dir.ts';
 
 export interface RegistryOptions {
   /** Serve HTTPS with a certificate of an authority made for it. Default: plain HTTP. */

@@ -9,13 +9,13 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { HashCache } from '../../src/backend/hash-cache.ts';
 import { toHostPath } from '../../src/index.ts';
-import { HashCache } from '../../src/plan/hash-cache.ts';
 
 const NOW = Date.parse('2026-03-04T05:06:07.900Z');
 const SHA256 = 'a'.repeat(64);
@@ -134,6 +134,19 @@ describe('a file of hashes that', () => {
     );
     place.reopen();
     for (let i = 0; i < ROWS; i += 1) expect(place.cache.find(`f-${i}`, stat)).toBeUndefined();
+  });
+
+  it('another process has is left to it where it may be shared, and what is found out is kept in memory', async () => {
+    await using place = await openCache();
+    const stat = place.keep('first');
+    using second = HashCache.open(toHostPath(dirname(place.file)), { isShared: true });
+    second.remember('second', { stat, sha256: SHA256, readAt: Date.now() });
+    second.flush();
+    expect(second.find('first', stat)).toBeUndefined();
+    expect(second.find('second', stat)).toBe(SHA256);
+    place.reopen();
+    expect(place.cache.find('first', stat)).toBe(SHA256);
+    expect(place.cache.find('second', stat)).toBeUndefined();
   });
 
   it('another program has locked is replaced', async () => {
