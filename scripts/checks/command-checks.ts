@@ -5,6 +5,7 @@ import { runTool } from './run-tool.ts';
 export const commandChecks: readonly Check[] = [
   command('biome: formatting and lint rules', 'biome', 'check', '.', '--error-on-warnings', '--colors=off'),
   command('tsc: types', 'tsc', '--noEmit'),
+  command('oxlint: no promise without a catch', 'oxlint', '--type-aware', '--deny-warnings'),
   command(
     'dependency-cruiser: directions of imports',
     'depcruise',

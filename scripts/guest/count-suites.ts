@@ -38,10 +38,11 @@ export async function countSuites(
 /** Prints what it is given as soon as `turn` has come, so that two outputs are not mixed. */
 function inTurn(turn: Promise<unknown>, title: string): (chunk: Uint8Array) => void {
   let waiting: Uint8Array[] | undefined = [Buffer.from(title)];
-  turn.then(() => {
+  const print = (): void => {
     for (const chunk of waiting ?? []) process.stdout.write(chunk);
     waiting = undefined;
-  });
+  };
+  turn.then(print, print);
   return (chunk) => {
     if (waiting === undefined) process.stdout.write(chunk);
     else waiting.push(chunk);

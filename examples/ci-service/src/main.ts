@@ -14,7 +14,13 @@ await using store = orThrow(await openRsyncStore({ path: dir('store') }));
 await using fetcher = orThrow(await openOciFetcher({ stateDir: dir('images') }));
 await using builder = orThrow(await openBuilder({ store, sandbox, fetcher, stateDir: dir('builder') }));
 
-const tidy = setInterval(() => void builder.prune({ keepFreeBytes: 10e9, maxObjects: 20_000 }), HOUR);
+const prune = async (): Promise<void> => {
+  const pruned = await builder.prune({ keepFreeBytes: 10e9, maxObjects: 20_000 });
+  if (pruned.isErr()) console.error('cannot prune:', pruned.error);
+};
+const tidy = setInterval(() => {
+  prune().catch(console.error);
+}, HOUR);
 const server = ciService(builder).listen(Number(port), '127.0.0.1');
 console.log(`listening on http://127.0.0.1:${port}`);
 const { promise: interrupted, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { type BuildError, type Builder, parseSpec, type StepKey } from '@snapstep/core';
 
 /** One build of the service, from its start on. */
@@ -22,7 +23,7 @@ interface Job {
  */
 export function ciService(builder: Builder): Server {
   const jobs = new Map<string, Job>();
-  return createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [, place, id = '', rest] = (request.url ?? '').split('/');
     const job = place === 'builds' ? jobs.get(id) : undefined;
     if (place === 'builds' && request.method === 'POST') return start(builder, { jobs, request, response });
@@ -31,6 +32,13 @@ export function ciService(builder: Builder): Server {
     if (request.method === 'DELETE') job.stop.abort(new Error('cancelled by its owner'));
     const { stop: _, ...shown } = job;
     return send(response, 200, shown);
+  };
+  return createServer((request, response) => {
+    // A promise that is rejected and that nobody waits for would end the service.
+    answer(request, response).catch((error: unknown) => {
+      console.error(error);
+      response.destroy();
+    });
   });
 }
 
@@ -68,8 +76,7 @@ async function sendLog(builder: Builder, key: StepKey, response: ServerResponse)
   response.on('close', () => gone.abort(new Error('the reader went away')));
   response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
   try {
-    for await (const chunk of log.value.follow({ signal: gone.signal })) response.write(chunk);
-    response.end();
+    await pipeline(log.value.watch({ signal: gone.signal }), response);
   } catch (error) {
     if (!gone.signal.aborted) throw error;
   }

@@ -8,10 +8,10 @@ import { xdgCache } from 'xdg-basedir';
 if (xdgCache !== undefined) enableCompileCache(join(xdgCache, 'snapstep', 'node'));
 const { bugFailure, reportFailure } = await import('./action.ts');
 
-process.on('uncaughtException', async (error) => {
+process.on('uncaughtException', (error) => {
   const failure = bugFailure(error);
-  await reportFailure(failure);
-  process.exit(failure.exitCode);
+  const exit = (): never => process.exit(failure.exitCode);
+  reportFailure(failure).then(exit, exit);
 });
 
 const { run } = await import('./run.ts');

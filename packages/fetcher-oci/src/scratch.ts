@@ -42,7 +42,8 @@ export async function openScratch(parent: string): Promise<Scratch> {
       return area;
     },
     async [Symbol.asyncDispose]() {
-      await (await opening)?.unwrapOr(undefined)?.[Symbol.asyncDispose]();
+      const area = await opening?.catch(() => undefined);
+      await area?.unwrapOr(undefined)?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -109,7 +109,7 @@ type SuExit = Pick<SessionEnd, 'code' | 'startError'>;
 
 function exitOf(su: ChildProcess): Promise<SuExit> {
   return new Promise((resolve) => {
-    su.once('error', (startError) => resolve({ code: null, startError }));
+    su.on('error', (startError) => resolve({ code: null, startError }));
     su.once('exit', (code) => resolve({ code }));
   });
 }
@@ -124,9 +124,10 @@ async function endAll(
   endUser: SessionStart['endUser'],
 ): Promise<string | undefined> {
   let hasExited = false;
-  void exited.then(() => {
+  const note = (): void => {
     hasExited = true;
-  });
+  };
+  exited.then(note, note);
   for (let round = 0; ; round += 1) {
     await Promise.race([exited, delay(round === 0 ? 0 : SU_PAUSE_MS)]);
     const wasLast = hasExited;

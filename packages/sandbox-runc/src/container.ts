@@ -38,7 +38,10 @@ export interface ContainerEnd {
 type Stop =
   | { readonly why: 'cancelled' }
   | { readonly why: 'limit'; readonly limit: LimitName }
-  | { readonly why: 'output'; readonly error: unknown };
+  /** The log rejected. */
+  | { readonly why: 'output'; readonly error: unknown }
+  /** What the command prints cannot be read. */
+  | { readonly why: 'pipe'; readonly error: unknown };
 
 /** How long what was killed may take to be gone. */
 export const TEARDOWN_MS = 10_000;
@@ -80,7 +83,7 @@ export async function runContainer(start: ContainerStart): Promise<ContainerEnd>
     const exited = exitOf(runtime, stop.signal);
     start.pipe.closeWriter();
     const flow: Flow = { bytes: 0, isWriting: false, brief: [] };
-    const copied = copyOutput(start, end, flow).catch((error: unknown) => end({ why: 'output', error }));
+    const copied = copyOutput(start, end, flow).catch((error: unknown) => end({ why: 'pipe', error }));
     const exit = await exited;
     const left = await start.cgroups.kill(performance.now() + TEARDOWN_MS);
     const survivors = [...exit.survivors, ...left];
@@ -142,7 +145,7 @@ function exitOf(runtime: ChildProcess, stop: AbortSignal): Promise<RuntimeExit> 
       runtime.kill('SIGKILL');
       bound = setTimeout(() => settle({ survivors: runtime.pid ? [runtime.pid] : [] }), TEARDOWN_MS);
     };
-    runtime.once('error', (startError) => settle({ startError }));
+    runtime.on('error', (startError) => settle({ startError }));
     runtime.once('exit', (code, killedBy) => settle({ code, killedBy }));
     stop.addEventListener('abort', kill);
     if (stop.aborted) kill();
@@ -172,7 +175,11 @@ async function copyOutput(
       flow.isWriting = true;
       if (flow.bytes <= BRIEF_BYTES) flow.brief.push(chunk);
       flow.bytes += chunk.length;
-      await output.write(chunk);
+      try {
+        await output.write(chunk);
+      } catch (error) {
+        return end({ why: 'output', error });
+      }
       flow.isWriting = false;
       silence?.refresh();
     }

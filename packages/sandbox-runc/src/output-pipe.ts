@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, chownSync, closeSync, constants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { err, type Failed, failed, ok, type Result } from '@snapstep/core/backend';
+import createDebug from 'debug';
 import { makeFifos } from './fifo.ts';
+
+const debug = createDebug('snapstep:container');
 
 /** A pipe from a command's standard output and standard error to us. One for both, so that their order is kept. */
 export interface OutputPipe extends AsyncDisposable {
@@ -42,12 +46,15 @@ export class OutputPipes {
     // The runtime gives it to the command's user, who may have changed it.
     chownSync(path, 0, 0);
     chmodSync(path, 0o600);
-    // A reader that does not wait for a writer comes first; then the writer need not wait for a reader.
-    const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const writer = openSync(path, constants.O_WRONLY);
-    const reader = options.exposed
-      ? relay(path, first)
-      : new Socket({ fd: first, readable: true, writable: false });
+    const ends = await openEnds(path, options).catch((error: unknown) => {
+      this.#free.push(path);
+      throw error;
+    });
+    if (ends.isErr()) {
+      this.#free.push(path);
+      return err(ends.error);
+    }
+    const { reader, writer } = ends.value;
     let isOpen = true;
     const closeWriter = (): void => {
       if (isOpen) closeSync(writer);
@@ -77,13 +84,41 @@ export class OutputPipes {
   }
 }
 
+interface Ends {
+  readonly reader: Readable;
+  readonly writer: number;
+}
+
+/** Opens both ends, or none. @throws What the system says. */
+async function openEnds(
+  path: string,
+  { exposed }: { readonly exposed: boolean },
+): Promise<Result<Ends, Failed>> {
+  // A reader that does not wait for a writer comes first; then the writer need not wait for a reader.
+  const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openOrClose(path, { flags: constants.O_WRONLY, onFailure: [first] });
+  const reader = exposed
+    ? await relay(path, { first, writer })
+    : ok(new Socket({ fd: first, readable: true, writable: false }));
+  if (reader.isErr()) {
+    closeSync(writer);
+    return err(reader.error);
+  }
+  // Whoever reads is told; but nobody may be reading.
+  reader.value.on('error', (error) => debug('%s: %s', path, error));
+  return ok({ reader: reader.value, writer });
+}
+
 /**
  * Reads through a process. A command that splices from a socket into its output keeps the pipe locked until something
  * comes, and whoever reads it then, or closes it, hangs in the kernel, whether or not it asked to wait.
  */
-function relay(path: string, first: number): Readable {
+async function relay(
+  path: string,
+  { first, writer }: { readonly first: number; readonly writer: number },
+): Promise<Result<Readable, Failed>> {
   // A second reader, as the first one does not wait.
-  const fd = openSync(path, constants.O_RDONLY);
+  const fd = openOrClose(path, { flags: constants.O_RDONLY, onFailure: [first, writer] });
   closeSync(first);
   const child = spawn('cat', {
     stdio: [fd, 'pipe', 'ignore'],
@@ -91,9 +126,25 @@ function relay(path: string, first: number): Readable {
     detached: true,
   });
   closeSync(fd);
-  const { stdout } = child;
-  if (stdout === null) throw new Error('a process that was spawned with a pipe has none');
+  const stdout = child.stdout ?? undefined;
+  child.on('error', (error) => stdout?.destroy(error));
+  if (stdout === undefined) {
+    // A process that has too many files open gets no stream, and is told by an event.
+    const [error] = await once(child, 'error');
+    return err(failed(`cannot start the program that reads what a command prints: ${error.message}`, error));
+  }
   stdout.once('close', () => child.kill('SIGKILL'));
-  child.once('error', (error) => stdout.destroy(error));
-  return stdout;
+  return ok(stdout);
+}
+
+function openOrClose(
+  path: string,
+  { flags, onFailure }: { readonly flags: number; readonly onFailure: readonly number[] },
+): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    for (const fd of onFailure) closeSync(fd);
+    throw error;
+  }
 }

@@ -220,6 +220,10 @@ class Attempt implements AsyncDisposable {
   ): Promise<Result<Exit, SandboxError>> {
     const { limits } = request;
     if (end.stopped?.why === 'cancelled') return err(cancelled(request.signal));
+    if (end.stopped?.why === 'pipe') {
+      const { error } = end.stopped;
+      return err(failed(`cannot read what the command prints: ${(error as Error).message}`, error));
+    }
     if (end.stopped?.why === 'limit') return ok({ type: 'limit-exceeded', limit: end.stopped.limit });
     if (limits.memoryBytes !== undefined && cgroups.wasOutOfMemory()) {
       return ok({ type: 'limit-exceeded', limit: 'memoryBytes' });

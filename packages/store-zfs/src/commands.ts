@@ -108,7 +108,7 @@ export class Commands {
     const forget = () => {
       if (this.#stuck === stuck) this.#stuck = undefined;
     };
-    void ended.then(forget, forget);
+    ended.then(forget, forget);
     return stuck;
   }
 }

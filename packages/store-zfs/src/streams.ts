@@ -78,7 +78,9 @@ async function receiveInto(
 ): Promise<Result<Received, StoreError>> {
   const volumes = new Map<VolumeName, { dataset: string; mountpoint: string }>();
   const receiver = new Receiver(place, { ...request, dataset, volumes });
-  const end = () => void receiver[Symbol.asyncDispose]();
+  const end = (): void => {
+    receiver[Symbol.asyncDispose]().catch(() => {}); // It is waited for below.
+  };
   request.signal.addEventListener('abort', end);
   // A stream that ends is one that cannot be read any more.
   const body = request.body.pipeThrough(new TransformStream(), { signal: request.signal });

@@ -61,7 +61,7 @@ export class Receiving implements AsyncDisposable {
   /** Takes no more than it can keep in memory. */
   async write(data: Uint8Array): Promise<void> {
     const { stdin } = this.#process.child;
-    if (stdin === null || stdin.destroyed || stdin.write(data)) return;
+    if (!stdin || stdin.destroyed || stdin.write(data)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     stdin.once('drain', resolve).once('close', resolve);
     await promise;
@@ -98,17 +98,21 @@ class StreamingZfs {
     this.#args = args;
     this.child = spawn('zfs', args, { stdio, env: { ...process.env, LC_ALL: 'C' } });
     this.#closed = new Promise((resolve) => this.child.once('close', resolve));
-    this.child.once('error', (error) => {
-      this.#spawnError = error;
+    this.child.on('error', (error) => {
+      this.#spawnError ??= error;
     });
     // It may end before it has read all, and says why by its exit code.
     this.child.stdin?.on('error', () => {});
+    this.child.stderr?.on('error', () => {});
     this.child.stderr?.on('data', (chunk) => {
       this.#stderr += chunk;
     });
-    const end = () => void this.end();
+    const end = (): void => {
+      this.end().catch(() => {}); // `close` waits for it.
+    };
+    const forget = (): void => commands.closing.removeEventListener('abort', end);
     commands.closing.addEventListener('abort', end);
-    void commands.track(this.ended()).finally(() => commands.closing.removeEventListener('abort', end));
+    commands.track(this.ended()).then(forget, forget);
   }
 
   kill(): void {

@@ -31,7 +31,9 @@ export async function flockDirectory(directory: HostPath): Promise<AsyncDisposab
 async function lock(fd: number): Promise<string> {
   if (!hasSpareDescriptors()) return 'too many open files';
   const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-  const [[code], reason] = await Promise.all([once(child, 'close'), text(child.stderr as Readable)]);
+  // Without a stream it could not be started, which it tells by an event.
+  const stderr: Readable | undefined = child.stderr ?? undefined;
+  const [[code], reason] = await Promise.all([once(child, 'close'), stderr ? text(stderr) : '']);
   if (code === 0) return 'locked';
   // Both util-linux and busybox say nothing when somebody else has the lock, and give a reason for anything else.
   return code === 1 && reason === '' ? 'busy' : `flock ended with ${code}: ${reason}`;

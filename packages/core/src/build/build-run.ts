@@ -193,7 +193,8 @@ class BuildRun implements Disposable {
 
   /** Stages that the steps to come will read start now, all at the same time. */
   #startSources(steps: readonly KeyedStep[]): void {
-    for (const { draft } of steps) if (draft?.source) void this.#stage(draft.source);
+    // How each of them ended is asked for by the step that reads it.
+    for (const { draft } of steps) if (draft?.source) this.#stage(draft.source).catch(() => {});
   }
 
   /** Builds the stage that a `copy` reads, and looks at the files. */

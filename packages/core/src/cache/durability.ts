@@ -64,7 +64,7 @@ export class Durability implements AsyncDisposable {
     if (this.#hasEnded || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      void this.sync();
+      this.sync().catch((error) => this.#failed(error));
     }, delay).unref();
   }
 

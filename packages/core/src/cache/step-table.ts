@@ -130,6 +130,8 @@ class RunningStep<E> {
   readonly #end: () => void;
   readonly #options: StepOptions;
   readonly #waiters = new Set<Waiter<E>>();
+  /** Who left when nobody else waited: told when all is quiet. */
+  #lastOut: Waiter<E> | undefined;
   #producer: Waiter<E> | undefined;
   #attempt = new AbortController();
 
@@ -207,7 +209,7 @@ class RunningStep<E> {
     if (last) this.stop(signal.reason);
     else if (owner && !outlivesWaiter) this.#attempt.abort(signal.reason);
     // Whoever's files are being read, and the last one out, are told when all is quiet.
-    if (last) void this.ended.then(() => waiter.resolve(err(cancelled(signal))));
+    if (last) this.#lastOut = waiter;
     else if (!owner || outlivesWaiter) waiter.resolve(err(cancelled(signal)));
   }
 
@@ -218,6 +220,7 @@ class RunningStep<E> {
     this.#options.onEnd();
     for (const waiter of this.#waiters) tell(waiter);
     this.#waiters.clear();
+    this.#lastOut?.resolve(err(cancelled(this.#lastOut.request.signal)));
     this.#end();
   }
 }

@@ -213,7 +213,11 @@ needs('root')('a full disk of the builder itself', () => {
           times += 1;
           if (times > 1) return 0;
           await stateDisk.fill();
-          await output.write('word\n'.repeat(MIB)).finally(() => stateDisk.empty());
+          try {
+            await output.write('word\n'.repeat(MIB));
+          } finally {
+            await stateDisk.empty();
+          }
           return 0;
         },
       },

@@ -71,7 +71,10 @@ async function killBefore(command: string, { world, parent, number }: Killing): 
   });
   const ended = once(child, 'exit');
   const early = new AbortController();
-  ended.then(([code, by]) => early.abort(new Error(`it ended with ${code ?? by} before zfs ${command}`)));
+  ended.then(
+    ([code, by]) => early.abort(new Error(`it ended with ${code ?? by} before zfs ${command}`)),
+    (error: unknown) => early.abort(error),
+  );
   await execa('cat', [stopped], { cancelSignal: early.signal });
   // Its zfs as well: it is a group of its own.
   process.kill(-(child.pid ?? 0), 'SIGKILL');
