@@ -84,9 +84,10 @@ export class Pins implements AsyncDisposable {
   }
 
   #later(work: Promise<unknown>): void {
-    const going = work.catch((error: unknown) => debug('%s: %o', this.#directory, error));
+    const going = work
+      .catch((error: unknown) => debug('%s: %o', this.#directory, error))
+      .finally(() => this.#going.delete(going));
     this.#going.add(going);
-    void going.then(() => this.#going.delete(going));
   }
 
   #path(reference: string): string {

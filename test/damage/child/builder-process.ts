@@ -10,9 +10,18 @@ process.on('uncaughtException', (error) => {
   say({ trap: 'uncaughtException', text: inspect(error) }, () => process.exit(70));
 });
 process.on('disconnect', () => process.exit(0));
-process.on('message', async ({ id, asked }: { readonly id: number; readonly asked: Ask }) => {
-  say({ to: id, answers: await session.perform(asked).catch(ownFailure) });
+process.on('message', ({ id, asked }: { readonly id: number; readonly asked: Ask }) => {
+  session
+    .perform(asked)
+    .catch(ownFailure)
+    .then((answers) => say({ to: id, answers }))
+    .catch(stop);
 });
+
+/** The process that asked cannot be told any more. */
+function stop(): void {
+  process.exit(71);
+}
 
 /** What this test itself did not expect. It fails the case, and is told apart. */
 function ownFailure(error: unknown): readonly Answer[] {

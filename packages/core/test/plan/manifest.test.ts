@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { HashCache } from '../../src/backend/hash-cache.ts';
 import { toHostPath } from '../../src/index.ts';
 import { hostFiles } from '../../src/plan/file-names.ts';
-import { HashCache } from '../../src/plan/hash-cache.ts';
 import { isSameFile, manifestOf, openSeen, pacer } from '../../src/plan/manifest.ts';
 import { type SourceEntry, type SourceTree, walkSource } from '../../src/plan/source-walk.ts';
 import { writeTree } from '../build/world.ts';
@@ -53,7 +53,11 @@ describe('the digest of what a copy would write', () => {
       await using place = await openPlace();
       const content = Buffer.alloc(size, 'some bytes that come again');
       await writeFile(join(place.path, 'f'), content);
-      const expected = sha256('snapstep/manifest/1\n', line('source', 'f'), line('file', '', sha256(content)));
+      const expected = sha256(
+        'snapstep/manifest/1\n',
+        line('source', 'f'),
+        line('file', '', sha256(content)),
+      );
       expect(await place.digest(['f'])).toBe(expected);
     },
   );
