@@ -15,7 +15,9 @@ describe('what the packages are made of', () => {
       'receiveMessageOnPort',
     ];
     const found = await grep(blocking.join('|'), 'packages/*/src/**');
-    expect(found).toEqual([]);
+    // On a Mac, only a program tells which boot this is. It is asked once in the life of a process.
+    const excused = /^packages\/core\/src\/backend\/boot-id\.ts:.*(import|'sysctl')/;
+    expect(found.filter((line) => !excused.test(line))).toEqual([]);
   });
 
   // https://nvd.nist.gov/vuln/detail/CVE-2026-23745, and -26960: links in an archive led out of where it was unpacked.
