@@ -31,6 +31,8 @@ export class Workspace {
   readonly #path: string;
   readonly #remove: NonNullable<WorkspaceOptions['remove']>;
   readonly #doomed = new Set<string>();
+  /** What is being deleted just now: by one caller at a time. */
+  readonly #deleting = new Map<string, Promise<Result<void, StoreError>>>();
   /** Of dead processes: whether they can be deleted matters to nobody. */
   readonly #left = new Set<string>();
   #attempts = 0;
@@ -128,7 +130,13 @@ export class Workspace {
 
   async #delete(doomed: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {
     this.#doomed.add(doomed);
-    const removed = await this.#remove(doomed, signal ? { signal } : {});
+    for (let other = this.#deleting.get(doomed); other; other = this.#deleting.get(doomed)) await other;
+    if (!this.#doomed.has(doomed)) return ok();
+    const removing = this.#remove(doomed, signal ? { signal } : {}).finally(() =>
+      this.#deleting.delete(doomed),
+    );
+    this.#deleting.set(doomed, removing);
+    const removed = await removing;
     if (removed.isOk()) this.#doomed.delete(doomed);
     return removed;
   }

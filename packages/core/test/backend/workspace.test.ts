@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import {
   err,
   failed,
   makePrivateDirectory,
+  ok,
   removeTree,
   Workspace,
   type WorkspaceOptions,
@@ -57,6 +58,29 @@ describe('a workspace', () => {
     expectErr(await place.workspace.finishDiscards());
     isDiskFailing = false;
     expectOk(await place.workspace.finishDiscards());
+    expect(await readdir(place.workspace.session)).toEqual([]);
+  });
+  it('deletes a thing once, though it is discarded and what was discarded is finished at the same time', async () => {
+    const begun = Promise.withResolvers<void>();
+    const mayGoOn = Promise.withResolvers<void>();
+    const removed: string[] = [];
+    // As a subvolume is: who deletes one that is gone fails.
+    const remove: NonNullable<WorkspaceOptions['remove']> = async (path) => {
+      removed.push(path);
+      begun.resolve();
+      await mayGoOn.promise;
+      await rmdir(path);
+      return ok();
+    };
+    await using place = await openPlace(remove);
+    const doomed = join(place.path, 'doomed');
+    await mkdir(doomed);
+    const discarded = place.workspace.discard(doomed);
+    await begun.promise;
+    const finished = [place.workspace.finishDiscards(), place.workspace.finishDiscards()];
+    mayGoOn.resolve();
+    for (const result of await Promise.all([discarded, ...finished])) expectOk(result);
+    expect(removed).toHaveLength(1);
     expect(await readdir(place.workspace.session)).toEqual([]);
   });
   it('wipes an earlier session also where a child of its dead owner is still making files in it', async () => {
