@@ -52,15 +52,17 @@ forEachCombination('a builder that is killed at any moment [X1] [X2] [X3] [P18] 
   }, async () => {
     await using place = await makePlace(combination);
     const saved = new Map<string, string>();
-    for (let i = 0; i < KILLS; i += 1) {
+    // On a busy machine nothing may be saved in a second.
+    let longestMs = 1000;
+    for (let i = 0; i < KILLS || saved.size === 0; i += 1) {
       // The step that was killed is the first to run again.
       const options = { ...combination, path: place.path, rootfs: place.rootfs, first: saved.size };
-      const killed = await runAndKill(options, 100 + Math.random() * 900);
+      const killed = await runAndKill(options, longestMs * (0.1 + 0.9 * Math.random()));
+      if (killed.saved.size === 0) longestMs *= 1.5;
       for (const [key, text] of killed.saved) saved.set(key, text);
       await using world = await place.open();
       await checkSaved(world, saved);
     }
-    expect(saved.size).toBeGreaterThan(0);
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
     expect(mounts.filter((line) => line.includes(`${place.path}/`))).toEqual([]);
     expect(await processesBelow(place.path)).toEqual([]);
