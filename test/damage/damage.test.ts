@@ -10,7 +10,7 @@ const SHORT: readonly string[] = [
   'file:builder/index.db:half:closed:rsync',
   'file:builder/logs:file:open:rsync',
   'file:builder/steps/ab/base.json:another:closed:rsync',
-  'file:fetcher/fetcher.db:empty:open:rsync',
+  'file:fetcher/hashes.db:empty:open:rsync',
   'file:store/snapstep-store.json:empty:closed:rsync',
   'full:state-bytes:rsync-ext4',
   'device:shut-down:rsync',

@@ -133,8 +133,13 @@ export class LiveLog implements LogWriter {
       if (this.#file === undefined && this.#options.isNewest()) removeFile(this.#options.path);
     }
     this.#isEnded = true;
-    this.#options.onEnd(this.#length);
+    // Readers wait for this, whatever becomes of the rest.
     this.#changes.dispatchEvent(new Event('change'));
+    try {
+      this.#options.onEnd(this.#length);
+    } catch (error) {
+      debug('%s: its end is not noted: %o', this.#options.path, error);
+    }
     await this.#closeIfDone();
   }
 

@@ -133,6 +133,21 @@ describe('a step log', () => {
     expect(await text(await find(logs))).toBe('second');
   });
 
+  it('lets its readers go though its end cannot be noted', async () => {
+    await using dir = await tempDir();
+    const logs = new StepLogs(toHostPath(dir.path), {
+      onEnded: () => {
+        throw new Error('disk I/O error');
+      },
+    });
+    const writer = begin(logs);
+    await writer.write('all');
+    const reading = text(writer.log);
+    await writer.end();
+    expect(await reading).toBe('all');
+    expect(await text(await find(logs))).toBe('all');
+  });
+
   it('refuses to be written after its end', async () => {
     await using dir = await tempDir();
     const writer = begin(new StepLogs(toHostPath(dir.path)));
