@@ -7,6 +7,7 @@ import {
   failed,
   ok,
   type Result,
+  removeTree,
   type StoreError,
 } from '@snapstep/core/backend';
 import type { CopyTree } from './copy-tree.ts';
@@ -17,15 +18,30 @@ import { checkRsync, rsyncTree } from './rsync.ts';
  * How a snapshot is copied:
  * - `reflink`: GNU cp, with the blocks shared until one side writes (XFS, Btrfs, bcachefs);
  * - `copy`: GNU cp, with every byte copied;
- * - `rsync`: rsync 3.1 or later, with every byte copied.
+ * - `rsync`: rsync 3.1 or later, with every byte copied; what lies too deep for it needs GNU cp as well.
  */
 export type CopyMethod = 'reflink' | 'rsync' | 'copy';
 
 export const copyTree: Readonly<Record<CopyMethod, CopyTree>> = {
   reflink: (from, to, options) => copyWithCp(from, to, { ...options, reflink: 'auto' }),
   copy: (from, to, options) => copyWithCp(from, to, { ...options, reflink: 'never' }),
-  rsync: rsyncTree,
+  rsync: rsyncOrCp,
 };
+
+/** What rsync says of paths that a system call does not take, or that it cannot keep itself. */
+const TOO_DEEP = /File name too long|filename overflows max-path len/;
+
+/** rsync names files by whole paths, which system calls take up to 4,096 bytes of. */
+async function rsyncOrCp(
+  from: string,
+  to: string,
+  options: { readonly signal?: AbortSignal },
+): Promise<Result<void, StoreError>> {
+  const copied = await rsyncTree(from, to, options);
+  if (copied.isOk() || copied.error.type !== 'failed' || !TOO_DEEP.test(copied.error.message)) return copied;
+  const removed = await removeTree(to, options);
+  return removed.isErr() ? removed : copyWithCp(from, to, { ...options, reflink: 'never' });
+}
 
 /**
  * Finds out by trying what can be done in an empty directory, which is made if it is missing.

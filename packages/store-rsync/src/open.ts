@@ -42,7 +42,7 @@ export interface RsyncStoreOptions {
  *
  * Saved snapshots are ordinary files: whoever reads one must not write to it. A writable copy never shares
  * a file with a saved snapshot (blocks it may share: those the kernel separates at the first write).
- * A path inside a volume can be about 3,900 bytes long; the programs that copy name files by whole paths.
+ * Paths inside a volume may be of any length where GNU cp is installed, and else of about 3,900 bytes.
  *
  * @returns `busy` if another process has it open; `failed` if the directory is not a store and not empty.
  */

@@ -113,6 +113,7 @@ export class RsyncStore implements Store {
     const isSame = await linkedCopy({ from: draft, to: linked, like: snapshots.pathOf(from.snapshot) });
     if (isSame.isOk() && isSame.value) return ok(linked);
     await workspace.discard(linked);
-    return isSame.map(() => draft);
+    // What cannot be shared, as in paths that rsync cannot take, is kept apart.
+    return isSame.isErr() && isSame.error.type !== 'failed' ? err(isSame.error) : ok(draft);
   }
 }

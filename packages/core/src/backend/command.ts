@@ -9,6 +9,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
+  /** How its output is read: `latin1` gives a character for each byte. Default: `utf8`. */
+  readonly encoding?: 'utf8' | 'latin1';
 }
 
 /** A command that ran and did not exit with 0, or that could not be started. */
@@ -37,6 +39,7 @@ export async function runCommand(
   const child = execa(file, args, {
     reject: false,
     stripFinalNewline: false,
+    encoding: options.encoding ?? 'utf8',
     env: { ...options.env, LC_ALL: 'C' },
     forceKillAfterDelay: 5000,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from 'neverthrow';
-import { runCommand } from './command.ts';
-import type { StoreError } from './failures.ts';
+import { type CommandFailed, runCommand } from './command.ts';
+import { copyDeep } from './deep-copy.ts';
+import type { Cancelled, StoreError } from './failures.ts';
 import { commandFailure } from './store-failure.ts';
 
 export interface CopyTreeOptions {
@@ -25,17 +26,30 @@ const KEEP = '--preserve=mode,ownership,timestamps,links,xattr';
  *
  * It needs GNU cp, or the cp of macOS. Files of other owners, device nodes and capabilities need root.
  *
+ * On Linux a tree may be of any depth, but names that are one file, one of them in a path of more than 4,096 bytes and
+ * another elsewhere, come out as two.
+ *
  * @returns `no-space` if the disk is full.
  */
 export async function copyTree(
   from: string,
   to: string,
-  { signal, reflink = 'auto' }: CopyTreeOptions = {},
+  options: CopyTreeOptions = {},
 ): Promise<Result<void, StoreError>> {
+  const cp = (source: string, target: string) => runCp(source, target, options);
+  if (process.platform === 'linux') return copyDeep(from, to, { ...options, cp });
+  const copied = await cp(from, to);
+  return copied.isOk() ? ok() : err(commandFailure(copied.error));
+}
+
+function runCp(
+  from: string,
+  to: string,
+  { signal, reflink = 'auto' }: CopyTreeOptions,
+): Promise<Result<string, CommandFailed | Cancelled>> {
   const gnu = ['-dR', KEEP, `--reflink=${reflink}`, '-T'];
   // https://keith.github.io/xcode-man-pages/cp.1.html: -c clones, and attributes are always kept with -p.
   const mac = reflink === 'auto' ? ['-cRpP'] : ['-RpP'];
   const args = process.platform === 'darwin' ? mac : gnu;
-  const copied = await runCommand('cp', [...args, '--', from, to], signal ? { signal } : {});
-  return copied.isOk() ? ok() : err(commandFailure(copied.error));
+  return runCommand('cp', [...args, '--', from, to], signal ? { signal } : {});
 }
