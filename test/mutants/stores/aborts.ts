@@ -1,8 +1,8 @@
 import { readdir, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { err, ok, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import { err, ok, orThrow, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
-import { fail, patch } from './patch.ts';
+import { fail, firstPath, patch, pathOfSaved } from './patch.ts';
 import { storeMutant } from './store-mutant.ts';
 
 /** What an abort does, and does not. */
@@ -60,6 +60,41 @@ export const abortMutants: readonly Mutant[] = [
         async prepare(request) {
           const prepared = await inner.prepare(request);
           if (prepared.isErr()) await writeFile(join(dirname(disk.fresh()), 'half-copied'), '');
+          return prepared;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'abort-passes-for-whole',
+    breaks: 'abortedWhole',
+    seenBy: 'leaves nothing of a prepare that was aborted',
+    mutate: (store) =>
+      patch(store, (inner) => ({
+        async prepare(request) {
+          const { signal } = request;
+          if (signal.aborted) return inner.prepare(request);
+          const prepared = await inner.prepare({ ...request, signal: new AbortController().signal });
+          if (prepared.isErr() || !signal.aborted) return prepared;
+          const cwd = await firstPath(prepared.value.volumes);
+          orThrow(await runCommand('find', ['.', '-mindepth', '2', '-delete'], { cwd }));
+          return prepared;
+        },
+      })),
+  }),
+  storeMutant({
+    name: 'abort-leaves-deep-levels',
+    breaks: 'abortedPrepare',
+    seenBy: 'leaves nothing of a prepare of a deep tree that was aborted',
+    mutate: (store, { disk }) =>
+      patch(store, (inner) => ({
+        async prepare(request) {
+          const prepared = await inner.prepare(request);
+          if (prepared.isOk() || !('snapshot' in request.from)) return prepared;
+          const cwd = await pathOfSaved(store, request.from.snapshot);
+          const deep = orThrow(
+            await runCommand('find', ['.', '-mindepth', '50', '-print', '-quit'], { cwd }),
+          );
+          if (deep !== '') await writeFile(join(dirname(disk.fresh()), 'too-deep'), '');
           return prepared;
         },
       })),

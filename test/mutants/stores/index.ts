@@ -9,6 +9,7 @@ import { featureMutants, transferMutants } from './features.ts';
 import { fullDiskMutants } from './full-disk.ts';
 import { imageMutants } from './images.ts';
 import { isolationMutants, mountMutants } from './isolation.ts';
+import { kindMutants } from './kinds.ts';
 import { lifecycleMutants } from './lifecycle.ts';
 import { usageMutants } from './usage.ts';
 
@@ -21,6 +22,7 @@ export const storeMutants: readonly Mutant[] = [
   ...contentMutants,
   ...cacheMutants,
   ...cacheCopyMutants,
+  ...kindMutants,
   ...usageMutants,
   ...fullDiskMutants,
   ...featureMutants,

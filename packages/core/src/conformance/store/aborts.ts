@@ -3,9 +3,20 @@ import type { Result } from 'neverthrow';
 import type { Outcome, StoreError } from '../../backend/failures.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { runningProcesses } from '../running-processes.ts';
+import { describeDeep, makeDeep } from './deep-trees.ts';
 import { writeA, writeB } from './lifecycle.ts';
 import { storePromises as promises } from './promises.ts';
-import { bounded, dispose, key, rootfs, type Scene, type StoreTest, settled } from './scene.ts';
+import {
+  bounded,
+  dispose,
+  expectOk,
+  key,
+  rootfs,
+  type Scene,
+  type StoreTest,
+  settled,
+  within,
+} from './scene.ts';
 
 /** How many turns a call is given first, then how many parts of the time that it takes whole. */
 const TURNS = 12;
@@ -29,6 +40,14 @@ export function abortTests(test: StoreTest): void {
     await scene.save(key(1), manyFiles);
     await atEveryMoment(scene, (abort) => abortedPrepare(scene, abort));
     await scene.save(key(2), writeB, key(1));
+  });
+  test('leaves nothing of a prepare of a deep tree that was aborted, at any moment', async (scene) => {
+    if (process.platform !== 'linux') return;
+    await scene.save(key(1), (path) => makeDeep(path, 60));
+    await atEveryMoment(scene, (abort) => abortedPrepare(scene, abort), { turns: 1, parts: 3 });
+    await scene.save(key(2), writeB, key(1));
+    for (const at of [key(2), key(1)]) await expectOk(scene.store.remove(at), promises.removed);
+    await expectOk(scene.store.reclaimed());
   });
   test('leaves nothing of an empty prepare that was aborted, at any moment', async (scene) => {
     await atEveryMoment(scene, (abort) => abortedPrepare(scene, abort, true));
@@ -90,21 +109,33 @@ async function abortedPrepare(scene: Scene, abort: Abort, isEmpty = false): Prom
   const from = isEmpty ? { empty: [rootfs] } : { snapshot: key(1) };
   const request = { key: key(2), from, signal: abort.signal };
   const prepared = await abort.during(() => scene.store.prepare(request));
-  if (prepared.isOk()) await dispose(prepared.value);
+  if (prepared.isOk()) {
+    const whole = isEmpty ? [] : await scene.look(key(1), describeDeep);
+    const made = isEmpty ? [] : await within(prepared.value.volumes, describeDeep);
+    keepsEqual(promises.abortedWhole, made, whole);
+    await dispose(prepared.value);
+  }
   keepsEqual(promises.abortedPrepare, await scene.list(), before);
   keepsEqual(promises.abortedPrepare, await scene.leftovers(), []);
   keepsEqual(promises.leasedMounts, await scene.mounts(), mounts);
 }
 
 /** Calls `attempt` with signals that abort after one turn, after two, and so on; then later and later. */
-async function atEveryMoment(scene: Scene, attempt: (abort: Abort) => Promise<void>): Promise<void> {
-  for (let turns = 0; turns < scene.scaled(TURNS, 4); turns += 1) {
+async function atEveryMoment(
+  scene: Scene,
+  attempt: (abort: Abort) => Promise<void>,
+  counts: { readonly turns: number; readonly parts: number } = {
+    turns: scene.scaled(TURNS, 4),
+    parts: scene.scaled(PARTS, 6),
+  },
+): Promise<void> {
+  for (let turns = 0; turns < counts.turns; turns += 1) {
     await attempt(new Abort((abort) => void afterTurns(turns, abort)));
   }
   const unhurried = [new Abort(() => {}), new Abort(() => {})];
   for (const abort of unhurried) await attempt(abort);
   const whole = Math.min(...unhurried.map(({ milliseconds }) => milliseconds));
-  const parts = scene.scaled(PARTS, 6);
+  const { parts } = counts;
   for (let part = 1; part <= parts; part += 1) {
     const delay = (whole * part) / parts;
     await attempt(new Abort((abort) => void setTimeout(abort, delay)));

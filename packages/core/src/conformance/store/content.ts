@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   appendFile,
   chmod,
@@ -12,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { toCacheId } from '../../backend/names.ts';
+import { type StepKey, toCacheId } from '../../backend/names.ts';
 import { hostTool } from '../host-tool.ts';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from './describe-tree.ts';
@@ -31,6 +32,26 @@ export function contentTests(test: StoreTest): void {
       await mkdir(join(path, 'tmp'));
       await chmod(join(path, 'tmp'), 0o1777);
     }));
+  test('keeps modes of directories and pipes, with setuid, setgid and sticky bits', (scene) =>
+    survives(scene, promises.modes, async (path) => {
+      for (const mode of [0o7755, 0o4700, 0o2750, 0o1733]) {
+        await mkdir(join(path, `d${mode.toString(8)}`));
+        await chmod(join(path, `d${mode.toString(8)}`), mode);
+        await hostTool('mkfifo', [join(path, `p${mode.toString(8)}`)]);
+        await chmod(join(path, `p${mode.toString(8)}`), mode);
+      }
+    }));
+  test('keeps files of any size, to the last byte', (scene) =>
+    survives(scene, promises.contents, async (path) => {
+      for (const size of SIZES) await writeFile(join(path, `${size}`), noise(size));
+    }));
+  test('saves what was written though size and time are as before', async (scene) => {
+    await scene.save(key(1), (path) => writeAt(path, 'before'));
+    await scene.save(key(2), (path) => writeAt(path, 'after!'), key(1));
+    const textOf = (at: StepKey) => scene.look(at, (path) => readFile(join(path, 'file'), 'utf8'));
+    keepsEqual(promises.writtenSaved, await textOf(key(2)), 'after!');
+    keepsEqual(promises.immutable, await textOf(key(1)), 'before');
+  });
   test('keeps the mode and the times of the volume itself', (scene) =>
     survives(scene, promises.volumeMode, async (path) => {
       await chmod(path, 0o2750);
@@ -54,6 +75,10 @@ export function contentTests(test: StoreTest): void {
         await setTime(join(path, name), '1234567890.123456789');
       await writeFile(join(path, 'old'), '');
       await setTime(join(path, 'old'), '-1.5');
+      await writeFile(join(path, 'far'), '');
+      await setTime(join(path, 'far'), '4400000000.000000001');
+      await hostTool('mkfifo', [join(path, 'pipe')]);
+      await setTime(join(path, 'pipe'), '1234567890.987654321');
     }));
   linkTests(test);
   test('keeps a named pipe', (scene) =>
@@ -119,6 +144,19 @@ export async function survives(scene: Scene, promise: StorePromise, make: Change
   await scene.reopen();
   await scene.save(key(3), async () => {}, key(2));
   keepsEqual(promise, await scene.tree(key(3)), made);
+}
+
+const SIZES = [0, 1, 511, 512, 4095, 4096, 4097, 65_535, 65_537, 1024 * 1024 + 1];
+
+/** Bytes without a pattern, always the same. */
+function noise(size: number): Buffer {
+  const blocks = Array.from({ length: Math.ceil(size / 32) }, (_, at) => hash('sha256', `${at}`, 'buffer'));
+  return Buffer.concat(blocks).subarray(0, size);
+}
+
+async function writeAt(path: string, text: string): Promise<void> {
+  await writeFile(join(path, 'file'), text);
+  await utimes(join(path, 'file'), 1_234_567_890, 1_234_567_890);
 }
 
 function setTime(path: string, seconds: string): Promise<string> {

@@ -44,6 +44,20 @@ function savingTests(test: StoreTest): void {
     const found = await within(saved.volumes, describeTree);
     keepsEqual(promises.committedKey, found, await scene.tree(key(1)));
   });
+  test('answers a commit with every volume, which can be used from then on', async (scene) => {
+    const names = ['home', 'home-2', 'homes'].map(toVolumeName);
+    const active = await scene.prepare(key(1), { empty: names });
+    for (const [name, volume] of active.volumes)
+      await mounted(volume, (path) => writeFile(join(path, name), ''));
+    const saved = await expectOk(active.commit());
+    await dispose(active);
+    await scene.save(key(2), writeA);
+    keepsEqual(promises.committedKey, [...saved.volumes.keys()].sort(), names);
+    for (const [name, volume] of saved.volumes) {
+      keepsEqual(promises.committedKey, volume.name, name);
+      keepsEqual(promises.committedKey, await mounted(volume, namesIn), [name]);
+    }
+  });
   test('answers `not-found` with the key where the parent is not saved', async (scene) => {
     const signal = new AbortController().signal;
     const prepared = await settled(scene.store.prepare({ key: key(2), from: { snapshot: key(1) }, signal }));

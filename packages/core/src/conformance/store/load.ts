@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepKey } from '../../backend/names.ts';
 import { keepsEqual } from '../promise.ts';
+import { manyTests } from './many.ts';
 import { storePromises as promises, type StorePromise } from './promises.ts';
 import { dispose, expectOk, key, type Scene, type StoreTest, within } from './scene.ts';
 
@@ -55,6 +56,7 @@ export function loadTests(test: StoreTest): void {
     const names = await scene.look(key(2), (path) => readdir(path, { recursive: true }));
     keepsEqual(promises.manyEntries, names.length, 11 + perDirectory * 20);
   });
+  manyTests(test);
   test('keeps a chain of 150 snapshots, and loses it from the end (V2, X4, Z4, Z5)', async (scene) => {
     const length = scene.scaled(150, 10);
     await scene.save(key(0), async () => {});
@@ -62,6 +64,7 @@ export function loadTests(test: StoreTest): void {
     for (let number = 1; number <= length; number += 1) {
       await saveChild(scene, { at: key(number), parent: key(number - 1), file: `${number}`, promise });
     }
+    keepsEqual(promises.listed, (await scene.list()).length, length + 1);
     const middle = Math.floor(length / 2);
     keepsEqual(promises.chains, (await scene.look(key(length), (path) => readdir(path))).length, length);
     keepsEqual(promises.chains, (await scene.look(key(middle), (path) => readdir(path))).length, middle);

@@ -1,10 +1,10 @@
-import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostTool } from '../host-tool.ts';
-import { keepsEqual } from '../promise.ts';
+import { alikeTests } from './alike.ts';
 import { survives } from './content.ts';
+import { deepTreeTests } from './deep-trees.ts';
 import { storePromises as promises } from './promises.ts';
-import { expectOk, key, type StoreTest, settled, within } from './scene.ts';
+import type { StoreTest } from './scene.ts';
 
 /** Names of every kind. */
 export function nameTests(test: StoreTest): void {
@@ -33,22 +33,8 @@ export function nameTests(test: StoreTest): void {
       await mkdir(deep, { recursive: true });
       await writeFile(join(deep, 'f'), 'x');
     }));
-  test('keeps paths that are longer than a call takes, or refuses to copy them, and removes them', async (scene) => {
-    if (process.platform !== 'linux') return;
-    await scene.save(key(1), makeBottomless);
-    keepsEqual(promises.deepPaths, await scene.look(key(1), depthOf), LEVELS);
-    const request = { key: key(2), from: { snapshot: key(1) }, signal: new AbortController().signal };
-    const prepared = await settled(scene.store.prepare(request));
-    if (prepared.isOk()) {
-      await using active = prepared.value;
-      keepsEqual(promises.deepPaths, await within(active.volumes, depthOf), LEVELS);
-    }
-    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
-    await expectOk(scene.store.remove(key(1)), promises.deepPaths);
-    await expectOk(scene.store.reclaimed());
-    keepsEqual(promises.removed, await scene.list(), []);
-    keepsEqual(promises.leftNothing, await scene.leftovers(), []);
-  });
+  deepTreeTests(test);
+  alikeTests(test);
   test('keeps a directory that has nothing in it', (scene) =>
     survives(scene, promises.emptyDirectories, (path) => mkdir(join(path, 'a/b/c'), { recursive: true })));
 }
@@ -69,29 +55,3 @@ const strangeNames = [
   '.wh.file',
   '.zfs ',
 ];
-
-const LEVELS = 30;
-const LEVEL = 'x'.repeat(200);
-
-/** 6,000 bytes deep: more than PATH_MAX, so each level is made in the open one above. */
-async function makeBottomless(path: string): Promise<void> {
-  let directory = await open(path);
-  try {
-    for (let level = 0; level < LEVELS; level += 1) {
-      const below = `/proc/self/fd/${directory.fd}/${LEVEL}`;
-      await mkdir(below);
-      const next = await open(below);
-      await directory.close();
-      directory = next;
-    }
-    await writeFile(`/proc/self/fd/${directory.fd}/end`, '');
-  } finally {
-    await directory.close();
-  }
-}
-
-/** How many levels there are above the file `end`. */
-async function depthOf(path: string): Promise<number> {
-  const found = await hostTool('find', ['.', '-name', 'end', '-printf', '%d\n'], { cwd: path });
-  return Number(found) - 1;
-}

@@ -12,7 +12,9 @@ export const storePromises = {
   wiped: 'opening a store throws away everything that was active when the last process died',
   leftNothing: 'what has ended leaves nothing behind',
   allVolumes: '`commit` saves all volumes at once',
-  committedKey: '`commit` answers with the snapshot that was saved, under the key given to `prepare`',
+  committedKey:
+    '`commit` answers with the snapshot that was saved, all its volumes, under the key given to `prepare`',
+  keysApart: 'a key is one of its own, however alike another is',
   commitTwice: 'calling `commit` twice is a bug, and throws',
   dropped: 'disposing an active snapshot throws it away',
   disposedLate: 'disposing after a commit does nothing',
@@ -31,6 +33,7 @@ export const storePromises = {
   cancelled: 'an aborted call answers `cancelled`, with the reason of the signal',
   quiet: 'a method settles only when nothing it started is still running, also after an abort',
   abortedPrepare: 'a `prepare` that was aborted leaves nothing',
+  abortedWhole: 'what a `prepare` gives although it was aborted is whole',
   abortedRemove: 'a `remove` that was aborted leaves the snapshot whole, or gone',
 
   childWhole: 'a child starts with everything of its parent',
@@ -48,7 +51,8 @@ export const storePromises = {
     'what ends after the store that it belongs to does nothing, also to a store that was opened since',
 
   modes: 'a snapshot keeps modes, with setuid, setgid and sticky bits',
-  volumeMode: 'a snapshot keeps the mode, owner and times of a volume itself',
+  contents: 'a snapshot keeps the content of files, to the last byte',
+  volumeMode: 'a snapshot keeps the mode, owner, times and attributes of a volume itself',
   symlinks: 'a snapshot keeps symbolic links as they are',
   times: 'a snapshot keeps times to the nanosecond',
   hardLinks: 'a snapshot keeps which names are one file, and which are not',
@@ -79,6 +83,7 @@ export const storePromises = {
   cacheNames: 'any text is the name of a cache of its own',
   listedCaches: '`caches.list` gives every cache, and nothing else',
   removedCache: 'a removed cache is gone, and copies that are out do not notice',
+  removeOtherCaches: 'removing a cache leaves all others whole',
   reopenedCache:
     'a published version is there when the store is opened again, and copies that were out are not',
   crashedCache: 'after a crash a cache is the old version, the new one, or empty; never a mixture',

@@ -22,6 +22,22 @@ export function specialFileTests(test: StoreTest): void {
     const attributes = { 'xattr.user.colour': 'rot' };
     await keepsAttributes(scene, { promise: promises.attributes, attributes, directory: true });
   });
+  test('keeps 60 extended attributes of one file', async (scene) => {
+    const names = Array.from(
+      { length: 60 },
+      (_, number) => `xattr.user.name-${`${number}`.padStart(2, '0')}`,
+    );
+    const attributes = Object.fromEntries(names.map((name) => [name, name.slice(-2)]));
+    await keepsAttributes(scene, { promise: promises.attributes, attributes });
+  });
+  test('keeps extended attributes of the volume itself', async (scene) => {
+    const attributes = { 'xattr.user.colour': 'grau' };
+    await scene.save(key(1), (path) => giveAttributes(path, { attributes, directory: true }));
+    await scene.save(key(2), async () => {}, key(1));
+    for (const at of [key(1), key(2)]) {
+      keepsEqual(promises.volumeMode, await scene.look(at, attributesOf), attributes);
+    }
+  });
   test('keeps extended attributes in a cache', async (scene) => {
     const attributes = { 'xattr.user.colour': 'gelb' };
     await scene.publish(toCacheId('apt'), (path) => makeFile(path, { attributes, directory: false }));
