@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { err, failed, ok, orThrow, type SandboxError } from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
+import { oddUsers } from './odd-users.ts';
 import { runtimeThat } from './runtime-that.ts';
 import { type SandboxBreakage, sandboxMutant } from './sandbox-mutant.ts';
 
@@ -29,6 +30,20 @@ const environments: readonly SandboxBreakage[] = [
       const full = Object.entries(request.env).filter(([, value]) => value !== '');
       return run({ ...request, env: Object.fromEntries(full) });
     },
+  },
+  {
+    name: 'environment-by-lines',
+    breaks: 'env',
+    first: ['gives values with line ends'],
+    run: (run) => (request) =>
+      run({ ...request, env: mapValues(request.env, (value) => value.split('\n')[0] ?? '') }),
+  },
+  {
+    name: 'environment-cut-at-equals',
+    breaks: 'env',
+    first: ['gives values with line ends'],
+    run: (run) => (request) =>
+      run({ ...request, env: mapValues(request.env, (value) => value.split('=')[0] ?? '') }),
   },
   {
     name: 'working-directory-not-made',
@@ -207,7 +222,16 @@ const walls: readonly SandboxBreakage[] = [
   },
 ];
 
-export const worldMutants: readonly Mutant[] = [...environments, ...users, ...walls].map(sandboxMutant);
+export const worldMutants: readonly Mutant[] = [...environments, ...users, ...oddUsers, ...walls].map(
+  sandboxMutant,
+);
+
+function mapValues(
+  env: Readonly<Record<string, string>>,
+  change: (value: string) => string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, change(value)]));
+}
 
 function failWithoutLayout(): never {
   throw new Error('the healthy sandbox has no volumes');

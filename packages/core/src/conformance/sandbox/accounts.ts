@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { err } from 'neverthrow';
 import { failed } from '../../backend/failures.ts';
@@ -25,6 +25,18 @@ export function accountTests(test: SandboxTest): void {
     const found = await accountOf(scene, { name: 'no-such-user' });
     keepsEqual(promises.account, found, undefined);
     expectUnmounted(scene);
+  });
+  test('reads lists of users that are as odd as those of images', async (scene) => {
+    if (!(await addTo(scene, '/etc/passwd', ODD_USERS))) return;
+    for (const [name, expected] of Object.entries(oddUsers)) {
+      const found = await accountOf(scene, { name });
+      keepsEqual(promises.account, { name, ...idsOf(found) }, { name, ...idsOf(expected) });
+    }
+    const numbered = await accountOf(scene, { uid: 2005, gid: 2006 });
+    keepsEqual(promises.account, numbered, { uid: 2005, gid: 2006, home: '/home/last' });
+    if (!(await addTo(scene, '/etc/group', ODD_GROUPS))) return;
+    const groups = await scene.outputOf('id -G', { user: { uid: 2005, gid: 2006 } });
+    keepsEqual(promises.groups, groups.trim().split(' ').map(Number).sort(), [2006, 3001]);
   });
   test('says that it cannot look where a volume cannot be mounted', async (scene) => {
     const volumes = broken(await scene.volumes());
@@ -69,6 +81,48 @@ export function accountTests(test: SandboxTest): void {
       sandbox.defaultShell,
     );
     keeps(promises.described, sandbox.name !== '', 'an empty `name`');
+  });
+}
+
+/** The last line has neither an end nor a shell. */
+const ODD_USERS = `
+# a comment
+#hidden:x:2000:2000::/home/hidden:/bin/sh
+no numbers
+broken:x:abc:1::/b:/bin/sh
+:x:2001:2001::/home/nobody:/bin/sh
+twice:x:2002:2002::/home/first:/bin/sh
+twice:x:2003:2003::/home/second:/bin/sh
+lastly:x:2004:2004::/home/lastly:/bin/sh
+last:x:2005:2006:Last, First:/home/last`;
+const ODD_GROUPS = '\n# a comment\nlastly:x:3000:lastly\nodd:x:3001:lastly,last';
+
+const oddUsers: Readonly<Record<string, Owner | undefined>> = {
+  hidden: undefined,
+  '# a comment': undefined,
+  'no numbers': undefined,
+  broken: undefined,
+  las: undefined,
+  'l.st': undefined,
+  twice: { uid: 2002, gid: 2002 },
+  lastly: { uid: 2004, gid: 2004 },
+  last: { uid: 2005, gid: 2006 },
+};
+
+function idsOf(owner: Owner | undefined): Partial<Owner> {
+  return owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+}
+
+/** False where the volumes have no such plain file. */
+async function addTo(scene: SandboxScene, file: string, text: string): Promise<boolean> {
+  if (scene.sandbox.locate(file) === undefined) return false;
+  return scene.look(file, async (path) => {
+    const isPlain = await lstat(path).then(
+      (stats) => stats.isFile(),
+      () => false,
+    );
+    if (isPlain) await appendFile(path, text);
+    return isPlain;
   });
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ok } from 'neverthrow';
 import type { StoreFeatures } from '../../backend/store.ts';
 import type { Mounted, Volume } from '../../backend/volume.ts';
@@ -5,6 +6,8 @@ import type { Mounted, Volume } from '../../backend/volume.ts';
 /** Knows how many of the volumes that it wraps are mounted. */
 export class MountCounter {
   count = 0;
+  /** How long each unmount takes at least, in milliseconds. */
+  lag = 0;
   readonly #originals = new WeakMap<Volume, Volume>();
 
   wrap(volume: Volume): Volume {
@@ -37,6 +40,7 @@ export class MountCounter {
     return {
       path: mounted.path,
       [Symbol.asyncDispose]: async () => {
+        if (this.lag > 0) await delay(this.lag);
         await mounted[Symbol.asyncDispose]();
         if (isMounted) this.count -= 1;
         isMounted = false;

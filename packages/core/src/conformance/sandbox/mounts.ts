@@ -71,6 +71,20 @@ export function mountTests(test: SandboxTest): void {
     const names = await mounted(outer, (path) => readdir(path));
     keepsEqual(promises.noTrace, names, ['here']);
   });
+  test('mounts caches three deep, and beside targets that begin alike', async (scene) => {
+    const at = (target: string) => `${scene.directory}/${target}`;
+    const targets = ['cache', 'cache/in', 'cache/in/deep', 'cache-2', 'cache/in-2'].map(at);
+    const mounts = await Promise.all(
+      targets.map(async (target) => ({ volume: await withFile(await scene.cache(), target), target })),
+    );
+    const script = 'for at do cat "$at/file" 2>/dev/null || printf none; echo; done';
+    for (const order of [mounts, mounts.toReversed()]) {
+      const argv = ['/bin/sh', '-c', script, 'sh', ...targets] as const;
+      const seen = (await scene.outputOf(argv, { mounts: order })).split('\n').slice(0, -1);
+      keepsEqual(promises.nested, seen.slice(0, 3), targets.slice(0, 3));
+      keepsEqual(promises.targets, seen.slice(3), targets.slice(3));
+    }
+  });
   test('hides what lies at a target, and gives it back unharmed', async (scene) => {
     await scene.outputOf(`mkdir -p ${scene.directory}/full; echo old >${scene.directory}/full/old`);
     const before = await scene.tree();
@@ -111,9 +125,9 @@ export function mountTests(test: SandboxTest): void {
   });
 }
 
-async function withFile(volume: Volume): Promise<Volume> {
-  await mounted(volume, (path) => writeFile(join(path, 'file'), 'text'));
+async function withFile(volume: Volume, text = 'text'): Promise<Volume> {
+  await mounted(volume, (path) => writeFile(join(path, 'file'), text));
   const kept = await mounted(volume, (path) => readFile(join(path, 'file'), 'utf8'));
-  assert.equal(kept, 'text', 'the place gives volumes that keep no files');
+  assert.equal(kept, text, 'the place gives volumes that keep no files');
   return volume;
 }

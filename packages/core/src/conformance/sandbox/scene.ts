@@ -66,6 +66,11 @@ export class SandboxScene implements AsyncDisposable {
     return this.#mounts.count;
   }
 
+  /** From now on the volumes of this test take long to unmount. */
+  unmountSlowly(): void {
+    this.#mounts.lag = 150;
+  }
+
   /** The volumes of this test's commands. */
   volumes(): Promise<Volumes> {
     this.#volumes ??= this.freshVolumes();

@@ -26,6 +26,17 @@ export function volumeTests(test: SandboxTest): void {
     keepsEqual(promises.noTrace, await scene.tree(), before);
     if (aborted.result.isErr()) keepsEqual(promises.cancelled, aborted.result.error.type, 'cancelled');
   });
+  test('settles only when every volume is unmounted, however long that takes', async (scene) => {
+    const mounts = [
+      { volume: await scene.cache(), target: `${scene.directory}/outer` },
+      { volume: await scene.cache(), target: `${scene.directory}/outer/inner` },
+    ];
+    scene.unmountSlowly();
+    await scene.outputOf('true', { mounts });
+    await scene.run('exit 1', { mounts });
+    const aborted = await scene.run('true', { mounts, signal: AbortSignal.abort('enough') });
+    keeps(promises.cancelled, aborted.result.isErr(), describeRan(aborted));
+  });
   test('keeps what a command made in the directory that a mount point was made in', async (scene) => {
     const mounts = [{ volume: await scene.cache(), target: `${scene.directory}/deep/cache` }];
     await scene.outputOf(`echo kept >${scene.directory}/deep/kept`, { mounts });

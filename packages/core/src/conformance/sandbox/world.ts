@@ -28,6 +28,12 @@ export function worldTests(test: SandboxTest, { addsToEnvironment = [] }: Enviro
     const expected = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     keepsEqual(promises.env, lines.toSorted(), expected.sort());
   });
+  test('gives values with line ends and equals signs as they are', async (scene) => {
+    const odd = { FIRST: 'one\nSECOND=no\n\n', SECOND: '=two==', THIRD: '\n', FOURTH: 'a=b\nc=d' };
+    const env = { ...scene.env(), ...odd };
+    const printed = await scene.outputOf(`printf '%s|' "$FIRST" "$SECOND" "$THIRD" "$FOURTH"`, { env });
+    keepsEqual(promises.env, printed.split('|').slice(0, -1), Object.values(odd));
+  });
   test('adds nothing to an environment that has nothing, and no PATH', async (scene) => {
     const program = (await scene.outputOf('command -v env')).trim();
     const seen = await scene.outputOf([program], { env: {} });
