@@ -88,14 +88,14 @@ export const kindMutants: readonly Mutant[] = [
   storeMutant({
     name: 'lists-16-caches',
     breaks: 'listedCaches',
-    seenBy: 'keeps and lists 40 caches',
+    seenBy: 'keeps and lists 20 caches',
     mutate: ({ caches }) =>
       patch(caches, (inner) => ({ list: async () => (await inner.list()).map((ids) => ids.slice(0, 16)) })),
   }),
   storeMutant({
     name: 'copies-10-volumes',
     breaks: 'askedVolumes',
-    seenBy: 'keeps 40 volumes of one snapshot',
+    seenBy: 'keeps 14 volumes of one snapshot',
     mutate: (store) =>
       onPrepare(store, (active) =>
         patch(active, ({ volumes }) => ({ volumes: new Map([...volumes].slice(0, 10)) })),

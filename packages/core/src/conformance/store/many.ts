@@ -16,8 +16,8 @@ export function manyTests(test: StoreTest): void {
       for (let name = 0; name < scene.scaled(300, 80); name += 1)
         await link(join(path, 'first'), join(path, `${name}`));
     }));
-  test('keeps 40 volumes of one snapshot', async (scene) => {
-    const names = numbered(scene.scaled(40, 12)).map((number) => toVolumeName(`volume-${number}`));
+  test('keeps 14 volumes of one snapshot', async (scene) => {
+    const names = numbered(scene.scaled(14, 12)).map((number) => toVolumeName(`volume-${number}`));
     await using active = await scene.prepare(key(1), { empty: names });
     for (const [name, volume] of active.volumes)
       await mounted(volume, (path) => writeFile(join(path, name), ''));
@@ -28,8 +28,8 @@ export function manyTests(test: StoreTest): void {
       keepsEqual(promises.allVolumes, await mounted(volume, namesIn), [name]);
     }
   });
-  test('keeps and lists 40 caches', async (scene) => {
-    const ids = numbered(scene.scaled(40, 20)).map((number) => toCacheId(`cache ${number}`));
+  test('keeps and lists 20 caches', async (scene) => {
+    const ids = numbered(scene.scaled(20, 18)).map((number) => toCacheId(`cache ${number}`));
     for (const id of ids) await scene.publish(id, (path) => writeFile(join(path, id), ''));
     keepsEqual(promises.listedCaches, await scene.listCaches(), [...ids].sort());
     for (const id of everyEighth(ids)) {
