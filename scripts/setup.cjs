@@ -8,6 +8,7 @@
  *   node scripts/setup.cjs check     what needs no test to be seen: types, style, imports, builds
  *   node scripts/setup.cjs test:conformance  the conformance suites over every backend, a line for each
  *   node scripts/setup.cjs test:copy-model  what copies do, held against a model: 10,000 cases on each disk
+ *   node scripts/setup.cjs test:core-mutants  small changes of core must make its tests fail
  *   node scripts/setup.cjs test:damage  damaged files, full disks and the like must never give a wrong result
  *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
@@ -28,6 +29,7 @@ const JOBS = {
   test: 'scripts/test.ts',
   'test:conformance': 'scripts/test-conformance.ts',
   'test:copy-model': 'scripts/test-copy-model.ts',
+  'test:core-mutants': 'scripts/test-core-mutants.ts',
   'test:damage': 'scripts/test-damage.ts',
   'test:macos': 'scripts/test-macos.ts',
   'test:mutants': 'scripts/test-mutants.ts',
