@@ -38,7 +38,7 @@ export function choose(mutant: number): void {
   for (const make of board.constants) make();
 }
 
-export class Runaway extends Error {}
+class Runaway extends Error {}
 
 globalThis.__mutant = (id) => {
   board.calls += 1;

@@ -28,10 +28,6 @@ export function* places(node: Node, above: readonly Node[] = []): Generator<Plac
   for (const child of children(node)) if (!isOnlyType(child)) yield* places(child, [...above, node]);
 }
 
-export function textOf(source: string, { start, end }: Span): string {
-  return source.slice(start, end);
-}
-
 function children(node: Node): Node[] {
   const members = node as unknown as Readonly<Record<string, unknown>>;
   const isName = 'key' in node && 'computed' in node && !node.computed;
