@@ -56,5 +56,6 @@ async function checkStories(stage: Stage, cases: number): Promise<void> {
   });
   await fc.assert(property, { numRuns: cases });
   if (ASKED !== undefined) console.log(`${counts.copied} copied, ${counts.refused} refused`);
-  expect(counts.copied).toBeGreaterThan(cases / 4);
+  // About a half is copied. Of a few cases it may be none.
+  if (cases >= 100) expect(counts.copied).toBeGreaterThan(cases / 4);
 }
