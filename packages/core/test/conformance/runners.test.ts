@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 
 describe('the suites for authors of backends', () => {
-  it('run under the test runner of Node, without Vitest', async () => {
+  it('run under the test runner of Node, without Vitest', { timeout: 240_000 }, async () => {
     // Node's runner hands out a variable by which a run in a run would report to the outer one.
     const env = { ...process.env, NODE_TEST_CONTEXT: undefined, VITEST: undefined, NODE_OPTIONS: undefined };
     const file = join(import.meta.dirname, 'with-node-test.ts');

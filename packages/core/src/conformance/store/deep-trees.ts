@@ -73,5 +73,6 @@ async function descend(
 /** A line for each level: its depth, kind, mode, owner and time. */
 export async function describeDeep(path: string): Promise<readonly string[]> {
   const text = await hostTool('find', ['.', '-printf', '%d %y %m %U:%G %T@\\n'], { cwd: path });
-  return text.split('\n').slice(0, -1);
+  // A copy may have its names in another order.
+  return text.split('\n').slice(0, -1).sort();
 }
