@@ -19,8 +19,8 @@ import {
 } from './scene.ts';
 
 /** How many turns a call is given first, then how many parts of the time that it takes whole. */
-const TURNS = 12;
-const PARTS = 20;
+const TURNS = 8;
+const PARTS = 12;
 
 /** A call that is aborted, at every moment of it. */
 export function abortTests(test: StoreTest): void {
