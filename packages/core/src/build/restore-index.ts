@@ -4,7 +4,8 @@ import { bootId } from '../backend/boot-id.ts';
 import type { StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { Store } from '../backend/store.ts';
-import type { IndexDb, RestoredStep } from '../cache/index-db.ts';
+import type { IndexDb } from '../cache/index-db.ts';
+import type { RestoredStep } from '../cache/saved-step.ts';
 import { stepKey } from '../plan/key.ts';
 import type { StepRecord, StepRecords } from './step-records.ts';
 

@@ -7,38 +7,12 @@ import type { StoreError } from '../backend/failures.ts';
 import type { CacheId, HostPath, StepKey } from '../backend/names.ts';
 import { syncFile } from '../backend/sync-disk.ts';
 import { closeIndexFile, openIndexFile, VERSION } from './index-file.ts';
+import { type RestoredStep, type SavedStep, toStep } from './saved-step.ts';
 import { Statements } from './statements.ts';
 import { ifWritable, Untold } from './untold.ts';
 
-/** A saved step, as `list` gives it. */
-export interface SavedStep {
-  readonly key: StepKey;
-  readonly parent: StepKey | undefined;
-  /** One line, such as `(run (shell "make"))`. */
-  readonly title: string;
-  readonly savedAt: Date;
-  readonly usedAt: Date;
-  /** How long the step took to run. */
-  readonly milliseconds: number;
-}
-
-/** A step that is put back into an index that was lost. */
-export interface RestoredStep extends SavedStep {
-  readonly op: string;
-  readonly isDurable: boolean;
-}
-
 /** `saving`: the step runs, nothing is promised. `saved`: it is there, whole. `removing`: it must not be used again. */
 export type RowState = 'saving' | 'saved' | 'removing';
-
-interface Row {
-  readonly key: StepKey;
-  readonly parent: StepKey | null;
-  readonly title: string;
-  readonly saved_ms: number;
-  readonly used_ms: number;
-  readonly run_ms: number;
-}
 
 /**
  * The table of saved steps, their parents and last use, in `index.db`. Which step is older is decided by a
@@ -297,16 +271,4 @@ export class IndexDb implements Disposable {
     this.#sequence += 1;
     return this.#sequence;
   }
-}
-
-function toStep(found: Record<string, unknown>): SavedStep {
-  const row = found as unknown as Row;
-  return {
-    key: row.key,
-    parent: row.parent ?? undefined,
-    title: row.title,
-    savedAt: new Date(row.saved_ms),
-    usedAt: new Date(row.used_ms),
-    milliseconds: row.run_ms,
-  };
 }

@@ -2,8 +2,9 @@ import { err, ok, type Result } from 'neverthrow';
 import { cancelled, failed, type StoreError } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { Store, UsageAxis } from '../backend/store.ts';
-import type { IndexDb, SavedStep } from './index-db.ts';
+import type { IndexDb } from './index-db.ts';
 import type { Leases } from './leases.ts';
+import type { SavedStep } from './saved-step.ts';
 import type { StepTable } from './step-table.ts';
 
 /**

@@ -26,7 +26,8 @@ export class SourceFilter {
    * @param path - Below the source.
    */
   verdict(source: TreePath, path: TreePath, isDirectory: boolean): Verdict {
-    if (path !== TREE_ROOT && isExcluded(this.#rules, toCharacters(path), { isDirectory })) return 'leave';
+    const hasRules = this.#rules.length > 0 && path !== TREE_ROOT;
+    if (hasRules && isExcluded(this.#rules, toCharacters(path), { isDirectory })) return 'leave';
     const place = within(source, path);
     return place === TREE_ROOT ? 'keep' : (this.#ignore?.verdict(place, isDirectory) ?? 'keep');
   }
