@@ -16,10 +16,10 @@ const debug = createDebug('snapstep:sandbox');
  *
  * @returns Why nothing more may be run as this user; undefined if all is gone.
  */
-export async function endUser({ name, uid }: MacosUser): Promise<string | undefined> {
+export async function endUser({ name, uid, gid }: MacosUser): Promise<string | undefined> {
   const [, crontab] = await Promise.all([bootOutUser(uid), removeCrontab(name)]);
   report(name, crontab);
-  const left = await endProcesses(uid);
+  const left = await endProcesses({ uid, gid });
   if (left.isErr()) return `cannot end the processes of ${name}: ${describe(left.error)}`;
   return left.value.length === 0 ? undefined : `processes ${left.value.join(', ')} of ${name} do not end`;
 }

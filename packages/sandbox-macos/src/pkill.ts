@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cancelled, type CommandFailed, err, ok, type Result, runCommand } from '@snapstep/core/backend';
+import type { MacosUser } from './macos-user.ts';
 
 /** How long processes may take to end by themselves once they are asked to. */
 const GRACE_MS = 800;
@@ -7,33 +8,49 @@ const GRACE_MS = 800;
 /** How long what was killed may take to be gone. */
 const TEARDOWN_MS = 10_000;
 
+/** How long it is waited until they are killed again. */
+const ROUND_MS = 100;
+
 /**
  * Ends every process of a real user id: asked first, then killed, within a bound.
  *
  * @returns The processes that are still there.
  */
 export async function endProcesses(
-  uid: number,
+  user: Pick<MacosUser, 'uid' | 'gid'>,
 ): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
-  const found = await signalAll(uid, 'TERM');
+  const found = await signalAll(user.uid, 'TERM');
   if (found.isErr()) return err(found.error);
   if (!found.value) return ok([]);
-  const asked = await untilGone(uid, { milliseconds: GRACE_MS });
+  const asked = await untilGone(user.uid, GRACE_MS);
   if (asked.isErr() || asked.value.length === 0) return asked;
-  return untilGone(uid, { milliseconds: TEARDOWN_MS, signal: 'KILL' });
+  return killAll(user);
 }
 
-/** Processes may start others until each of them has got the signal, so it is sent again and again. */
+/**
+ * Kills until nothing is left. `pkill` lists processes before it kills them, and those that start others stay ahead of
+ * it for ever on a busy machine; so the kernel is told first to kill all that the user may kill, in one call.
+ */
+async function killAll(
+  user: Pick<MacosUser, 'uid' | 'gid'>,
+): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
+  const deadline = performance.now() + TEARDOWN_MS;
+  for (;;) {
+    // It may kill itself as well, or find nothing: what is left says more than how it ended.
+    await runCommand('kill', ['-KILL', '-1'], { user });
+    const sent = await signalAll(user.uid, 'KILL');
+    if (sent.isErr()) return err(sent.error);
+    const left = await untilGone(user.uid, ROUND_MS);
+    if (left.isErr() || left.value.length === 0 || performance.now() > deadline) return left;
+  }
+}
+
 async function untilGone(
   uid: number,
-  { milliseconds, signal }: { readonly milliseconds: number; readonly signal?: 'KILL' },
+  milliseconds: number,
 ): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
   const deadline = performance.now() + milliseconds;
   for (let pause = 10; ; pause = Math.min(2 * pause, 250)) {
-    if (signal !== undefined) {
-      const sent = await signalAll(uid, signal);
-      if (sent.isErr()) return err(sent.error);
-    }
     await delay(pause);
     const left = await processesOf(uid);
     if (left.isErr() || left.value.length === 0 || performance.now() > deadline) return left;

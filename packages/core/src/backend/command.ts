@@ -11,6 +11,8 @@ export interface CommandOptions {
   readonly input?: string | Uint8Array;
   /** How its output is read: `latin1` gives a character for each byte. Default: `utf8`. */
   readonly encoding?: 'utf8' | 'latin1';
+  /** Who it runs as, for a caller that is root. Default: the caller. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 /** A command that ran and did not exit with 0, or that could not be started. */
@@ -43,6 +45,7 @@ export async function runCommand(
     env: { ...options.env, LC_ALL: 'C' },
     forceKillAfterDelay: 5000,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
     ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });

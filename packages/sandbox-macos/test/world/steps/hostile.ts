@@ -136,8 +136,8 @@ describe('a command that is not friendly', () => {
 
   it('cannot outrun its end by starting processes', { timeout: 120_000 }, async () => {
     await using mac = await Fixture.open();
-    const bomb = `trap '' TERM HUP; b() { trap '' TERM HUP; (setsid bash -c "$(declare -f b); b" &); sleep 0.1; b; }`;
-    const { result } = await mac.run(`ulimit -u 150; ${bomb}; b`, { limits: { timeoutMs: 1000 } });
+    const bomb = `trap '' TERM HUP; b() { trap '' TERM HUP; (setsid bash -c "$(declare -f b); b" &); sleep 0.05; b; }`;
+    const { result } = await mac.run(`ulimit -u 400; ${bomb}; b`, { limits: { timeoutMs: 1000 } });
     assert.deepEqual(expectOk(result), { type: 'limit-exceeded', limit: 'timeoutMs' });
     assert.deepEqual(await leftIn(mac.directory), []);
     assert.equal(await mac.output('echo next'), 'next\n');

@@ -5,7 +5,20 @@ import type { Scene } from '../../scene.ts';
 
 /** What the builder itself runs while a step's volumes are mounted. */
 const NEEDED = [
-  ...['zfs', 'zpool', 'mount', 'umount', 'hdiutil', 'su', 'dscl', 'pkill', 'pgrep', 'launchctl', 'crontab'],
+  ...[
+    'zfs',
+    'zpool',
+    'mount',
+    'umount',
+    'hdiutil',
+    'su',
+    'dscl',
+    'pkill',
+    'pgrep',
+    'kill',
+    'launchctl',
+    'crontab',
+  ],
   ...['ipcs', 'ipcrm', 'chflags', 'find', 'touch', 'sandbox-exec'],
 ];
 
