@@ -26,7 +26,7 @@ const IN_A_GUARDED_PLACE =
 export function unpackRootfs(options: UnpackOptions): Promise<Result<string, CommandFailed | Cancelled>> {
   const { layout, tag, cwd, rootfs, signal } = options;
   const guarded = ['sh', '-c', IN_A_GUARDED_PLACE, 'umoci', rootfs, `${layout}:${tag}`];
-  return runCommand('unshare', ['--mount', '--propagation', 'private', '--', ...guarded], { cwd, signal });
+  return runCommand('unshare', ['--mount', '--propagation', 'slave', '--', ...guarded], { cwd, signal });
 }
 
 /** What umoci's standard error says went wrong. */

@@ -1,10 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { collectLog, expectErr, expectOk, needs, startRegistry } from '@snapstep/test-support';
+import { collectLog, expectErr, expectOk, needs, startRegistry, tmpfsVolume } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { directoryVolumes, image, openBench, quiet } from './fixtures.ts';
+import { type Bench, directoryVolumes, image, openBench, quiet } from './fixtures.ts';
 import { HELLO, makeLayout } from './make-image.ts';
 
 needs(
@@ -40,19 +40,45 @@ needs(
 
   test('in the middle of unpacking kills umoci, and the mount it had is gone', async () => {
     await using bench = await openBench();
-    const big = Array.from({ length: 20_000 }, (_, i) => ({ path: `d${i % 100}/f${i}`, content: 'x' }));
-    await makeLayout(join(bench.dir, 'l'), { v1: { layers: [big] } });
-    const pinned = expectOk(await bench.fetcher.pin(image(`oci:${bench.dir}/l:v1`), quiet()));
     const controller = new AbortController();
-    const volumes = directoryVolumes(bench.rootfs);
-    const io = { log: collectLog(), signal: controller.signal };
-    const unpacking = bench.fetcher.unpack(pinned, volumes, io);
-    while ((await readdir(bench.rootfs)).length === 0) await new Promise(setImmediate);
+    const unpacking = await startUnpacking(bench, controller.signal);
     controller.abort(new Error('enough'));
-    expect(expectErr(await unpacking)).toMatchObject({ type: 'cancelled' });
+    expect(expectErr(await unpacking.result)).toMatchObject({ type: 'cancelled' });
     await expectQuiet(bench.dir);
   });
 });
+
+needs('root', 'umoci')('an image that is being unpacked', () => {
+  test('keeps no disk busy that is unmounted meanwhile, where mounts are shared as systemd makes them', async () => {
+    await using bench = await openBench();
+    await using outer = await tmpfsVolume({ sizeMiB: 10 });
+    await execa('mount', ['--make-shared', outer.path]);
+    const disk = join(outer.path, 'disk');
+    await mkdir(disk);
+    await execa('mount', ['-t', 'tmpfs', 'snapstep-test', disk]);
+    const controller = new AbortController();
+    const unpacking = await startUnpacking(bench, controller.signal);
+    await execa('umount', [disk]);
+    const script = 'grep -lsF -- "$1" /proc/[0-9]*/mountinfo';
+    const { stdout } = await execa('sh', ['-c', script, 'sh', disk], { reject: false });
+    controller.abort(new Error('enough'));
+    expect(expectErr(await unpacking.result)).toMatchObject({ type: 'cancelled' });
+    expect(stdout).toBe('');
+  });
+});
+
+/** Until the first of many files is there. */
+async function startUnpacking(
+  { dir, rootfs, fetcher }: Bench,
+  signal: AbortSignal,
+): Promise<{ readonly result: ReturnType<Bench['fetcher']['unpack']> }> {
+  const big = Array.from({ length: 20_000 }, (_, i) => ({ path: `d${i % 100}/f${i}`, content: 'x' }));
+  await makeLayout(join(dir, 'l'), { v1: { layers: [big] } });
+  const pinned = expectOk(await fetcher.pin(image(`oci:${dir}/l:v1`), quiet()));
+  const result = fetcher.unpack(pinned, directoryVolumes(rootfs), { log: collectLog(), signal });
+  while ((await readdir(rootfs)).length === 0) await new Promise(setImmediate);
+  return { result };
+}
 
 /** No program works below the directory, nothing is mounted there, and no pull is left. */
 async function expectQuiet(dir: string): Promise<void> {
