@@ -34,7 +34,7 @@ const PROGRAM = fileURLToPath(new URL('run-process.ts', import.meta.url));
 /** Lets builders work in each of the worlds and cuts their power. It leaves nothing mounted, however it ends. */
 export async function* runPowerCuts(task: RunTask, options: RunOptions): AsyncGenerator<Report> {
   const { temp, signal } = options;
-  const inItsOwn = ['--mount', '--propagation', 'private', process.execPath, PROGRAM, JSON.stringify(task)];
+  const inItsOwn = ['--mount', '--propagation', 'slave', process.execPath, PROGRAM, JSON.stringify(task)];
   const env = { ...process.env, ...(temp === undefined ? {} : { TMPDIR: temp }) };
   const child = spawn('unshare', inItsOwn, { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'close') as Promise<[code: number | null]>;

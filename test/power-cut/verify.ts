@@ -22,7 +22,7 @@ export async function verify(directory: string, task: Omit<VerifierTask, 'at' | 
   await mkdir(at);
   await writeFile(bootId, `${randomUUID()}\n`);
   const argument = JSON.stringify({ ...task, at, contexts: contextsOf(directory) });
-  const inItsOwn = ['--mount', '--propagation', 'private', 'sh', '-c', AFTER_ANOTHER_BOOT, 'sh', bootId];
+  const inItsOwn = ['--mount', '--propagation', 'slave', 'sh', '-c', AFTER_ANOTHER_BOOT, 'sh', bootId];
   const { stdout, failed, all, shortMessage } = await execa(
     'unshare',
     [...inItsOwn, process.execPath, PROGRAM, argument],

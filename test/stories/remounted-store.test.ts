@@ -1,11 +1,10 @@
 import { lstatSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Builder, openBuilder, parseSpec, toHostPath } from '@snapstep/core';
 import { type ScriptedCommand, scriptedFetcher, scriptedSandbox } from '@snapstep/core/testing';
 import { openBtrfsStore } from '@snapstep/store-btrfs';
-import { btrfsVolume, expectOk, needs, tempDir } from '@snapstep/test-support';
-import { execa } from 'execa';
+import { btrfsVolume, expectOk, mountAgain, needs, tempDir, unmountEverywhere } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
 
 needs('root', 'btrfs')('a Btrfs store that is mounted again between builds', () => {
@@ -63,8 +62,8 @@ async function remount(
   { firstLookAt, until }: { readonly firstLookAt: string; readonly until?: number },
 ): Promise<number> {
   for (let tries = 1; ; tries += 1) {
-    await execa('umount', ['-d', path]);
-    await execa('mount', ['-o', 'loop,noatime', join(dirname(path), 'disk.img'), path]);
+    await unmountEverywhere(path);
+    await mountAgain(path);
     const { dev } = lstatSync(firstLookAt);
     if (until === undefined || dev === until || tries === 50) return dev;
   }

@@ -7,7 +7,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { MAIN } from './support.ts';
 
 const ENTER = fileURLToPath(new URL('../../store-zfs/test/zfs-fuse/enter.sh', import.meta.url));
-const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
+const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'slave'];
 
 /** Each line that starts with a name and a colon says under which name the output of its command is kept. */
 const COMMANDS = `

@@ -1,7 +1,14 @@
 import { copyFile, mkdir, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHostPath } from '@snapstep/core/backend';
-import { btrfsVolume, expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
+import {
+  btrfsVolume,
+  expectOk,
+  needs,
+  tempDir,
+  tmpfsVolume,
+  unmountEverywhere,
+} from '@snapstep/test-support';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { type OciFetcher, openOciFetcher } from '../src/index.ts';
@@ -180,6 +187,6 @@ async function attached(
   try {
     await body(mount);
   } finally {
-    await execa('umount', ['-d', mount]);
+    await unmountEverywhere(mount);
   }
 }

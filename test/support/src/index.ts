@@ -7,5 +7,5 @@ export { needs } from './needs.ts';
 export { authJson, freePort, type Registry, startRegistry } from './registry.ts';
 export { directoryCrashPlace, placeOn, storePlace } from './store-places.ts';
 export { tempDir } from './temp-dir.ts';
-export { btrfsVolume, ext4Volume, tmpfsVolume, xfsVolume } from './volumes.ts';
+export { btrfsVolume, ext4Volume, mountAgain, tmpfsVolume, unmountEverywhere, xfsVolume } from './volumes.ts';
 export { type ZfsPool, zfsPool } from './zfs-pool.ts';

@@ -1,5 +1,5 @@
-import { mkdir, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rmdir, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { type TempDir, tempDir } from './temp-dir.ts';
 
@@ -31,6 +31,21 @@ export function tmpfsVolume(options: {
   const inodes = options.inodes === undefined ? '' : `,nr_inodes=${options.inodes}`;
   const size = `size=${options.sizeMiB}m${inodes}`;
   return mountedVolume(({ path }) => execa('mount', ['-t', 'tmpfs', '-o', size, 'snapstep-test', path]));
+}
+
+/**
+ * Unmounts a disk so that nothing keeps it: namespaces that were made while it was mounted have it as well, until its
+ * directory is removed. The directory is there again afterwards.
+ */
+export async function unmountEverywhere(path: string): Promise<void> {
+  await execa('umount', ['-d', path]);
+  await rmdir(path);
+  await mkdir(path);
+}
+
+/** Mounts what {@link btrfsVolume} or a sister of it has made, after {@link unmountEverywhere}. */
+export async function mountAgain(path: string): Promise<void> {
+  await execa('mount', ['-o', 'loop,noatime', join(dirname(path), 'disk.img'), path]);
 }
 
 function loopVolume(mkfs: string, { sizeMiB = 1024 }: LoopVolumeOptions): Promise<TempDir> {

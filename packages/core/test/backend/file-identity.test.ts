@@ -1,6 +1,13 @@
 import { type BigIntStats, lstatSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { btrfsVolume, ext4Volume, needs, xfsVolume } from '@snapstep/test-support';
+import { join } from 'node:path';
+import {
+  btrfsVolume,
+  ext4Volume,
+  mountAgain,
+  needs,
+  unmountEverywhere,
+  xfsVolume,
+} from '@snapstep/test-support';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { FileIdentities } from '../../src/backend/index.ts';
@@ -61,19 +68,16 @@ function timesOf({ ino, size, mtimeNs, ctimeNs, birthtimeNs }: BigIntStats): rea
   return [ino, size, mtimeNs, ctimeNs, birthtimeNs];
 }
 
-/** Two files with different contents in two subvolumes, written within one tick of the kernel's clock. */
+/** A file in each of two subvolumes. One is a snapshot of the other, so that their times are the same. */
 async function alignedFiles(root: string): Promise<readonly [string, string]> {
-  for (let i = 0; ; i += 1) {
-    for (const name of [`one-${i}`, `other-${i}`])
-      await execa('btrfs', ['-q', 'subvolume', 'create', join(root, name)]);
-    const [one, other] = [join(root, `one-${i}/f`), join(root, `other-${i}/f`)];
-    writeFileSync(one, 'one');
-    writeFileSync(other, 'two');
-    if (`${timesOf(lookAt(one).stat)}` === `${timesOf(lookAt(other).stat)}`) return [one, other];
-  }
+  const [one, other] = [join(root, 'one'), join(root, 'other')];
+  await execa('btrfs', ['-q', 'subvolume', 'create', one]);
+  writeFileSync(join(one, 'f'), 'content');
+  await execa('btrfs', ['-q', 'subvolume', 'snapshot', one, other]);
+  return [join(one, 'f'), join(other, 'f')];
 }
 
 async function remount(path: string): Promise<void> {
-  await execa('umount', ['-d', path]);
-  await execa('mount', ['-o', 'loop,noatime', join(dirname(path), 'disk.img'), path]);
+  await unmountEverywhere(path);
+  await mountAgain(path);
 }

@@ -88,11 +88,12 @@ describe('a workspace', () => {
     const cwd = place.workspace.fresh();
     await mkdir(cwd);
     const child = spawn('sh', ['-c', 'while mkdir "$((i += 1))"; do echo; done'], { cwd });
+    const exited = once(child, 'exit');
     await once(child.stdout, 'data');
     const next = new Workspace({ path: place.path });
     expectOk(await next.open());
     // It ends when there is no directory any more that it could write to.
-    await once(child, 'exit');
+    await exited;
     expect(await readdir(place.path)).toEqual([basename(next.session)]);
     expect(await readdir(next.session)).toEqual([]);
   });

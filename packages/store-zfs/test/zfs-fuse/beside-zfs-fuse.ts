@@ -9,7 +9,7 @@ export interface Report {
   readonly failure?: string;
 }
 
-const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
+const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'slave'];
 const HANGS_AFTER_MS = 30_000;
 
 /**

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command beside a zfs-fuse daemon with a fresh pool `fuse`, in namespaces of their own:
 #
-#   unshare --mount --pid --fork --kill-child --mount-proc --propagation private sh enter.sh COMMAND...
+#   unshare --mount --pid --fork --kill-child --mount-proc --propagation slave sh enter.sh COMMAND...
 #
 # The pool lies in memory that only this mount namespace knows, and this shell is the first process of its
 # process namespace. So the daemon, every process and every mount end with it, however it ends.

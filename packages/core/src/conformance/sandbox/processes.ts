@@ -10,19 +10,21 @@ export function processTests(test: SandboxTest): void {
   for (const [kind, start] of Object.entries(kinds)) {
     test(`ends ${kind}, when the command ends`, async (scene) => {
       const mark = makeMark();
-      await leaveRunning(scene, { mark, script: `${start(mark)}; ${LOOK}` });
+      await leaveRunning(scene, { mark, script: start(mark) });
       await expectGone(mark);
     });
   }
   test('ends everything, also where the command failed', async (scene) => {
     const mark = makeMark();
-    await leaveRunning(scene, { mark, script: `${started(`(sleep ${mark} &)`)}; ${LOOK}; exit 3` });
+    await leaveRunning(scene, { mark, script: started(`(sleep ${mark} &)`), exit: 3 });
     await expectGone(mark);
   });
 }
 
-/** Gives the host the time to look. */
-export const LOOK = 'echo started; sleep 0.5 2>/dev/null || sleep 1';
+/** Prints, and gives the host the time to look. */
+export function look(seconds = 0.5): string {
+  return `echo started; sleep ${seconds} 2>/dev/null || sleep ${Math.ceil(seconds)}`;
+}
 
 const kinds: Readonly<Record<string, (mark: string) => string>> = {
   'a process in the background': (mark) => started(`sleep ${mark} &`),
@@ -37,15 +39,21 @@ const kinds: Readonly<Record<string, (mark: string) => string>> = {
     started(inSession(`trap "" TERM INT HUP; sleep ${mark}; sleep ${mark}`)),
 };
 
-/** Runs a script to its end, and makes sure that there was something to be ended when it printed. */
+/**
+ * Runs a script to its end, and makes sure that there was something to be ended when it printed. A busy host may look too
+ * late: then it is run again, and lasts longer.
+ */
 async function leaveRunning(
   scene: SandboxScene,
-  { mark, script }: { readonly mark: string; readonly script: string },
+  { mark, script, exit = 0 }: { readonly mark: string; readonly script: string; readonly exit?: number },
 ): Promise<void> {
   const seen: string[] = [];
   const write = async () => void seen.push(...(await commandLinesWith(`sleep ${mark}`)));
-  await scene.run(script, { output: { write } });
-  assert.ok(scene.hidesProcesses || seen.length > 0, 'the command has started nothing that could be ended');
+  for (const seconds of [0.5, 3, 10]) {
+    await scene.run(`${script}; ${look(seconds)}; exit ${exit}`, { output: { write } });
+    if (scene.hidesProcesses || seen.length > 0) return;
+  }
+  assert.fail('the command has started nothing that could be ended');
 }
 
 /** In a session of its own where there is `setsid`; forked twice in any case. */

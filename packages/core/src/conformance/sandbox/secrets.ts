@@ -2,7 +2,7 @@ import { readdir, readFile, statfs } from 'node:fs/promises';
 import { keeps, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { mounted } from '../store/scene.ts';
-import { commandLinesWith, LOOK, makeMark, pidsWith, started } from './processes.ts';
+import { commandLinesWith, look, makeMark, pidsWith, started } from './processes.ts';
 import { sandboxPromises as promises } from './promises.ts';
 import { collect, describeRan, type SandboxScene, type SandboxTest } from './scene.ts';
 
@@ -98,7 +98,7 @@ export function secretTests(test: SandboxTest): void {
         if (found !== undefined) types.push(found.type);
       }
     };
-    const script = `${started(`sleep ${mark} &`)}; ${LOOK}`;
+    const script = `${started(`sleep ${mark} &`)}; ${look()}`;
     await scene.outputOf(script, { secrets: [{ target, value }], output: { write } });
     const disks = types.filter((type) => !IN_MEMORY.includes(type)).map((type) => type.toString(16));
     keepsEqual(promises.secretKept, { types: disks }, { types: [] });
