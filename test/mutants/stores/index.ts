@@ -11,10 +11,12 @@ import { imageMutants } from './images.ts';
 import { isolationMutants, mountMutants } from './isolation.ts';
 import { kindMutants } from './kinds.ts';
 import { lifecycleMutants } from './lifecycle.ts';
+import { removalMutants } from './removal.ts';
 import { usageMutants } from './usage.ts';
 
 export const storeMutants: readonly Mutant[] = [
   ...lifecycleMutants,
+  ...removalMutants,
   ...endingMutants,
   ...abortMutants,
   ...isolationMutants,
