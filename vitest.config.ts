@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.ts';
 
 /**
  * Tests that start sources of ours as programs. Node runs those from 24 on, for their `await using`; what an older
@@ -33,6 +34,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores are the machine that we plan for, and real disks and containers are shared.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
   },
   oxc: { target: 'es2023' },
 });

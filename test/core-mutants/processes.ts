@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { JOB, type Job, type Line, limitOf, type MeasuredTest, type Verdict } from './job.ts';
@@ -7,6 +7,7 @@ const repository = resolve(import.meta.dirname, '../..');
 /** How long nothing may be heard of a process beyond what its test may take. */
 const SILENCE_MS = 60_000;
 const LOOK_MS = 2000;
+const PROGRESS_MS = 60_000;
 
 export interface Workshop {
   /** Where the processes leave what they find, and the tests their temporary files. */
@@ -53,7 +54,10 @@ export async function judgeAll(
       for (const line of lines) if (line.type === 'worn-out') console.log(`a new process: ${line.why}`);
     }
   };
+  const tell = async () => console.log(`${(await readdir(taken)).length} of ${rest.mutants.length} mutants`);
+  const progress = setInterval(() => void tell(), PROGRESS_MS);
   await Promise.all(Array.from({ length: shop.processes }, (_, i) => work(i)));
+  clearInterval(progress);
   return verdicts;
 }
 
