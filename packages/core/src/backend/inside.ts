@@ -10,6 +10,8 @@ export interface Inside {
   readonly existing: string;
   /** The components that do not exist yet, in order; empty if the path exists. */
   readonly missing: readonly string[];
+  /** Whether `..` took away a name that does not exist: the answer holds only as long as nobody makes it. */
+  readonly detour: boolean;
 }
 
 interface Options {
@@ -33,9 +35,9 @@ export async function resolveInside(
   options: Options,
 ): Promise<Result<Inside, Failed>> {
   const found = await resolveBytes(toBytePath(root), toBytePath(path), options);
-  return found.andThen(({ existing, missing }) =>
+  return found.andThen(({ existing, missing, detour }) =>
     Result.combine([existing, ...missing].map((part) => toText(part, path))).map(
-      ([first = '', ...others]) => ({ existing: first, missing: others }),
+      ([first = '', ...others]) => ({ existing: first, missing: others, detour }),
     ),
   );
 }
@@ -50,6 +52,7 @@ export async function resolveBytes(
   const todo = components(path);
   const done: BytePath[] = [];
   const missing: BytePath[] = [];
+  let detour = false;
   for (let links = 0; todo.length > 0; ) {
     const name = todo.shift() as BytePath;
     if (name.length > LONGEST_NAME)
@@ -57,8 +60,8 @@ export async function resolveBytes(
     if (name === '..' || missing.length > 0) {
       // Below a directory that does not exist there are no links, so `..` may be taken off as text.
       if (name !== '..') missing.push(name);
-      else if (missing.length > 0) missing.pop();
-      else done.pop();
+      else if (missing.pop() === undefined) done.pop();
+      else detour = true;
       continue;
     }
     const here = toFsPath(join(root, ...done, name));
@@ -80,7 +83,7 @@ export async function resolveBytes(
     }
     done.push(name);
   }
-  return ok({ existing: join(root, ...done), missing });
+  return ok({ existing: join(root, ...done), missing, detour });
 }
 
 function components(path: BytePath): BytePath[] {

@@ -17,6 +17,8 @@ export class TargetDirectories {
   readonly #known = new Map<TreePath, BytePath>();
   /** Host path → the modification time it shall have in the end, in nanoseconds. */
   readonly #times = new Map<BytePath, bigint>();
+  /** Whether a link leads through what was not there: each file that is written may lead it elsewhere. */
+  #mayMove = false;
 
   constructor(root: HostPath, owner: Owner) {
     this.#root = toBytePath(root);
@@ -32,7 +34,7 @@ export class TargetDirectories {
     const known = this.#known.get(path);
     if (known !== undefined) return ok(known);
     const found = await this.#find(path, source);
-    if (found.isOk()) this.#known.set(path, found.value);
+    if (found.isOk() && !this.#mayMove) this.#known.set(path, found.value);
     return found;
   }
 
@@ -64,7 +66,8 @@ export class TargetDirectories {
   async #follow(path: TreePath, source: BigIntStats | undefined): Promise<Result<BytePath, Failed>> {
     const there = await resolveBytes(this.#root, path, { followLast: true });
     if (there.isErr()) return err(there.error);
-    const { existing, missing } = there.value;
+    const { existing, missing, detour } = there.value;
+    if (detour) this.#mayMove = true;
     if (!lstatSync(toFsPath(existing)).isDirectory()) return notDirectory(path);
     this.#existing(existing);
     let host = existing;

@@ -225,6 +225,15 @@ describe('directories that exist', () => {
     ).toBe('cannot copy below "/l": it is not a directory');
   });
 
+  it('found through a name that was not there, and that a later source makes, are looked for again', async () => {
+    await using place = await openPlace();
+    await writeTree(place.from, { 'one/made': 'a file', 'two/f': 'f' });
+    await symlink('made/..', join(place.to, 'l'));
+    expectOk(await place.copy(['two'], '/l/'));
+    expect(readdirSync(place.to).sort()).toEqual(['l', 'two']);
+    expect(expectErr(await place.copy(['one/made', 'two'], '/l/')).message).toMatch(/made is not a directory/);
+  });
+
   it('a file where a directory should be is an error', async () => {
     await using place = await openPlace();
     await writeTree(place.from, { 'd/a': 'a' });
