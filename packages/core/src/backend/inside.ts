@@ -10,6 +10,9 @@ export interface Inside {
   readonly existing: string;
   /** The components that do not exist yet, in order; empty if the path exists. */
   readonly missing: readonly string[];
+}
+
+interface InsideBytes extends Inside {
   /** Whether `..` took away a name that does not exist: the answer holds only as long as nobody makes it. */
   readonly detour: boolean;
 }
@@ -35,9 +38,9 @@ export async function resolveInside(
   options: Options,
 ): Promise<Result<Inside, Failed>> {
   const found = await resolveBytes(toBytePath(root), toBytePath(path), options);
-  return found.andThen(({ existing, missing, detour }) =>
+  return found.andThen(({ existing, missing }) =>
     Result.combine([existing, ...missing].map((part) => toText(part, path))).map(
-      ([first = '', ...others]) => ({ existing: first, missing: others, detour }),
+      ([first = '', ...others]) => ({ existing: first, missing: others }),
     ),
   );
 }
@@ -47,7 +50,7 @@ export async function resolveBytes(
   root: BytePath,
   path: BytePath,
   options: Options,
-): Promise<Result<Inside, Failed>> {
+): Promise<Result<InsideBytes, Failed>> {
   const shown = toReadable(path);
   const todo = components(path);
   const done: BytePath[] = [];

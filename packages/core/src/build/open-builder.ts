@@ -158,8 +158,9 @@ function makeEngine<F extends StoreFeature>(
       if (!index.has(key)) failedLogs.added(bytes);
     },
   });
+  const clock = options.clock ?? systemClock;
   const leases = new Leases();
-  const durability = new Durability({ index, store, stateDir });
+  const durability = new Durability({ index, store, stateDir, clock });
   const engine: Engine = {
     store,
     // `open` has seen to it that the store has what this sandbox requires.
@@ -168,7 +169,7 @@ function makeEngine<F extends StoreFeature>(
     fetcher,
     platform: options.platform ?? hostPlatform(),
     stateDir,
-    clock: options.clock ?? systemClock,
+    clock,
     index,
     records,
     logs,

@@ -1,6 +1,7 @@
 import createDebug from 'debug';
 import { err, type Result } from 'neverthrow';
-import type { StoreError } from '../backend/failures.ts';
+import type { Clock } from '../backend/clock.ts';
+import { failed, type StoreError } from '../backend/failures.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { Store } from '../backend/store.ts';
 import { syncDisk } from '../backend/sync-disk.ts';
@@ -25,7 +26,8 @@ export class Durability implements AsyncDisposable {
   readonly #index: IndexDb;
   readonly #store: Pick<Store, 'sync'>;
   readonly #stateDir: HostPath;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #timer: Disposable | undefined;
   #last: Promise<void> = Promise.resolve();
   #hasEnded = false;
 
@@ -33,10 +35,12 @@ export class Durability implements AsyncDisposable {
     readonly index: IndexDb;
     readonly store: Pick<Store, 'sync'>;
     readonly stateDir: HostPath;
+    readonly clock: Clock;
   }) {
     this.#index = parts.index;
     this.#store = parts.store;
     this.#stateDir = parts.stateDir;
+    this.#clock = parts.clock;
     this.caches = new CacheMarks(parts.index, () => this.#schedule(DELAY_MS));
     parts.index.onSaved = () => this.#schedule(DELAY_MS);
     // What a process that died in this boot had no time to sync.
@@ -52,7 +56,7 @@ export class Durability implements AsyncDisposable {
   /** Syncs a last time. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hasEnded = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.sync();
   }
 
@@ -62,10 +66,10 @@ export class Durability implements AsyncDisposable {
 
   #schedule(delay: number): void {
     if (this.#hasEnded || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#clock.setTimer(delay, () => {
       this.#timer = undefined;
-      this.sync().catch((error) => this.#failed(error));
-    }, delay).unref();
+      void this.sync();
+    });
   }
 
   async #sync(): Promise<void> {
@@ -88,8 +92,12 @@ export class Durability implements AsyncDisposable {
   }
 
   async #syncDisks(): Promise<Result<void, StoreError>> {
-    const [store, state] = await Promise.all([this.#store.sync(), syncDisk(this.#stateDir)]);
-    return store.isErr() ? err(store.error) : state;
+    try {
+      const [store, state] = await Promise.all([this.#store.sync(), syncDisk(this.#stateDir)]);
+      return store.isErr() ? err(store.error) : state;
+    } catch (error) {
+      return err(failed('the store threw where it should answer', error));
+    }
   }
 
   #failed(error: unknown): void {

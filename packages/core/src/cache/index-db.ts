@@ -29,12 +29,12 @@ export class IndexDb implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
   readonly #untold: Untold;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'now'>;
   #sequence: number;
   /** Steps whose rows were deleted, and may be in the file again after a power cut. */
   readonly #resurrectable = new Set<StepKey>();
 
-  private constructor(db: DatabaseSync, clock: Clock) {
+  private constructor(db: DatabaseSync, clock: Pick<Clock, 'now'>) {
     this.#db = db;
     this.#statements = new Statements(db);
     this.#untold = new Untold(this.#statements);
@@ -47,7 +47,7 @@ export class IndexDb implements Disposable {
   }
 
   /** @throws What SQLite says, see {@link openIndexFile}. */
-  static open(stateDir: HostPath, clock: Clock): IndexDb {
+  static open(stateDir: HostPath, clock: Pick<Clock, 'now'>): IndexDb {
     return new IndexDb(openIndexFile(join(stateDir, 'index.db')), clock);
   }
 

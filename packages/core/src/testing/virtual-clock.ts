@@ -18,8 +18,6 @@ export interface VirtualClock extends Clock {
   setTime(now: Date): void;
   /** Settles after so many milliseconds of this clock; rejects with the signal's reason if that comes first. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `fire` after so many milliseconds of this clock, unless it is disposed before. */
-  setTimer(milliseconds: number, fire: () => void): Disposable;
   /** Settles once somebody sleeps: then the clock can be advanced. */
   untilSleep(): Promise<void>;
 }

@@ -231,7 +231,9 @@ describe('directories that exist', () => {
     await symlink('made/..', join(place.to, 'l'));
     expectOk(await place.copy(['two'], '/l/'));
     expect(readdirSync(place.to).sort()).toEqual(['l', 'two']);
-    expect(expectErr(await place.copy(['one/made', 'two'], '/l/')).message).toMatch(/made is not a directory/);
+    expect(expectErr(await place.copy(['one/made', 'two'], '/l/')).message).toMatch(
+      /made is not a directory/,
+    );
   });
 
   it('a file where a directory should be is an error', async () => {

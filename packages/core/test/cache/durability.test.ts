@@ -69,7 +69,7 @@ describe('a step that is saved', () => {
       await mayEnd.promise;
       return ok();
     };
-    const durability = new Durability({ index, store: { sync }, stateDir });
+    const durability = new Durability({ index, store: { sync }, stateDir, clock: systemClock });
     for (const key of [KEY, OTHER]) save(index, key);
     const synced = durability.sync();
     await hasBegun.promise;

@@ -80,7 +80,7 @@ needs('root')('an index whose disk is full', () => {
 it('a step that a clock ahead of time used last is as old as the next look at it', async () => {
   await using dir = await tempDir();
   const time = { now: Date.parse('2030-01-01') };
-  using index = IndexDb.open(toHostPath(dir.path), { now: () => time.now, elapsed: () => 0 });
+  using index = IndexDb.open(toHostPath(dir.path), { now: () => time.now });
   save(index, key(1), undefined);
   time.now = Date.parse('2026-01-01');
   index.mendClock(new Date('2025-12-01'));
