@@ -1,4 +1,4 @@
-import { cp, mkdir, open, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 
@@ -63,15 +63,24 @@ export class Harmed {
     this.#harm = harm;
   }
 
-  /** @param disk - Where the old one is kept, which must be the same file system. */
+  /**
+   * @param disk - Where the old one is kept.
+   * @returns Undefined where nobody could do that: it lies on what is mounted read-only.
+   */
   static async do(
     harm: Harm,
     { path, disk, ...scene }: Scene & { readonly path: string; readonly disk: string },
-  ): Promise<Harmed> {
+  ): Promise<Harmed | undefined> {
     const aside = join(disk, 'aside');
-    if (harm.replaces) await rename(path, aside);
-    else if (harm.to === 'file') await cp(path, aside, { preserveTimestamps: true });
-    await harm.do(path, scene);
+    await makeWritable(path, disk);
+    try {
+      if (harm.replaces) await move(path, aside);
+      else if (harm.to === 'file') await cp(path, aside, { preserveTimestamps: true });
+      await harm.do(path, scene);
+    } catch (error) {
+      if (`${error}`.match(/EROFS|Read-only file system/)) return undefined;
+      throw error;
+    }
     return new Harmed(path, { aside, harm });
   }
 
@@ -84,8 +93,19 @@ export class Harmed {
     // The log of a database belongs to the file that was there meanwhile.
     for (const suffix of ['', '-wal', '-shm']) await rm(path + suffix, { recursive: true, force: true });
     await mkdir(dirname(path), { recursive: true });
-    await rename(this.#aside, path);
+    await move(this.#aside, path);
   }
+}
+
+/** Between the disk and what is mounted on it as well. */
+async function move(from: string, to: string): Promise<void> {
+  await execa('mv', ['--no-target-directory', '--', from, to]);
+}
+
+/** A saved snapshot on Btrfs is read-only until somebody says otherwise. */
+async function makeWritable(path: string, disk: string): Promise<void> {
+  for (let at = path; at !== disk; at = dirname(at))
+    await execa('btrfs', ['property', 'set', '-f', '-ts', at, 'ro', 'false'], { reject: false });
 }
 
 async function halve(path: string): Promise<void> {

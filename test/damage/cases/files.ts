@@ -29,7 +29,7 @@ export function fileCases(templates: readonly Template[], seed: string): readonl
   const all = templates.flatMap((template) =>
     WHENS.flatMap((when) =>
       classesOf(template.places[when]).flatMap((place) =>
-        HARMS.filter(({ to }) => to === place.kind).map((harm) => ({ template, place, harm, when })),
+        HARMS.filter((harm) => isOurs(place, harm)).map((harm) => ({ template, place, harm, when })),
       ),
     ),
   );
@@ -38,6 +38,12 @@ export function fileCases(templates: readonly Template[], seed: string): readonl
     const chosen = Math.floor(randomOf(seed + name)() * group.length);
     return group.map((one, i) => toCase(one, i === chosen));
   });
+}
+
+/** What is in a volume is the user's, and nobody else knows what should be there. */
+function isOurs({ class: name, kind }: FileCase['place'], { to, name: harm }: Harm): boolean {
+  const isVolume = /^store\/(result|layers)\/[^/]+\/[^/]+$/.test(name);
+  return to === kind && !(isVolume && harm === 'emptied');
 }
 
 function toCase(file: FileCase, isStandard: boolean): DamageCase {

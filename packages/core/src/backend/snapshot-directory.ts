@@ -9,6 +9,7 @@ import { isStepKey, type StepKey } from './names.ts';
 import type { ActiveSnapshot, PrepareRequest, Snapshot } from './store.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
 import type { Volumes } from './volume.ts';
+import { makePrivateDirectory } from './workspace.ts';
 
 const debug: createDebug.Debugger = createDebug('snapstep:snapshots');
 
@@ -47,7 +48,9 @@ export class SnapshotDirectory {
     const isThere = await this.#has(key);
     if (isThere.isErr()) return err(isThere.error);
     if (!isThere.value) return ok(undefined);
-    return (await volumesIn(this.pathOf(key))).map((volumes) => ({ key, volumes }));
+    const volumes = await volumesIn(this.pathOf(key));
+    // Each has one at least: somebody took it away.
+    return volumes.map((found) => (found.size === 0 ? undefined : { key, volumes: found }));
   }
 
   /** Fills the path of a draft with what a step starts from; base images are not there. */
@@ -69,8 +72,8 @@ export class SnapshotDirectory {
   }
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    const entries = await attempt(readdir(this.path, { withFileTypes: true }));
-    return entries.map((found) =>
+    const entries = await attemptExisting(readdir(this.path, { withFileTypes: true }));
+    return entries.map((found = []) =>
       found
         .filter((entry) => entry.isDirectory())
         .map(({ name }) => name)
@@ -132,6 +135,10 @@ class DirectoryActive implements ActiveSnapshot {
     const finished = finish ? await finish(path) : ok(path);
     if (finished.isErr()) return finished;
     const target = this.#saved.pathOf(key);
+    if (!(await isThere(this.#saved.path))) {
+      const made = await makePrivateDirectory(this.#saved.path);
+      if (made.isErr()) return err(made.error);
+    }
     const published = await attempt(rename(finished.value, target));
     if (published.isOk() || !(await isThere(target))) return published.map(() => finished.value);
     // Nothing is saved under this key, so it is somebody else's that has the name.

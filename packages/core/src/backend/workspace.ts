@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
-import type { StoreError } from './failures.ts';
+import { failed, type StoreError } from './failures.ts';
 import { detachBelow } from './mount-points.ts';
 import { type RemoveTreeOptions, removeTree } from './remove-tree.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
@@ -55,9 +56,17 @@ export class Workspace {
     return begun.isErr() ? err(begun.error) : this.#wipeAll(begun.value);
   }
 
-  /** A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. */
+  /**
+   * A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. The
+   * session is made again if somebody took it away.
+   */
   fresh(): string {
     this.#attempts += 1;
+    try {
+      mkdirSync(this.session, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      debug('%s cannot be made: %o', this.session, error);
+    }
     return join(this.session, this.#attempts.toString(36));
   }
 
@@ -172,8 +181,15 @@ export class Workspace {
 /**
  * Makes a directory that only its owner can enter, with its parents, unless it is there. For all that a store keeps:
  * there are setuid programs in snapshots, which no user of the host may reach.
+ *
+ * @returns A failure where a link is in its place: what a store does not know in its directories it deletes.
  */
 export async function makePrivateDirectory(path: string): Promise<Result<void, StoreError>> {
   const made = await attempt(mkdir(path, { recursive: true, mode: 0o700 }));
-  return made.isErr() ? err(made.error) : attempt(chmod(path, 0o700));
+  if (made.isErr()) return err(made.error);
+  const found = await attempt(lstat(path));
+  if (found.isErr()) return err(found.error);
+  return found.value.isSymbolicLink()
+    ? err(failed(`${path} is a link, and may lead to what is somebody else's: put a directory there`))
+    : attempt(chmod(path, 0o700));
 }

@@ -95,15 +95,23 @@ class BuildRun implements Disposable {
    */
   async forgetLost(error: BuildError): Promise<boolean> {
     if (error.type !== 'store' || error.error.type !== 'not-found') return false;
-    const { key } = error.error;
+    // What it was built on may be gone as well.
+    for (let key: StepKey | undefined = error.error.key; key; key = await this.#forgetUnlessWhole(key)) {}
+    return true;
+  }
+
+  /** @returns What it was built on, if it was forgotten. */
+  async #forgetUnlessWhole(key: StepKey): Promise<StepKey | undefined> {
     const { steps, store, index, records } = this.#engine;
-    if (steps.isRunning(key) || steps.isReserved(key)) return true;
-    await steps.reserve([key], async () => {
+    if (steps.isRunning(key) || steps.isReserved(key)) return undefined;
+    return steps.reserve([key], async () => {
       const there = await store.lookup(key);
       const isWhole = there.isOk() && there.value !== undefined && (await records.read(key)) !== undefined;
-      if (!isWhole) index.forget(key);
+      if (isWhole) return undefined;
+      const parent = index.parentOf(key);
+      index.forget(key);
+      return parent;
     });
-    return true;
   }
 
   note(text: string): Promise<void> {

@@ -8,8 +8,11 @@ import { catchThrown, isNoSpace } from './errors.ts';
 import { isStoreShort, shortageOf } from './spare-room.ts';
 import { sweepLeftovers } from './sweep-leftovers.ts';
 
-/** Where room is made, this part of the store shall be free: of its bytes, inodes and the like. */
-const ROOMY = 0.1;
+/**
+ * Where room is made, this part of the store shall be free: of its bytes, inodes and the like. More where that was not
+ * enough.
+ */
+const ROOMY: readonly number[] = [0.1, 0.3];
 
 export interface AttemptFailure<E> {
   readonly error: E;
@@ -33,7 +36,8 @@ export function toldByState<E extends BuildError | BaseImageError>(error: E): At
 }
 
 /**
- * Tries something, and where a disk was full makes room and tries it once more.
+ * Tries something, and where a disk was full makes room and tries it again: with more room each time, as long as there
+ * is something to make it of.
  *
  * @throws The signal's reason, if it is aborted while room is made.
  */
@@ -46,13 +50,14 @@ export async function withRoom<T, E extends BuildError | BaseImageError>(
     readonly tell: (text: string) => Promise<unknown>;
   },
 ): Promise<Result<T, E | Thrown>> {
-  const first = await tryOnce(engine, work);
-  if (first.isOk()) return ok(first.value);
-  const { error, full } = first.error;
-  if (full === undefined) return err(error);
-  await work.tell('The disk is full: making room, then trying once more.');
-  if (!(await engine.room.make(full, work.signal))) return err(error);
-  return (await tryOnce(engine, work)).mapErr((failure) => failure.error);
+  for (let tries = 0; ; tries += 1) {
+    const tried = await tryOnce(engine, work);
+    if (tried.isOk()) return ok(tried.value);
+    const { error, full } = tried.error;
+    if (full === undefined || tries === ROOMY.length) return err(error);
+    await work.tell('The disk is full: making room, then trying once more.');
+    if (!(await engine.room.make(full, { tries, signal: work.signal }))) return err(error);
+  }
 }
 
 async function tryOnce<T, E extends BuildError | BaseImageError>(
@@ -89,7 +94,7 @@ export function roomOf(engine: () => Engine): Room {
     removed += 1;
   };
   return {
-    async make(full, signal) {
+    async make(full, { tries, signal }) {
       const before = removed;
       using _turn = await turns.take(signal);
       // Somebody else has made room in the meantime.
@@ -100,7 +105,8 @@ export function roomOf(engine: () => Engine): Room {
       const saved = savedOf(engine());
       if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
       if (full !== 'state' || (await isShort(engine())))
-        await prune(saved, { keepFreePart: ROOMY, onRemoved }, signal);
+        await prune(saved, { keepFreePart: ROOMY[tries] ?? 1, onRemoved }, signal);
+      if (tries > 0) return removed !== before;
       // What went from the store may have been on the same disk, also where that is still nearly full.
       return full !== 'state' || removed !== before || hasRoom(engine());
     },

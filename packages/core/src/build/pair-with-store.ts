@@ -35,7 +35,11 @@ export async function pairWithStore(request: PairRequest): Promise<Result<void, 
   if (listed.isErr()) return err(listed.error);
   const count = { steps: request.index.countSaved(), snapshots: listed.value.length };
   const areStrangers = ofState.value !== undefined || ofStore.value !== undefined || !request.isOldState;
-  if (!request.adopt && areStrangers && count.steps + count.snapshots > 0) {
+  const isHalfLost = ofState.value === undefined || ofStore.value === undefined;
+  // Where each knows what the other has, nothing is deleted.
+  const areAlike =
+    isHalfLost && listed.value.every((key) => request.index.isSaved(key)) && count.steps === count.snapshots;
+  if (!request.adopt && areStrangers && !areAlike && count.steps + count.snapshots > 0) {
     return err(failed(describe(request, count)));
   }
   const pair = randomUUID();

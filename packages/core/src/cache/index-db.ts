@@ -208,6 +208,12 @@ export class IndexDb implements Disposable {
     )?.value as StepKey | undefined;
   }
 
+  /** What a step was built on; undefined for a base image, or where nobody knows the step. */
+  parentOf(key: StepKey): StepKey | undefined {
+    const row = this.#statements.get('SELECT parent FROM live WHERE key = ?', key);
+    return (row?.parent ?? undefined) as StepKey | undefined;
+  }
+
   children(key: StepKey): StepKey[] {
     return this.#statements
       .all('SELECT key FROM live WHERE parent = ?', key)
