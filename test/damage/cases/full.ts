@@ -218,7 +218,8 @@ async function takeBytes(disk: Disk): Promise<void> {
   await using file = await open(join(disk.path, 'filler'), 'a');
   for (const size of [MIB, 4096, 1]) {
     const block = randomBytes(size);
-    while (await file.write(block).catch(() => undefined)) {}
+    // Not for ever: somebody may make room meanwhile.
+    for (let i = 0; i < 4096 && (await file.write(block).catch(() => undefined)); ) i += 1;
   }
 }
 

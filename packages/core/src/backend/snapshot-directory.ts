@@ -65,9 +65,9 @@ export class SnapshotDirectory {
       return made.isErr() ? made : makeEmptyVolumes(path, from.empty);
     }
     const key = from.snapshot;
-    const isThere = await this.#has(key);
-    if (isThere.isErr()) return err(isThere.error);
-    if (isThere.value) return copy(this.pathOf(key), path);
+    const found = await this.lookup(key);
+    if (found.isErr()) return err(found.error);
+    if (found.value !== undefined) return copy(this.pathOf(key), path);
     return err({ type: 'not-found', key, message: `there is no snapshot ${key}` });
   }
 

@@ -99,6 +99,8 @@ export function roomOf(engine: () => Engine): Room {
       using _turn = await turns.take(signal);
       // Somebody else has made room in the meantime.
       if (removed !== before) return true;
+      // What the attempt had written is not to be made up for by what is saved.
+      await engine().store.reclaimed(signal);
       // What failed is of less use than what is saved, but it may be on another disk.
       if (full === 'state' || !hasRoom(engine()))
         await sweepLeftovers(engine(), { before: Number.POSITIVE_INFINITY });
