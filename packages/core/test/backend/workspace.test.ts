@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -22,6 +22,12 @@ describe('a workspace', () => {
     expect(new Set(paths).size).toBe(100);
     expect(paths.every((path) => path.startsWith(`${place.workspace.session}/`))).toBe(true);
     expect(await readdir(place.workspace.session)).toEqual([]);
+  });
+  it('has a session again that somebody took away', async () => {
+    await using place = await openPlace();
+    await rm(place.path, { recursive: true });
+    await mkdir(place.workspace.fresh());
+    expect((await stat(place.workspace.session)).mode & 0o777).toBe(0o700);
   });
   it('throws away what earlier sessions left, under a name that was never there', async () => {
     await using place = await openPlace();
@@ -158,6 +164,21 @@ needs('root')('what is mounted', () => {
 });
 
 describe('makePrivateDirectory', () => {
+  it('refuses a link, and leaves what it leads to as it was', async () => {
+    await using dir = await tempDir();
+    const [path, other] = [join(dir.path, 'result'), join(dir.path, 'other')];
+    await mkdir(other, { mode: 0o755 });
+    for (const target of [other, '/nowhere/at/all']) {
+      await symlink(target, path);
+      expectErr(await makePrivateDirectory(path));
+      await rm(path);
+    }
+    await symlink(other, path);
+    expect(expectErr(await makePrivateDirectory(path))).toMatchObject({
+      message: expect.stringContaining(`${path} is a link`),
+    });
+    expect((await stat(other)).mode & 0o777).toBe(0o755);
+  });
   it('closes a directory that was there and open', async () => {
     await using dir = await tempDir();
     const path = join(dir.path, 'open');

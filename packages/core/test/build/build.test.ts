@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -124,6 +124,18 @@ describe('one build', () => {
     await using result = expectOk(await world.builder.build(request(AC)));
     expect(await readResult(result, 'a')).toBe('a');
     expect(world.sandbox.ran).toEqual(['a', 'b', 'a', 'c']);
+  });
+
+  it('builds a long chain again of which nothing is left, with or without its records', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await using world = await openWorld(Object.fromEntries(names.map((name) => [name, writes(name)])));
+    const spec = `((from base) ${names.map((name) => `(run (shell ${name}))`).join('')})`;
+    await built(world.builder, spec);
+    for (const key of expectOk(await world.store.list())) expectOk(await world.store.remove(key));
+    await built(world.builder, spec);
+    await rm(join(world.stateDir, 'steps'), { recursive: true });
+    await built(world.builder, spec.replace(')))', ')) (run (shell a)))'));
+    expect(world.sandbox.ran).toEqual([...names, ...names, ...names, 'a']);
   });
 
   it('refuses a secret that was not given before anything runs', async () => {

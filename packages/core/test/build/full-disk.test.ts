@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
-import type { BuildEvent, LeasedSnapshot } from '../../src/index.ts';
+import { type BuildEvent, type LeasedSnapshot, ok } from '../../src/index.ts';
 import { carelessly, openOn, SmallDisk } from './small-disk.ts';
 import { built, gate, type Heard, listen, request, writes } from './world.ts';
 
@@ -54,6 +54,33 @@ needs('root')('a command that ends on a full disk', () => {
     await disk.empty();
     expect(expectOk(await world.builder.list()).map(({ title }) => title)).toEqual(['(from base)']);
     await built(world.builder, B);
+  });
+
+  it('costs nothing that is saved, where what it wrote is all that has to go', async () => {
+    await using disk = await SmallDisk.make();
+    const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
+    await using world = await openOn(disk, { a, b: writes('b') });
+    await built(world.builder, B);
+    // As on a disk that takes a while to give back what was deleted.
+    world.store.reclaimed = async () => {
+      await disk.empty();
+      return ok();
+    };
+    await built(world.builder, A);
+    expect(expectOk(await world.builder.list())).toHaveLength(3);
+  });
+
+  it('is run a third time with more room, where a tenth of the disk was not enough', async () => {
+    await using disk = await SmallDisk.make();
+    const saved = Object.fromEntries(
+      Array.from({ length: 21 }, (_, i) => [`s${i}`, carelessly('s')] as const),
+    );
+    await using world = await openOn(disk, { ...saved, a: carelessly('a', undefined, 6 * MIB) });
+    for (const name of Object.keys(saved)) await built(world.builder, `((from base) (run (shell ${name})))`);
+    await using result = expectOk(await world.builder.build(request(A)));
+    expect(await sizeOf(result, 'a')).toBe(6 * MIB);
+    expect(world.sandbox.ran.filter((name) => name === 'a')).toHaveLength(3);
+    expect(expectOk(await world.builder.list()).length).toBeGreaterThan(8);
   });
 
   it('that was made by a step which nothing else can make room for fails, and others go on', async () => {

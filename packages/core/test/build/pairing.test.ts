@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { type Builder, openBuilder, type StoreError, toHostPath } from '../../src/index.ts';
+import { type Builder, openBuilder, type StepKey, type StoreError, toHostPath } from '../../src/index.ts';
 import { memoryStore, scriptedFetcher } from '../../src/testing/index.ts';
 import { built, openWorld, type World, writes } from './world.ts';
 
@@ -38,6 +38,21 @@ describe('a builder that is opened on a store with the wrong state', () => {
     const error = expectErr(await open({ ...world, store: wrong }, {}));
     expect(error).toMatchObject({ message: expect.stringContaining('the state knows 2 steps') });
     expect(expectOk(await (await world.reopen()).list())).toHaveLength(2);
+  });
+
+  it('is the right one where half of the pair is lost, and each knows what the other has', async () => {
+    await using world = await worldWithStep();
+    const before = expectOk(await world.store.list());
+    await world.builder[Symbol.asyncDispose]();
+    await rm(join(world.stateDir, 'paired-with'));
+    await world.reopen();
+    expect(expectOk(await world.store.list())).toEqual(before);
+    await world.builder[Symbol.asyncDispose]();
+    const pairing = expectOk(await world.store.pairing.get());
+    expect((await readFile(join(world.stateDir, 'paired-with'), 'utf8')).trim()).toBe(pairing);
+    await rm(join(world.stateDir, 'paired-with'));
+    expectOk(await world.store.remove(before.at(-1) as StepKey));
+    expect(await refused(world, {})).toMatchObject({ type: 'failed' });
   });
 
   it('is refused where what one of them remembers of the other is damaged', async () => {

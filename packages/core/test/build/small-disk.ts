@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectOk, tempDir, tmpfsVolume } from '@snapstep/test-support';
-import { type Builder, type BuilderOptions, openBuilder, toHostPath } from '../../src/index.ts';
+import { type Builder, type BuilderOptions, openBuilder, type Store, toHostPath } from '../../src/index.ts';
 import {
   MemoryDisk,
   openMemoryStore,
@@ -60,6 +60,7 @@ export class SmallDisk implements AsyncDisposable {
 export interface SmallWorld extends AsyncDisposable {
   readonly builder: Builder;
   readonly sandbox: ScriptedSandbox;
+  readonly store: Store;
 }
 
 export interface SmallWorldOptions extends Pick<BuilderOptions<never>, 'spareRoom'> {
@@ -86,6 +87,7 @@ export async function openOn(
   return {
     builder,
     sandbox,
+    store,
     [Symbol.asyncDispose]: async () => {
       for (const part of [builder, store, dir]) await part[Symbol.asyncDispose]();
     },
@@ -96,12 +98,13 @@ export async function openOn(
 export function carelessly(
   name: string,
   first: (times: number) => Promise<unknown> = async () => {},
+  bytes: number = MIB,
 ): ScriptedCommand {
   let times = 0;
   return async ({ root }) => {
     times += 1;
     await first(times);
-    await writeFile(join(root, name), randomBytes(MIB)).catch(() => {});
+    await writeFile(join(root, name), randomBytes(bytes)).catch(() => {});
     return 0;
   };
 }
