@@ -1,6 +1,15 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attempt, attemptExisting, err, ok, type Result, type StoreError } from '@snapstep/core/backend';
+import {
+  attempt,
+  attemptExisting,
+  err,
+  makePrivateDirectory,
+  ok,
+  type Result,
+  type StoreError,
+} from '@snapstep/core/backend';
 import createDebug from 'debug';
 import type { Layout } from './layout.ts';
 
@@ -73,6 +82,18 @@ export class Layers {
     if (moved.isErr()) return err(moved.error);
     this.hold([id]);
     return ok(id);
+  }
+
+  /** Whether nobody has taken one of them away. */
+  areThere(ids: LayerIds): boolean {
+    return ids.every((id) => existsSync(join(this.#layout.layers, id)));
+  }
+
+  /** Makes the bottom again if somebody took it away. */
+  async haveBottom(): Promise<Result<void, StoreError>> {
+    if (this.areThere([BOTTOM])) return ok();
+    const made = await makePrivateDirectory(this.#layout.layers);
+    return made.isErr() ? made : this.#makeBottom();
   }
 
   /** What somebody has put into it would be in every volume. */

@@ -60,8 +60,12 @@ export class Records<K extends string> {
     return ok();
   }
 
+  /** Undefined also where somebody took layers of it away: it can be made again. */
   get(key: K): VolumeLayers | undefined {
-    return this.#known.get(key);
+    const volumes = this.#known.get(key);
+    return [...(volumes?.values() ?? [])].every((ids) => this.#parts.layers.areThere(ids))
+      ? volumes
+      : undefined;
   }
 
   keys(): readonly K[] {

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expectOk, needs, tempDir } from '@snapstep/test-support';
+import { expectErr, expectOk, needs, tempDir } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
 import {
   cache,
@@ -93,6 +93,27 @@ needs('root')('what somebody put into the directory of the overlayfs store', () 
       await damage(join(disk.path, 'store/caches', name));
       expectOk(await store.caches.remove(cache));
       expect(expectOk(await store.caches.list())).toEqual([]);
+    },
+  );
+});
+
+needs('root')('layers that somebody takes away while the store is open', () => {
+  it.each(['all', 'the newest'])(
+    'leave no snapshot that needs them, and it is made again: %s',
+    async (what) => {
+      await using disk = await tempDir();
+      await using store = await openIn(disk);
+      await save(store, 0, (at) => touch(at, 0));
+      await save(store, 1, (at) => touch(at, 1));
+      const gone = what === 'all' ? await layersOf(disk) : [(await recordOf(disk, 1))[0] ?? ''];
+      for (const id of gone) await rm(join(disk.path, 'store/layers', id), { recursive: true });
+      expect(expectOk(await store.lookup(key(1)))).toBeUndefined();
+      const { signal } = new AbortController();
+      const prepared = await store.prepare({ key: key(2), from: { snapshot: key(1) }, signal });
+      expect(expectErr(prepared)).toMatchObject({ type: 'not-found', key: key(1) });
+      await save(store, 0, (at) => touch(at, 0));
+      await save(store, 1, (at) => touch(at, 1));
+      expect(await look(store, 1, (at) => readdir(at))).toEqual(['0', '1']);
     },
   );
 });
