@@ -68,7 +68,7 @@ export class Durability implements AsyncDisposable {
     if (this.#hasEnded || this.#timer !== undefined) return;
     this.#timer = this.#clock.setTimer(delay, () => {
       this.#timer = undefined;
-      void this.sync();
+      this.sync().catch((error) => this.#failed(error));
     });
   }
 
