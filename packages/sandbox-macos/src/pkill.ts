@@ -8,6 +8,9 @@ const GRACE_MS = 800;
 /** How long what was killed may take to be gone. */
 const TEARDOWN_MS = 10_000;
 
+/** How long the kernel may take to kill all of them. */
+const KILL_MS = 1000;
+
 /** How long it is waited until they are killed again. */
 const ROUND_MS = 100;
 
@@ -36,8 +39,9 @@ async function killAll(
 ): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
   const deadline = performance.now() + TEARDOWN_MS;
   for (;;) {
-    // It may kill itself as well, or find nothing: what is left says more than how it ended.
-    await runCommand('kill', ['-KILL', '-1'], { user });
+    // It may kill itself as well, or find nothing: what is left says more than how it ended. The user's processes can
+    // stop it: then the next line kills it with them.
+    await Promise.race([runCommand('kill', ['-KILL', '-1'], { user }), delay(KILL_MS)]);
     const sent = await signalAll(user.uid, 'KILL');
     if (sent.isErr()) return err(sent.error);
     const left = await untilGone(user.uid, ROUND_MS);

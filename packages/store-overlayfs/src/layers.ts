@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   attempt,
   attemptExisting,
   err,
+  HomeDisk,
   makePrivateDirectory,
   ok,
   type Result,
@@ -29,11 +30,15 @@ export const INNER = 'v';
  */
 export class Layers {
   readonly #layout: Layout;
+  readonly #home: HomeDisk;
   readonly #holders = new Map<string, number>();
   #last = 0;
+  /** While it is made again: for all who need it. */
+  #bottom: Promise<Result<void, StoreError>> | undefined;
 
   constructor(layout: Layout) {
     this.#layout = layout;
+    this.#home = new HomeDisk(dirname(layout.layers));
   }
 
   /** The names of all layers there are, also of those that a killed process had not come to use. */
@@ -84,14 +89,21 @@ export class Layers {
     return ok(id);
   }
 
-  /** Whether nobody has taken one of them away. */
+  /** Whether nobody has taken one of them away. With their disk they may come back. */
   areThere(ids: LayerIds): boolean {
-    return ids.every((id) => existsSync(join(this.#layout.layers, id)));
+    return ids.every((id) => existsSync(join(this.#layout.layers, id))) || !this.#home.isThere;
   }
 
   /** Makes the bottom again if somebody took it away. */
   async haveBottom(): Promise<Result<void, StoreError>> {
     if (this.areThere([BOTTOM])) return ok();
+    this.#bottom ??= this.#remakeBottom().finally(() => {
+      this.#bottom = undefined;
+    });
+    return this.#bottom;
+  }
+
+  async #remakeBottom(): Promise<Result<void, StoreError>> {
     const made = await makePrivateDirectory(this.#layout.layers);
     return made.isErr() ? made : this.#makeBottom();
   }

@@ -61,8 +61,6 @@ export class OverlayfsStore implements Store {
     const starts = this.#startingPoints(from);
     if (starts.isErr()) return err(starts.error);
     const { place, snapshots, maxLayers } = this.#parts;
-    const bottom = await place.layers.haveBottom();
-    if (bottom.isErr()) return err(bottom.error);
     const writable: WritableVolume[] = [];
     for (const start of starts.value) {
       const volume = await makeWritable(place, { ...start, maxLayers, signal });

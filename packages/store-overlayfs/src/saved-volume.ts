@@ -53,6 +53,8 @@ async function makeMount(
   { ids, target }: { readonly ids: LayerIds; readonly target: string },
 ): Promise<Result<SharedMount, StoreError>> {
   if (!layers.areHeld(ids)) return err(failed('the volume is gone: what it belonged to was removed'));
+  const bottom = await layers.haveBottom();
+  if (bottom.isErr()) return err(bottom.error);
   layers.hold(ids);
   const made = await attempt(mkdir(target));
   if (made.isErr()) {

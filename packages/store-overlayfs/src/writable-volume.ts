@@ -35,6 +35,8 @@ export async function makeWritable(
   place: Place,
   options: WritableOptions,
 ): Promise<Result<WritableVolume, StoreError>> {
+  const bottom = await place.layers.haveBottom();
+  if (bottom.isErr()) return err(bottom.error);
   const lower = await lowerLayers(place, options);
   if (lower.isErr()) return err(lower.error);
   const volume = new WritableVolume(place, { name: options.name, lower: lower.value });

@@ -42,7 +42,9 @@ export async function runCommand(
     reject: false,
     stripFinalNewline: false,
     encoding: options.encoding ?? 'utf8',
-    env: { ...options.env, LC_ALL: 'C' },
+    env: { ...(options.user && { PATH: process.env.PATH }), ...options.env, LC_ALL: 'C' },
+    // What the host program has in its environment is none of another user's business.
+    extendEnv: options.user === undefined,
     forceKillAfterDelay: 5000,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.user && { uid: options.user.uid, gid: options.user.gid }),

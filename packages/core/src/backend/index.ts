@@ -14,6 +14,7 @@ export * from './fetcher.ts';
 export * from './file-identity.ts';
 export * from './hash-cache.ts';
 export * from './held-directories.ts';
+export * from './home-disk.ts';
 export * from './host-platform.ts';
 export * from './inside.ts';
 export * from './log-sink.ts';

@@ -1,10 +1,11 @@
 import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
 import { directoryVolume, volumesIn } from './directory-volume.ts';
 import { makeEmptyVolumes } from './empty-directory.ts';
 import { failed, type StoreError } from './failures.ts';
+import { HomeDisk } from './home-disk.ts';
 import { isStepKey, type StepKey } from './names.ts';
 import type { ActiveSnapshot, PrepareRequest, Snapshot } from './store.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
@@ -34,10 +35,15 @@ export interface FillDraft {
 /** Saved snapshots: in one directory, each under its key. One rename publishes them, so they are there whole or not. */
 export class SnapshotDirectory {
   readonly path: string;
+  readonly #home: HomeDisk;
 
-  /** @param path - Of the store's own: see `makePrivateDirectory`. Names that are no keys are not looked at. */
+  /**
+   * @param path - Of the store's own, in its directory: see `makePrivateDirectory`. Names that are no keys are not
+   * looked at.
+   */
   constructor(path: string) {
     this.path = path;
+    this.#home = new HomeDisk(dirname(path));
   }
 
   pathOf(key: StepKey): string {
@@ -72,7 +78,7 @@ export class SnapshotDirectory {
   }
 
   async list(): Promise<Result<readonly StepKey[], StoreError>> {
-    const entries = await attemptExisting(readdir(this.path, { withFileTypes: true }));
+    const entries = await this.#existing(readdir(this.path, { withFileTypes: true }));
     return entries.map((found = []) =>
       found
         .filter((entry) => entry.isDirectory())
@@ -83,8 +89,20 @@ export class SnapshotDirectory {
 
   /** Only a directory is a snapshot, whoever made something else in its place. */
   async #has(key: StepKey): Promise<Result<boolean, StoreError>> {
-    const stats = await attemptExisting(lstat(this.pathOf(key)));
+    const stats = await this.#existing(lstat(this.pathOf(key)));
     return stats.map((found) => found?.isDirectory() ?? false);
+  }
+
+  /** What is missing with its disk may come back with it. */
+  async #existing<T>(call: Promise<T>): Promise<Result<T | undefined, StoreError>> {
+    const found = await attemptExisting(call);
+    const isLost = found.isOk() && found.value === undefined && !this.#home.isThere;
+    return isLost ? err(failed(`the disk of ${this.path} is not mounted any more`)) : found;
+  }
+
+  /** Makes the directory again if somebody took it away, but for its disk. */
+  async haveDirectory(): Promise<Result<void, StoreError>> {
+    return (await isThere(this.path)) || !this.#home.isThere ? ok() : makePrivateDirectory(this.path);
   }
 
   /** What `prepare` gives back of a draft that is filled. After a failure the draft is the caller's to discard. */
@@ -135,10 +153,8 @@ class DirectoryActive implements ActiveSnapshot {
     const finished = finish ? await finish(path) : ok(path);
     if (finished.isErr()) return finished;
     const target = this.#saved.pathOf(key);
-    if (!(await isThere(this.#saved.path))) {
-      const made = await makePrivateDirectory(this.#saved.path);
-      if (made.isErr()) return err(made.error);
-    }
+    const made = await this.#saved.haveDirectory();
+    if (made.isErr()) return err(made.error);
     const published = await attempt(rename(finished.value, target));
     if (published.isOk() || !(await isThere(target))) return published.map(() => finished.value);
     // Nothing is saved under this key, so it is somebody else's that has the name.

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
 import { failed, type StoreError } from './failures.ts';
+import { HomeDisk } from './home-disk.ts';
 import { detachBelow } from './mount-points.ts';
 import { type RemoveTreeOptions, removeTree } from './remove-tree.ts';
 import { attempt, attemptExisting } from './store-failure.ts';
@@ -37,6 +38,7 @@ export class Workspace {
   /** Of dead processes: whether they can be deleted matters to nobody. */
   readonly #left = new Set<string>();
   #attempts = 0;
+  #home: HomeDisk | undefined;
 
   constructor({ path, remove = removeTree }: WorkspaceOptions) {
     this.session = join(path, randomBytes(6).toString('hex'));
@@ -50,6 +52,7 @@ export class Workspace {
   async open(): Promise<Result<void, StoreError>> {
     const made = await makePrivateDirectory(this.#path);
     if (made.isErr()) return made;
+    this.#home = new HomeDisk(dirname(this.#path));
     const left = await attempt(readdir(this.#path));
     if (left.isErr()) return err(left.error);
     const begun = await this.#begin(left.value);
@@ -58,15 +61,11 @@ export class Workspace {
 
   /**
    * A path in {@link session} that nothing has, and nothing else gets. Short: a mount takes many in one option. The
-   * session is made again if somebody took it away.
+   * session is made again if somebody took it away, but for its disk.
    */
   fresh(): string {
     this.#attempts += 1;
-    try {
-      mkdirSync(this.session, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      debug('%s cannot be made: %o', this.session, error);
-    }
+    if (!existsSync(this.session) && this.#home?.isThere) this.#makeAgain();
     return join(this.session, this.#attempts.toString(36));
   }
 
@@ -135,6 +134,14 @@ export class Workspace {
     debug('%s is too full for another directory: %s is taken', this.#path, reused);
     const entries = await attempt(rename(reused, this.session).then(() => readdir(this.session)));
     return entries.map((names) => [...others, ...names.map((name) => join(this.session, name))]);
+  }
+
+  #makeAgain(): void {
+    try {
+      mkdirSync(this.session, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      debug('%s cannot be made: %o', this.session, error);
+    }
   }
 
   async #delete(doomed: string, signal?: AbortSignal): Promise<Result<void, StoreError>> {

@@ -102,14 +102,16 @@ class BuildRun implements Disposable {
 
   /** @returns What it was built on, if it was forgotten. */
   async #forgetUnlessWhole(key: StepKey): Promise<StepKey | undefined> {
-    const { steps, store, index, records } = this.#engine;
+    const { steps, store, index, records, leases } = this.#engine;
     if (steps.isRunning(key) || steps.isReserved(key)) return undefined;
     return steps.reserve([key], async () => {
       const there = await store.lookup(key);
-      const isWhole = there.isOk() && there.value !== undefined && (await records.read(key)) !== undefined;
-      if (isWhole) return undefined;
+      // Who cannot look does not know.
+      if (there.isErr() || (there.value !== undefined && (await records.read(key)) !== undefined))
+        return undefined;
       const parent = index.parentOf(key);
       index.forget(key);
+      if (!leases.has(key)) await store.remove(key, this.#signal);
       return parent;
     });
   }

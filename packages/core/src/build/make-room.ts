@@ -54,7 +54,8 @@ export async function withRoom<T, E extends BuildError | BaseImageError>(
     const tried = await tryOnce(engine, work);
     if (tried.isOk()) return ok(tried.value);
     const { error, full } = tried.error;
-    if (full === undefined || tries === ROOMY.length) return err(error);
+    // A fetcher may have run out of room elsewhere: for that one round is enough.
+    if (full === undefined || tries === (error.type === 'fetch' ? 1 : ROOMY.length)) return err(error);
     await work.tell('The disk is full: making room, then trying once more.');
     if (!(await engine.room.make(full, { tries, signal: work.signal }))) return err(error);
   }
@@ -101,6 +102,7 @@ export function roomOf(engine: () => Engine): Room {
       if (removed !== before) return true;
       // What the attempt had written is not to be made up for by what is saved.
       await engine().store.reclaimed(signal);
+      signal.throwIfAborted();
       // What failed is of less use than what is saved, but it may be on another disk.
       if (full === 'state' || !hasRoom(engine()))
         await sweepLeftovers(engine(), { before: Number.POSITIVE_INFINITY });
@@ -108,7 +110,7 @@ export function roomOf(engine: () => Engine): Room {
       if (full === 'store') await prune(saved, { limit: 1, onRemoved }, signal);
       if (full !== 'state' || (await isShort(engine())))
         await prune(saved, { keepFreePart: ROOMY[tries] ?? 1, onRemoved }, signal);
-      if (tries > 0) return removed !== before;
+      if (tries > 0) return removed !== before || (full === 'state' && hasRoom(engine()));
       // What went from the store may have been on the same disk, also where that is still nearly full.
       return full !== 'state' || removed !== before || hasRoom(engine());
     },

@@ -43,7 +43,8 @@ export async function pairWithStore(request: PairRequest): Promise<Result<void, 
     return err(failed(describe(request, count)));
   }
   const pair = randomUUID();
-  for (const side of [store.pairing, state]) {
+  // The half that is lost comes last: whoever is stopped in between finds one half, and not two that do not match.
+  for (const side of ofStore.value === undefined ? [state, store.pairing] : [store.pairing, state]) {
     const set = await side.set(pair);
     // Two halves that do not match hold nothing yet, so the next open tries again.
     if (set.isErr() && set.error.type !== 'no-space') return set;

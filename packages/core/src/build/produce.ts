@@ -45,7 +45,7 @@ type Running = Omit<StepIo, 'active' | 'watch'>;
 
 /**
  * Makes one step and saves it: a row `saving`, an active snapshot, the body, commit, a row `saved`.
- * Whatever fails, nothing is left of it. Where a disk was full, room is made once, and the step tried once more.
+ * Whatever fails, nothing is left of it. Where a disk was full, room is made, and the step tried again, at most twice.
  */
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);

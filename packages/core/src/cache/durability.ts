@@ -1,8 +1,8 @@
 import createDebug from 'debug';
-import { err, type Result } from 'neverthrow';
+import { err, ok, type Result } from 'neverthrow';
 import type { Clock } from '../backend/clock.ts';
 import { failed, type StoreError } from '../backend/failures.ts';
-import type { HostPath } from '../backend/names.ts';
+import type { HostPath, StepKey } from '../backend/names.ts';
 import type { Store } from '../backend/store.ts';
 import { syncDisk } from '../backend/sync-disk.ts';
 import { CacheMarks } from './cache-marks.ts';
@@ -81,14 +81,23 @@ export class Durability implements AsyncDisposable {
     const synced = await this.#syncDisks();
     // A step that was removed and made again meanwhile is in the set again.
     const before = steps.filter((key) => !unsynced.has(key));
-    if (synced.isErr()) {
+    const marked = synced.andThen(() => this.#mark(before));
+    if (marked.isErr()) {
       for (const key of before) unsynced.add(key);
-      return this.#failed(synced.error);
+      return this.#failed(marked.error);
     }
-    this.#index.markDurable(before);
     unmarkCaches();
     await this.#index.flush();
     debug('%d steps are durable', before.length);
+  }
+
+  #mark(steps: readonly StepKey[]): Result<void, StoreError> {
+    try {
+      this.#index.markDurable(steps);
+      return ok();
+    } catch (error) {
+      return err(failed('the index cannot be marked', error));
+    }
   }
 
   async #syncDisks(): Promise<Result<void, StoreError>> {
