@@ -1,8 +1,16 @@
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import { expectErr, expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { copyTree, ok, removeTree, SnapshotDirectory, toVolumeName } from '../../src/backend/index.ts';
+import {
+  copyTree,
+  ok,
+  removeTree,
+  SnapshotDirectory,
+  toVolumeName,
+  Workspace,
+} from '../../src/backend/index.ts';
 import { key } from '../cache/keys.ts';
 
 const ROOTFS = toVolumeName('rootfs');
@@ -33,9 +41,26 @@ describe('a directory of snapshots', () => {
   });
 });
 
+needs('root')('a disk that is unmounted under a store', () => {
+  it('has not lost its snapshots, and nothing is made where it was', async () => {
+    await using disk = await tmpfsVolume({ sizeMiB: 10 });
+    await using place = await openPlace(disk);
+    const workspace = new Workspace({ path: join(disk.path, 'work') });
+    expectOk(await workspace.open());
+    await execa('umount', ['--lazy', disk.path]);
+    expect(expectErr(await place.snapshots.lookup(key(1)))).toMatchObject({
+      message: `the disk of ${place.snapshots.path} is not mounted any more`,
+    });
+    expectErr(await place.snapshots.list());
+    expectOk(await place.snapshots.haveDirectory());
+    workspace.fresh();
+    expect(await readdir(disk.path)).toEqual([]);
+  });
+});
+
 /** With one snapshot, of key 1. */
-async function openPlace() {
-  const dir = await tempDir();
+async function openPlace(at?: { readonly path: string } & AsyncDisposable) {
+  const dir = at ?? (await tempDir());
   const snapshots = new SnapshotDirectory(join(dir.path, 'result'));
   await mkdir(snapshots.path);
   let drafts = 0;

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { toCacheId, toHostPath } from '../../src/index.ts';
+import { err, failed, type StepKey, toCacheId, toHostPath } from '../../src/index.ts';
 import type { ScriptedCommand } from '../../src/testing/index.ts';
 import { built, gate, listen, openWorld, readResult, request, writes, writeTree } from './world.ts';
 
@@ -136,6 +136,18 @@ describe('one build', () => {
     await rm(join(world.stateDir, 'steps'), { recursive: true });
     await built(world.builder, spec.replace(')))', ')) (run (shell a)))'));
     expect(world.sandbox.ran).toEqual([...names, ...names, ...names, 'a']);
+  });
+
+  it('takes for gone only what the store can say of that it is', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    await built(world.builder, AB);
+    const [base, a, b] = expectOk(await world.builder.list()).map(({ key }) => key);
+    expectOk(await world.store.remove(b as StepKey));
+    const lookup = world.store.lookup.bind(world.store);
+    world.store.lookup = async (key) =>
+      key === base || key === a ? err(failed('the disk does not answer')) : lookup(key);
+    await built(world.builder, '((from base) (run (shell a)) (run (shell b)) (run (shell c)))');
+    expect(world.sandbox.ran).toEqual(['a', 'b', 'b', 'c']);
   });
 
   it('refuses a secret that was not given before anything runs', async () => {

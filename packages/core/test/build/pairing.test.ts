@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { type Builder, openBuilder, type StepKey, type StoreError, toHostPath } from '../../src/index.ts';
+import { type Builder, ok, openBuilder, type StepKey, type StoreError, toHostPath } from '../../src/index.ts';
 import { memoryStore, scriptedFetcher } from '../../src/testing/index.ts';
 import { built, openWorld, type World, writes } from './world.ts';
 
@@ -53,6 +53,31 @@ describe('a builder that is opened on a store with the wrong state', () => {
     await rm(join(world.stateDir, 'paired-with'));
     expectOk(await world.store.remove(before.at(-1) as StepKey));
     expect(await refused(world, {})).toMatchObject({ type: 'failed' });
+  });
+
+  it('writes the half that is lost last, so that two halves never differ', async () => {
+    await using world = await worldWithStep();
+    const { pairing } = world.store;
+    const file = join(world.stateDir, 'paired-with');
+    const [get, set] = [pairing.get.bind(pairing), pairing.set.bind(pairing)];
+    const seen: (readonly [ofStore: string, ofState: string | undefined])[] = [];
+    pairing.set = async (text) => {
+      seen.push([text, existsSync(file) ? (await readFile(file, 'utf8')).trim() : undefined]);
+      return set(text);
+    };
+    await world.builder[Symbol.asyncDispose]();
+    await rm(file);
+    await world.reopen();
+    await world.builder[Symbol.asyncDispose]();
+    pairing.get = async () => {
+      pairing.get = get;
+      return ok(undefined);
+    };
+    await world.reopen();
+    expect(seen).toEqual([
+      [expect.any(String), undefined],
+      [seen[1]?.[1], seen[1]?.[0]],
+    ]);
   });
 
   it('is refused where what one of them remembers of the other is damaged', async () => {

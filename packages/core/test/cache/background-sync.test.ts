@@ -65,6 +65,18 @@ describe('the sync in the background', () => {
     expect([place.syncs(), place.unsynced(), place.marked()]).toEqual([2, [], [key(1)]]);
   });
 
+  it('comes again where the index could not be marked', async () => {
+    await using place = await openPlace();
+    place.save(1);
+    place.index.markDurable = () => {
+      throw new Error('database or disk is full');
+    };
+    await place.durability.sync();
+    expect(place.unsynced()).toEqual([key(1)]);
+    await place.clock.advance(30_000);
+    expect(place.syncs()).toBe(2);
+  });
+
   it('is over when the index has the marks on its disk', async () => {
     await using place = await openPlace();
     const order: string[] = [];
