@@ -41,7 +41,10 @@ async function killAll(
   for (;;) {
     // It may kill itself as well, or find nothing: what is left says more than how it ended. The user's processes can
     // stop it: then the next line kills it with them.
-    await Promise.race([runCommand('kill', ['-KILL', '-1'], { user }), delay(KILL_MS)]);
+    await Promise.race([
+      runCommand('kill', ['-KILL', '-1'], { user }),
+      delay(KILL_MS, undefined, { ref: false }),
+    ]);
     const sent = await signalAll(user.uid, 'KILL');
     if (sent.isErr()) return err(sent.error);
     const left = await untilGone(user.uid, ROUND_MS);

@@ -52,9 +52,10 @@ async function makeMount(
   { layout, layers }: Place,
   { ids, target }: { readonly ids: LayerIds; readonly target: string },
 ): Promise<Result<SharedMount, StoreError>> {
-  if (!layers.areHeld(ids)) return err(failed('the volume is gone: what it belonged to was removed'));
   const bottom = await layers.haveBottom();
   if (bottom.isErr()) return err(bottom.error);
+  // Nobody may let go of them between this look and the hold.
+  if (!layers.areHeld(ids)) return err(failed('the volume is gone: what it belonged to was removed'));
   layers.hold(ids);
   const made = await attempt(mkdir(target));
   if (made.isErr()) {

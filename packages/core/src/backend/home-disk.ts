@@ -11,7 +11,7 @@ export class HomeDisk {
     this.#dev = this.#look();
   }
 
-  /** Whether it is still mounted where it was: what is missing otherwise need not be missing on the disk. */
+  /** Whether it is still mounted there. If not, what is missing in the directory may come back with the disk. */
   get isThere(): boolean {
     return this.#dev !== undefined && this.#look() === this.#dev;
   }

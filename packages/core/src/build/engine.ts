@@ -55,8 +55,8 @@ export type Full = 'store' | 'perhaps' | 'state';
 /** Space for those who found a disk full. */
 export interface Room {
   /**
-   * Prunes until a tenth of the store is free, and at least one step if the store said that it is full; the more the
-   * oftener it was tried with what was made before. One at a time: who waited while another made room uses that.
+   * Prunes until a tenth of the store is free, and at least one step if the store said that it is full; after a first
+   * round that was not enough, until three tenths are. One at a time: who waited while another made room uses that.
    *
    * @returns Whether it is worth while to try again.
    * @throws The signal's reason, if it is aborted before it is this caller's turn.
