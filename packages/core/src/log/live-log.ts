@@ -118,7 +118,7 @@ export class LiveLog implements LogWriter {
     const note = lineAfter(this.#lastByte, unfinished(limit));
     if (this.#file) await writeAt(this.#file, note, { position: this.#length });
     const file = await createFile(`${path}.tail`, { isNamed: () => false });
-    this.#tail = new LogTail({ file, capacity: limit - this.#headLimit });
+    this.#tail = new LogTail({ file, capacity: limit - this.#headLength });
     return this.#tail;
   }
 
