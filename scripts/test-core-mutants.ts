@@ -1,6 +1,6 @@
 /**
  * Checks the tests of core: each small change of its sources, a mutant, must make one of them fail, or be listed with the
- * reason in `test/core-mutants/survivors.ts`. `npm run test:core-mutants`, or with parts of the files' paths:
+ * reason in `test/core-mutants/survivors`. `npm run test:core-mutants`, or with parts of the files' paths:
  * `npm run test:core-mutants -- cache/slots`. `--with PART` takes only the tests of files with that in their path,
  * `--every N` only each Nth mutant of a function, from the first on.
  */
@@ -11,7 +11,7 @@ import { instrumentAll } from '../test/core-mutants/all-mutants.ts';
 import type { Mutant } from '../test/core-mutants/instrument.ts';
 import { judgeAll, measure } from '../test/core-mutants/processes.ts';
 import { printReport } from '../test/core-mutants/report.ts';
-import { SURVIVORS } from '../test/core-mutants/survivors.ts';
+import { isListed } from '../test/core-mutants/survivors.ts';
 import { CPU_MS, SLOWEST_CPU_MS, TESTS } from '../test/core-mutants/targets.ts';
 import { privateTemp } from './checks/leftovers.ts';
 import { repository } from './checks/run-tool.ts';
@@ -66,8 +66,4 @@ function sample(mutants: readonly Mutant[]): readonly Mutant[] {
 
 function isWanted({ file }: Mutant): boolean {
   return positionals.length === 0 || positionals.some((part) => file.includes(part));
-}
-
-function isListed({ file, within, name }: Mutant): boolean {
-  return (SURVIVORS[file] ?? []).some((one) => one.within === within && one.name === name);
 }

@@ -1,0 +1,11 @@
+/** Mutants that no test kills, and why that is right. */
+export interface Survivor {
+  /** The function or method that they are in. */
+  readonly within: string;
+  /** As the command names them. */
+  readonly names: readonly string[];
+  readonly why: string;
+}
+
+/** By file, below `packages/core/src`. */
+export type Survivors = Readonly<Record<string, readonly Survivor[]>>;
