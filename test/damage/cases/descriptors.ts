@@ -79,7 +79,8 @@ class Starved {
     const trial = this.#trial;
     const { known } = this.#scene.template;
     await this.#open('a good disk');
-    // Pipes and statements that are kept are there from now on.
+    // Pipes, statements and a fetcher's scratch place, which are kept, are there from now on.
+    if (call === CALLS.prune) await trial.ask({ do: 'prune' });
     await trial.build(recipe('warm'), { must: 'a good disk' });
     let before = await this.#count();
     for (const n of this.#scene.counts) {
