@@ -5,7 +5,7 @@
  * `--every N` only each Nth mutant of a function, from the first on.
  */
 import { globSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { instrumentAll } from '../test/core-mutants/all-mutants.ts';
 import type { Mutant } from '../test/core-mutants/instrument.ts';
@@ -16,6 +16,7 @@ import { CPU_MS, SLOWEST_CPU_MS, TESTS } from '../test/core-mutants/targets.ts';
 import { privateTemp } from './checks/leftovers.ts';
 import { repository } from './checks/run-tool.ts';
 import { stopSignal } from './checks/stop.ts';
+import { takeAway } from './checks/take-away.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -51,7 +52,9 @@ async function main(): Promise<number> {
     cpuMilliseconds: CPU_MS,
   });
   const isGood = printReport(mutants, { verdicts, isListed, isVerbose: values.verbose });
-  await rm(shop.directory, { recursive: true, force: true });
+  // Mutants leave mounts and loop devices.
+  await takeAway(shop.directory);
+  await rmdir(shop.directory);
   console.log(`${((performance.now() - start) / 60_000).toFixed(1)} minutes`);
   return isGood && broken.length === 0 && !signal.aborted ? 0 : 1;
 }

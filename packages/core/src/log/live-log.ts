@@ -100,8 +100,7 @@ export class LiveLog implements LogWriter {
   }
 
   async #extend(bytes: Uint8Array, onWritten?: (count: number) => void): Promise<void> {
-    this.#file ??= await createFile(this.#options.path, { isNamed: this.#options.isNewest });
-    await writeAt(this.#file, bytes, {
+    await writeAt(await this.#openHead(), bytes, {
       position: this.#length,
       onWritten: (count) => {
         this.#length += count;
@@ -111,12 +110,17 @@ export class LiveLog implements LogWriter {
     this.#lastByte = bytes.at(-1) ?? this.#lastByte;
   }
 
+  async #openHead(): Promise<FileHandle> {
+    this.#file ??= await createFile(this.#options.path, { isNamed: this.#options.isNewest });
+    return this.#file;
+  }
+
   async #openTail(): Promise<LogTail> {
     if (this.#tail) return this.#tail;
     const { path, limit } = this.#options;
     // Beyond the length, so no reader gets it; but it is there if the log is never finished.
     const note = lineAfter(this.#lastByte, unfinished(limit));
-    if (this.#file) await writeAt(this.#file, note, { position: this.#length });
+    await writeAt(await this.#openHead(), note, { position: this.#length });
     const file = await createFile(`${path}.tail`, { isNamed: () => false });
     this.#tail = new LogTail({ file, capacity: limit - this.#headLength });
     return this.#tail;
@@ -259,8 +263,7 @@ function lineAfter(lastByte: number, line: string): Uint8Array {
 }
 
 /** What the system said, with the file that it speaks of: errors of open files do not name them. */
-function unwritable(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('syscall' in error)) return error;
+function unwritable(path: string, error: unknown): Error {
   const { message, code, errno, syscall } = error as NodeJS.ErrnoException;
   const named = new Error(`the log ${path} cannot be written: ${message}`, { cause: error });
   return Object.assign(named, { code, errno, syscall });

@@ -44,10 +44,11 @@ export class LogTail {
 
   /** The bytes from an offset on, as many as come at once; undefined if they were overwritten before they were read. */
   async read(offset: number): Promise<Uint8Array | undefined> {
-    if (offset < this.start) return undefined;
-    const position = offset % this.#capacity;
-    const length = Math.min(this.#end - offset, this.#capacity - position);
-    const bytes = await readAt(this.#file, { position, length });
+    // The file ends where its capacity does.
+    const bytes = await readAt(this.#file, {
+      position: offset % this.#capacity,
+      length: this.#end - offset,
+    });
     return offset < this.start ? undefined : bytes;
   }
 
@@ -56,15 +57,15 @@ export class LogTail {
    * if the bytes there were overwritten meanwhile.
    */
   async textStart(offset: number, near: number): Promise<number | undefined> {
-    if (offset === 0 && this.start === 0) return 0;
-    const bytes = await this.#beginning(offset, near);
+    if (offset === 0) return 0;
+    const bytes = await this.#beginning(offset);
     return bytes && offset + textStart(bytes, near);
   }
 
   /** What is behind the end of the file is at its beginning. */
-  async #beginning(start: number, near: number): Promise<Uint8Array | undefined> {
+  async #beginning(start: number): Promise<Uint8Array | undefined> {
     const first = await this.read(start);
-    if (first === undefined || first.length >= near) return first;
+    if (first === undefined) return undefined;
     const second = await this.read(start + first.length);
     return second && Buffer.concat([first, second]);
   }

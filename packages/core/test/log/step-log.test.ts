@@ -1,4 +1,5 @@
 import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { expectErr, expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
 import fc from 'fast-check';
@@ -228,7 +229,11 @@ needs('root')('a log on a disk that is full', () => {
     await writer.write('first\n');
     await writeFile(join(disk.path, 'others'), Buffer.alloc(2 ** 20)).catch(() => {});
     const refused = await writer.write(Buffer.alloc(2 ** 20)).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ code: 'ENOSPC', message: expect.stringContaining('cannot be written') });
+    expect(refused).toMatchObject({
+      code: 'ENOSPC',
+      errno: -constants.errno.ENOSPC,
+      message: expect.stringContaining('cannot be written'),
+    });
     expect(isDiskFull(refused as Error)).toBe(true);
     await rm(join(disk.path, 'others'));
     await writer.write('last\n');
