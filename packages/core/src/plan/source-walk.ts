@@ -79,7 +79,7 @@ class SourceWalk {
     const names = components(source);
     if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
     // A context may be reached through a link; from there on none is followed.
-    let spot: Spot = { below: TREE_ROOT, host: realpathSync(this.#root, 'latin1') };
+    let spot: Spot = { below: TREE_ROOT, host: realpathSync.native(this.#root, 'latin1') };
     const isFree = refuseHeld(spot.host, { stat: statOf(spot.host), source });
     if (isFree.isErr()) return err(isFree.error);
     for (const [i, name] of names.entries()) {
