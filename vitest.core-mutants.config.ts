@@ -31,6 +31,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 1,
     isolate: false,
+    // A module that was kept from an earlier run has the numbers that its mutants had then.
+    fsModuleCache: false,
     fileParallelism: false,
   },
   oxc: { target: 'es2023' },
