@@ -47,13 +47,17 @@ export function* walkSource(tree: SourceTree, source: string): Generator<Result<
   yield* walk.entries(start.value);
 }
 
-/** A place that is still to be looked at. */
-interface Place {
-  /** Below the source. */
-  readonly path: TreePath;
+/** A place in the tree. */
+interface Spot {
   /** Below the root of the tree. */
   readonly below: TreePath;
   readonly host: BytePath;
+}
+
+/** A place that is still to be looked at. */
+interface Place extends Spot {
+  /** Below the source. */
+  readonly path: TreePath;
 }
 
 class SourceWalk {
@@ -75,24 +79,21 @@ class SourceWalk {
     const names = components(source);
     if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
     // A context may be reached through a link; from there on none is followed.
-    let place = { path: TREE_ROOT, below: TREE_ROOT, host: realpathSync(this.#root, 'latin1') };
-    const isFree = refuseHeld(place.host, {
-      stat: lstatSync(toFsPath(place.host), { bigint: true }),
-      source,
-    });
+    let spot: Spot = { below: TREE_ROOT, host: realpathSync.native(this.#root, 'latin1') };
+    const isFree = refuseHeld(spot.host, { stat: statOf(spot.host), source });
     if (isFree.isErr()) return err(isFree.error);
     for (const [i, name] of names.entries()) {
-      const entered = this.#filter.enter(place.below, place.host);
+      const entered = this.#filter.enter(spot.below, spot.host);
       if (entered.isErr()) return err(entered.error);
-      place = childOf(place, toBytePath(name));
-      const found = this.#checkOnTheWay(place, { name, isLast: i === names.length - 1 });
+      spot = spotIn(spot, toBytePath(name));
+      const found = this.#checkOnTheWay(spot, { name, isLast: i === names.length - 1 });
       if (found.isErr()) return err(found.error);
     }
-    return ok({ ...place, path: TREE_ROOT });
+    return ok({ ...spot, path: TREE_ROOT });
   }
 
   #checkOnTheWay(
-    { host, below }: Place,
+    { host, below }: Spot,
     { name, isLast }: { readonly name: string; readonly isLast: boolean },
   ): Result<void, SourceError> {
     const source = this.#source;
@@ -133,7 +134,7 @@ class SourceWalk {
 
   /** @returns Undefined if it is left out. */
   #look(place: Place): Result<Looked | undefined, SourceError> {
-    const stat = lstatSync(toFsPath(place.host), { bigint: true });
+    const stat = statOf(place.host);
     const verdict = this.#filter.verdict(this.#start, place.path, stat.isDirectory());
     if (verdict === 'leave') return ok(undefined);
     const entry = readEntry(place, { stat, shown: this.#describe(place) });
@@ -144,7 +145,7 @@ class SourceWalk {
     if (entered.isErr()) return err(entered.error);
     const children = readdirSync(toFsPath(place.host), 'latin1')
       .sort()
-      .map((name) => childOf(place, name))
+      .map((name) => ({ path: within(place.path, name), ...spotIn(place, name) }))
       // What is left out whatever it is may even go away meanwhile.
       .filter(({ path }) =>
         [true, false].some((is) => this.#filter.verdict(this.#start, path, is) !== 'leave'),
@@ -167,12 +168,12 @@ interface Looked {
   readonly waits: boolean;
 }
 
-function childOf({ path, below, host }: Place, name: BytePath): Place {
-  return {
-    path: within(path, name),
-    below: within(below, name),
-    host: `${host === '/' ? '' : host}/${name}`,
-  };
+function statOf(host: BytePath): BigIntStats {
+  return lstatSync(toFsPath(host), { bigint: true });
+}
+
+function spotIn({ below, host }: Spot, name: BytePath): Spot {
+  return { below: within(below, name), host: `${host === '/' ? '' : host}/${name}` };
 }
 
 function readEntry(

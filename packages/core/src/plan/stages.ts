@@ -21,24 +21,25 @@ export interface StepDraft {
   readonly source: StagePlan | undefined;
 }
 
-/** What `env`, `workdir`, `user` and `shell` have said so far. Undefined is left to the image or the sandbox. */
+/** What `env`, `workdir`, `user` and `shell` have said so far. What is absent is left to the image or the sandbox. */
 export interface Settings {
   readonly env: Readonly<Record<string, string>>;
   /** Relative if it starts at the image's own working directory. */
   readonly cwd: string;
-  readonly user: UserRef | undefined;
-  readonly shell: readonly string[] | undefined;
+  readonly user?: UserRef;
+  readonly shell?: readonly string[];
 }
 
 /** Every stage that the last one needs is reachable from it; the others are not there. The spec must be valid. */
 export function planStages(spec: Spec): StagePlan {
-  return planStage({ name: MAIN_STAGE, spec, scope: new Map() });
+  return planStage({ name: MAIN_STAGE, spec });
 }
 
 interface Scoped {
   readonly name: string;
   readonly spec: Spec;
-  readonly scope: ReadonlyMap<string, StagePlan>;
+  /** The stages outside that it may copy from. Default: none. */
+  readonly scope?: ReadonlyMap<string, StagePlan>;
 }
 
 function planStage({ name, spec, scope }: Scoped): StagePlan {
@@ -47,7 +48,7 @@ function planStage({ name, spec, scope }: Scoped): StagePlan {
     visible.set(stage.name, planStage({ name: stage.name, spec: stage.spec, scope: visible }));
   }
   const steps: StepDraft[] = [];
-  let settings: Settings = { env: {}, cwd: '', user: undefined, shell: undefined };
+  let settings: Settings = { env: {}, cwd: '' };
   for (const op of spec.ops) {
     if (op.op === 'run' || op.op === 'copy') {
       steps.push({ op, number: steps.length + 2, settings, source: sourceOf(op, visible) });

@@ -35,8 +35,7 @@ export function splitPath(
 ): { readonly directory: TreePath; readonly name: BytePath } | undefined {
   if (path === TREE_ROOT) return undefined;
   const slash = path.lastIndexOf('/');
-  if (slash < 0) return { directory: TREE_ROOT, name: path };
-  return { directory: path.slice(0, slash) as TreePath, name: path.slice(slash + 1) };
+  return { directory: path.slice(0, Math.max(slash, 0)) as TreePath, name: path.slice(slash + 1) };
 }
 
 /** Whether a place is in a directory, at any depth. */

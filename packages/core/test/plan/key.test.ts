@@ -51,6 +51,12 @@ describe('a step key', () => {
     expect(stepKey({ ...run, env: { B: '2', A: '1' } })).toBe(stepKey(run));
   });
 
+  it('does not depend on whether what is absent is undefined or not there', () => {
+    expect(canonicalJson({ user: undefined, op: 'run', in: [{ a: undefined }] })).toBe(
+      '{"in":[{}],"op":"run"}',
+    );
+  });
+
   it('is made of canonical text, which reads back as the same value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {

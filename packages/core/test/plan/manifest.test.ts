@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, closeSync, lstatSync } from 'node:fs';
+import { type BigIntStats, closeSync, lstatSync, rmSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
 import { toHostPath } from '../../src/index.ts';
-import { hostFiles } from '../../src/plan/file-names.ts';
+import { type FileNames, hostFiles } from '../../src/plan/file-names.ts';
 import { isSameFile, manifestOf, openSeen, pacer } from '../../src/plan/manifest.ts';
 import { type SourceEntry, type SourceTree, walkSource } from '../../src/plan/source-walk.ts';
 import { writeTree } from '../build/world.ts';
@@ -119,6 +119,33 @@ describe('the digest of what a copy would write', () => {
       path: file,
       message: `"${file}" changed while it was read`,
     });
+  });
+
+  it('fails for a file that goes away before it is opened', async () => {
+    await using place = await openPlace();
+    await writeTree(place.path, { f: 'text' });
+    const names: FileNames = (entry) => {
+      rmSync(entry.host);
+      return place.names(entry);
+    };
+    expect(expectErr(await place.manifest(['f'], { names })).message).toMatch(
+      /\/f" went away while it was read$/,
+    );
+  });
+
+  it('throws the reason of an abort between two files', async () => {
+    await using place = await openPlace();
+    await writeTree(place.path, { f: 'text', g: 'text' });
+    const stop = new AbortController();
+    const opened: string[] = [];
+    const names: FileNames = (entry) => {
+      opened.push(entry.path);
+      stop.abort(new Error('enough'));
+      work(12);
+      return place.names(entry);
+    };
+    await expect(place.manifest(['.'], { names, signal: stop.signal })).rejects.toThrow('enough');
+    expect(opened).toEqual(['f']);
   });
 
   it('throws the reason of an abort in the middle of its work', async () => {
@@ -236,21 +263,22 @@ function sha256(...parts: readonly (string | Buffer)[]): string {
 interface Options {
   readonly named?: boolean;
   readonly signal?: AbortSignal;
+  readonly names?: FileNames;
 }
 
 async function openPlace() {
   const [dir, state] = [await tempDir(), await tempDir()];
   const hashes = HashCache.open(toHostPath(state.path));
   const tree: SourceTree = { root: toHostPath(dir.path), exclude: [] };
-  const names = hostFiles();
+  const ownNames = hostFiles();
   const manifest = (
     src: readonly string[],
-    { named = true, signal = new AbortController().signal }: Options = {},
+    { named = true, signal = new AbortController().signal, names = ownNames }: Options = {},
   ) => manifestOf({ ...tree, src, named, names }, { cache: hashes, signal });
   return {
     path: dir.path,
     hashes,
-    names,
+    names: ownNames,
     manifest,
     digest: async (src: readonly string[], options?: Options) => expectOk(await manifest(src, options)),
     entries: (source: string): SourceEntry[] => [...walkSource(tree, source)].map((entry) => expectOk(entry)),

@@ -18,7 +18,7 @@ describe('the plan of a spec', () => {
       (env A 1) (env B 2) (workdir /x) (user (uid 1) (gid 2)) (shell /bin/zsh -c) (run (shell second))
       (env A 3) (workdir y/) (workdir z) (user (name me)) (shell /bin/sh) (run (shell third)))`);
     expect(plan.steps.map(({ settings }) => settings)).toEqual([
-      { env: {}, cwd: '', user: undefined, shell: undefined },
+      { env: {}, cwd: '' },
       { env: { A: '1', B: '2' }, cwd: '/x', user: { uid: 1, gid: 2 }, shell: ['/bin/zsh', '-c'] },
       { env: { A: '3', B: '2' }, cwd: '/x/y/z', user: { name: 'me' }, shell: ['/bin/sh'] },
     ]);
@@ -59,6 +59,12 @@ describe('the plan of a spec', () => {
     const part = plan.steps[0]?.source?.steps[0]?.source;
     expect([part?.name, part?.steps[0]?.source?.image]).toEqual(['part', 'outer']);
   });
+});
+
+it('the plan of a spec that was not checked throws where a stage is not there', () => {
+  const op = { op: 'copy', from: { stage: 'gone' }, src: ['a'], dst: '/a', exclude: [] } as const;
+  const spec = { from: 'base', stages: [], ops: [op] };
+  expect(() => planStages(spec)).toThrow('the spec was not checked: there is no stage "gone"');
 });
 
 describe('a path below a directory', () => {
