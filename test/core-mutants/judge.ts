@@ -77,7 +77,10 @@ function take({ taken }: Judging, id: number): boolean {
   }
 }
 
-/** Quick tests first, those that come to little else, those of the file's own tests, and those that killed near. */
+/**
+ * Quick tests first, those that come to little else, those of the file's own tests, those that speak of the same things,
+ * and those that killed near.
+ */
 class TestOrder {
   readonly #tests: ReadonlyMap<string, MeasuredTest>;
   readonly #reaching = new Map<number, MeasuredTest[]>();
@@ -107,9 +110,11 @@ class TestOrder {
 
   for(mutant: Mutant): readonly MeasuredTest[] {
     const own = `/${mutant.file.replace(/ts$/, 'test.ts')} > `;
+    const subject = wordsOf(`${mutant.within} ${mutant.name}`);
     const cost = (test: MeasuredTest): number =>
       ((test.cpuMilliseconds + 2) * test.reached.length) /
       (test.name.includes(own) ? 10 : 1) /
+      (1 + 3 * [...wordsOf(test.name)].filter((word) => subject.has(word)).length) /
       (1 + this.#count(mutant.file, test) + 4 * this.#count(place(mutant), test));
     const costs = new Map((this.#reaching.get(mutant.id) ?? []).map((test) => [test, cost(test)]));
     return [...costs].sort(([, a], [, b]) => a - b).map(([test]) => test);
@@ -124,6 +129,16 @@ class TestOrder {
   #count(where: string, { name }: MeasuredTest): number {
     return this.#kills.get(`${where} ${name}`) ?? 0;
   }
+}
+
+/** Such as `ignore` and `file` of `ignoreFiles`. */
+function wordsOf(text: string): Set<string> {
+  const words =
+    text
+      .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
+      .toLowerCase()
+      .match(/[a-z]{3,}/g) ?? [];
+  return new Set(words.map((word) => word.replace(/(s|d|ed|ing)$/, '')));
 }
 
 function place({ file, within }: Mutant): string {
