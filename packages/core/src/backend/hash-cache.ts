@@ -13,6 +13,9 @@ const SETTLED_MS = 100;
 const SETTLED_SECONDS_MS = 2100;
 const SECOND = 1_000_000_000n;
 const BATCH = 1000;
+/** These two are of https://www.sqlite.org/rescode.html. */
+const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 
 const debug: createDebug.Debugger = createDebug('snapstep:hashes');
 
@@ -34,7 +37,8 @@ export interface Sharing {
 export class HashCache implements Disposable {
   readonly #path: string;
   readonly #sharing: Sharing;
-  #table: HashTable;
+  /** Undefined once it is closed. */
+  #table: HashTable | undefined;
   #pending: (FileRow & { readonly sha256: string })[] = [];
 
   private constructor(path: string, sharing: Sharing) {
@@ -65,9 +69,9 @@ export class HashCache implements Disposable {
       readAt,
     }: { readonly stat: BigIntStats; readonly sha256: string; readonly readAt: number },
   ): void {
-    const newest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeMs : stat.mtimeMs;
+    const newest = Math.max(Number(stat.ctimeMs), Number(stat.mtimeMs));
     const settled = stat.ctimeNs % SECOND === 0n ? SETTLED_SECONDS_MS : SETTLED_MS;
-    if (readAt - Number(newest) <= settled) return;
+    if (readAt - newest <= settled) return;
     this.#pending.push({ name, stamp: stampOf(stat), sha256 });
     if (this.#pending.length >= BATCH) this.flush();
   }
@@ -77,10 +81,13 @@ export class HashCache implements Disposable {
     const rows = this.#pending;
     this.#pending = [];
     if (rows.length === 0) return;
-    this.#use((table) => table.insert(rows));
+    this.#use((table) => insertIfRoom(table, rows));
   }
 
-  /** Removes what is remembered under names that begin with `prefix` and a slash. */
+  /**
+   * Removes what is remembered under names that begin with `prefix` and a slash; on a disk that is too full for it, all
+   * that is remembered.
+   */
   forget(prefix: BytePath): void {
     this.#pending = this.#pending.filter(({ name }) => !name.startsWith(`${prefix}/`));
     this.#use((table) => table.forget(prefix));
@@ -88,17 +95,19 @@ export class HashCache implements Disposable {
 
   [Symbol.dispose](): void {
     this.flush();
-    closeTable(this.#table);
+    this.#table?.close();
+    this.#table = undefined;
   }
 
-  /** Whatever a table fails with, another is begun. On a full disk nothing is wrong with it. */
+  /** Whatever a table fails with, another is begun. Once it is closed, its file may be somebody else's. */
   #use<T>(work: (table: HashTable) => T): T | undefined {
+    const table = this.#table;
+    if (table === undefined) return undefined;
     try {
-      return work(this.#table);
+      return work(table);
     } catch (error) {
       debug('%s cannot be used: %o', this.#path, error);
-      if (isFull(error)) return undefined;
-      closeTable(this.#table);
+      table.close();
       removeFiles(this.#path);
       this.#table = openTable(this.#path, this.#sharing);
       return undefined;
@@ -106,44 +115,41 @@ export class HashCache implements Disposable {
   }
 }
 
+/** On a full disk nothing is wrong with a table. */
+function insertIfRoom(table: HashTable, rows: Parameters<HashTable['insert']>[0]): void {
+  try {
+    table.insert(rows);
+  } catch (error) {
+    if (resultCode(error) !== SQLITE_FULL) throw error;
+    debug('there is no room for %d hashes: %o', rows.length, error);
+  }
+}
+
 function openTable(path: string, { isShared = false }: Sharing): HashTable {
   for (const place of [path, path]) {
     try {
-      return HashTable.open(place, bootId());
+      return HashTable.open(place, { boot: bootId() });
     } catch (error) {
       debug('%s cannot be used: %o', place, error);
-      if (isShared && isBusy(error)) break;
+      if (isShared && resultCode(error) === SQLITE_BUSY) break;
       removeFiles(path);
     }
   }
-  return HashTable.open(':memory:', bootId());
-}
-
-function closeTable(table: HashTable): void {
-  try {
-    table.close();
-  } catch (error) {
-    debug('hashes are not kept: %o', error);
-  }
+  return HashTable.open(':memory:', { boot: bootId() });
 }
 
 /** Whatever lies there, a directory too. */
 function removeFiles(path: string): void {
   try {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { recursive: true, force: true });
+    for (const suffix of ['', '-wal', '-journal']) rmSync(path + suffix, { recursive: true, force: true });
   } catch (error) {
     debug('%s stays: %o', path, error);
   }
 }
 
-/** SQLITE_BUSY and SQLITE_LOCKED. */
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6);
-}
-
-/** SQLITE_FULL of https://www.sqlite.org/rescode.html */
-function isFull(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === 13;
+/** Of what SQLite did not throw, undefined. */
+function resultCode(error: unknown): unknown {
+  return (error as { readonly errcode?: unknown }).errcode;
 }
 
 function stampOf({ ino, size, mtimeNs, ctimeNs, birthtimeNs }: BigIntStats): string {

@@ -8,6 +8,13 @@ export interface FileRow {
   readonly stamp: string;
 }
 
+export interface TableOptions {
+  /** Names this boot of the machine. */
+  readonly boot: string;
+  /** By default half a million. */
+  readonly mostRows?: number;
+}
+
 /**
  * The table behind the `HashCache`, in a file or in memory. Nothing is synced, so what another boot of the machine left
  * may be anything: a file of another boot is refused. Each row has a checksum, which SQLite's pages lack.
@@ -19,27 +26,30 @@ export class HashTable {
   readonly #find: ReturnType<DatabaseSync['prepare']>;
   readonly #insert: ReturnType<DatabaseSync['prepare']>;
   readonly #forget: ReturnType<DatabaseSync['prepare']>;
+  readonly #mostRows: number;
+  /** At least as many as there are: those that replace others are counted too. */
   #rows: number;
 
-  private constructor(db: DatabaseSync, boot: string) {
+  private constructor(db: DatabaseSync, { boot, mostRows = MOST_ROWS }: TableOptions) {
     this.#db = db;
+    this.#mostRows = mostRows;
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF');
-    const isNew = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n === 0;
+    const isNew = db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
     if (isNew) db.exec(SCHEMA);
     if (isNew) db.prepare('INSERT INTO boot VALUES (?)').run(boot);
-    else if (db.prepare('SELECT id FROM boot').get()?.id !== boot)
+    else if (db.prepare('SELECT 1 FROM boot WHERE id = ?').get(boot) === undefined)
       throw new Unusable('it is of another boot');
     this.#find = db.prepare('SELECT sha256, crc FROM file WHERE name = ? AND stamp = ?');
     this.#insert = db.prepare('INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)');
     this.#forget = db.prepare("DELETE FROM file WHERE name >= ? || '/' AND name < ? || '0'");
-    this.#rows = Number(db.prepare('SELECT count(*) AS n FROM file').get()?.n);
+    this.#rows = (db.prepare('SELECT count(*) AS n FROM file').get() as { readonly n: number }).n;
   }
 
   /** @param path - `:memory:` for a table that goes with the process. */
-  static open(path: string, boot: string): HashTable {
+  static open(path: string, options: TableOptions): HashTable {
     const db = new DatabaseSync(path, { timeout: 100 });
     try {
-      return new HashTable(db, boot);
+      return new HashTable(db, options);
     } catch (error) {
       db.close();
       throw error;
@@ -56,17 +66,17 @@ export class HashTable {
 
   /** All of them, or none. Rows of files that are gone are never looked for again: now and then all go. */
   insert(rows: readonly (FileRow & { readonly sha256: string })[]): void {
+    const left = this.#rows + rows.length > this.#mostRows ? 0 : this.#rows;
     this.#db.exec('BEGIN');
-    this.#rows += rows.length;
     try {
-      if (this.#rows > MOST_ROWS) this.#db.exec('DELETE FROM file');
-      if (this.#rows > MOST_ROWS) this.#rows = rows.length;
+      if (left === 0) this.#db.exec('DELETE FROM file');
       for (const row of rows) this.#insert.run(row.name, row.stamp, row.sha256, checksum(row, row.sha256));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+    this.#rows = left + rows.length;
   }
 
   /** Removes the rows of all names that begin with `prefix` and a slash. */
@@ -74,8 +84,9 @@ export class HashTable {
     this.#forget.run(prefix, prefix);
   }
 
+  /** Harmless where it is closed. */
   close(): void {
-    if (this.#db.isOpen) this.#db.close();
+    this.#db[Symbol.dispose]();
   }
 }
 

@@ -1,29 +1,12 @@
-import {
-  type BigIntStats,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
-import { execa } from 'execa';
+import type { BigIntStats } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { HashCache } from '../../src/backend/hash-cache.ts';
-import { toHostPath } from '../../src/index.ts';
-
-const NOW = Date.parse('2026-03-04T05:06:07.900Z');
-const SHA256 = 'a'.repeat(64);
+import { NOW, openCache, SHA256 } from './hash-place.ts';
 
 describe('the hash of a file', () => {
   it.each([
     ['a moment before', '2026-03-04T05:06:07.850Z', false],
-    ['a fifth of a second before', '2026-03-04T05:06:07.700Z', true],
+    ['a tenth of a second before', '2026-03-04T05:06:07.800Z', false],
+    ['a little more than a tenth of a second before', '2026-03-04T05:06:07.799Z', true],
     ['in the same second, on a disk that keeps whole seconds', '2026-03-04T05:06:07.000Z', false],
     ['in the second before, on a disk that keeps every other one', '2026-03-04T05:06:06.000Z', false],
     ['seconds before, on a disk that keeps whole ones', '2026-03-04T05:06:05.000Z', true],
@@ -33,6 +16,22 @@ describe('the hash of a file', () => {
     place.cache.remember('f', { stat, sha256: SHA256, readAt: NOW });
     place.cache.flush();
     expect(place.cache.find('f', stat)).toBe(isKept ? SHA256 : undefined);
+  });
+
+  it.each([
+    ['it was written to', 'mtime'],
+    ['anything of it changed', 'ctime'],
+  ])('is not kept where %s a moment before, whatever its other time says [K5]', async (_, time) => {
+    await using place = await openCache();
+    const stat = place.statOf('2026-03-04T05:00:00.123Z');
+    const late = place.statOf('2026-03-04T05:06:07.850Z');
+    const changed: BigIntStats = Object.assign(Object.create(late), {
+      ...(time === 'mtime' ? { ctimeNs: stat.ctimeNs, ctimeMs: stat.ctimeMs } : {}),
+      ...(time === 'ctime' ? { mtimeNs: stat.mtimeNs, mtimeMs: stat.mtimeMs } : {}),
+    });
+    place.cache.remember('f', { stat: changed, sha256: SHA256, readAt: NOW });
+    place.cache.flush();
+    expect(place.cache.find('f', changed)).toBeUndefined();
   });
 
   it('is not kept where the reading began a moment after the change, however long it took [K5]', async () => {
@@ -56,6 +55,38 @@ describe('what is remembered of a file', () => {
     }
   });
 
+  it('is not found for a file whose numbers only read the same in a row', async () => {
+    await using place = await openCache();
+    const stat = place.statOf('2026-03-04T05:00:00.123Z');
+    const withNumbers = (ino: bigint, size: bigint): BigIntStats =>
+      Object.assign(Object.create(stat), { ino, size });
+    place.cache.remember('f', { stat: withNumbers(1n, 23n), sha256: SHA256, readAt: NOW });
+    place.cache.flush();
+    expect(place.cache.find('f', withNumbers(12n, 3n))).toBeUndefined();
+    expect(place.cache.find('f', withNumbers(1n, 23n))).toBe(SHA256);
+  });
+
+  it('is what was remembered last, if that is twice before it is kept', async () => {
+    await using place = await openCache();
+    place.remember('f');
+    const changed = place.statOf('2026-03-04T05:06:07.750Z');
+    place.cache.remember('f', { stat: changed, sha256: 'b'.repeat(64), readAt: NOW });
+    place.cache.flush();
+    expect(place.cache.find('f', changed)).toBe('b'.repeat(64));
+  });
+
+  it('is kept at once where a thousand files are remembered, and then only with the next thousand', async () => {
+    await using place = await openCache();
+    const isFound = (name: string) => place.cache.find(name, stat) === SHA256;
+    const stat = place.remember('f-1');
+    for (let i = 2; i < 1000; i += 1) place.remember(`f-${i}`);
+    expect(isFound('f-1')).toBe(false);
+    place.remember('f-1000');
+    expect(['f-1', 'f-999', 'f-1000'].filter(isFound)).toEqual(['f-1', 'f-999', 'f-1000']);
+    place.remember('f-1001');
+    expect(isFound('f-1001')).toBe(false);
+  });
+
   it('is forgotten with all of one step, and with nothing of another', async () => {
     await using place = await openCache();
     const names = ['step/aa/f', 'step/aa/~', 'step/aa', 'step/aab/f', 'step/a/f'];
@@ -63,6 +94,42 @@ describe('what is remembered of a file', () => {
     place.cache.forget('step/aa');
     const left = names.filter((name) => place.cache.find(name, stat as BigIntStats) !== undefined);
     expect(left).toEqual(['step/aa', 'step/aab/f', 'step/a/f']);
+  });
+
+  it('is forgotten with all of one step also before it is kept, and with nothing of another', async () => {
+    await using place = await openCache();
+    const names = ['step/aa/f', 'step/aa/~', 'step/aa', 'step/aab/f', 'step/a/f', 'x/step/aa/'];
+    const [stat] = names.map((name) => place.remember(name));
+    place.cache.forget('step/aa');
+    place.cache.flush();
+    const left = names.filter((name) => place.cache.find(name, stat as BigIntStats) !== undefined);
+    expect(left).toEqual(['step/aa', 'step/aab/f', 'step/a/f', 'x/step/aa/']);
+  });
+
+  it('is found by the next process also if nobody flushed it', async () => {
+    await using place = await openCache();
+    const stat = place.remember('f');
+    place.reopen();
+    expect(place.cache.find('f', stat)).toBe(SHA256);
+  });
+
+  it('stays what the next process remembers, whatever is still asked of a cache that is closed', async () => {
+    await using place = await openCache();
+    const stat = place.keep('f');
+    const closed = place.cache;
+    place.reopen();
+    closed[Symbol.dispose]();
+    expect(closed.find('f', stat)).toBeUndefined();
+    closed.remember('late', { stat, sha256: SHA256, readAt: NOW });
+    closed.flush();
+    closed.forget('step/aa');
+    place.keep('g');
+    place.reopen();
+    expect(['f', 'late', 'g'].map((name) => place.cache.find(name, stat))).toEqual([
+      SHA256,
+      undefined,
+      SHA256,
+    ]);
   });
 
   it('is found again by the next process, and by none after the machine was started again', async () => {
@@ -79,177 +146,3 @@ describe('what is remembered of a file', () => {
     expect(place.cache.find('f', stat)).toBe(SHA256);
   });
 });
-
-/** What may have become of `hashes.db` while nobody had it open, or while it was open. */
-const DAMAGES: readonly (readonly [what: string, damage: (file: string) => void])[] = [
-  ['is gone', (file) => rmSync(file)],
-  ['is empty', (file) => truncateSync(file)],
-  ['ends in the middle', (file) => truncateSync(file, 5000)],
-  ['has lost its end', (file) => truncateSync(file, Math.max(0, statSync(file).size - 100))],
-  ['is no database', (file) => writeFileSync(file, 'x'.repeat(10_000))],
-  ['is garbled in the middle', (file) => garble(file, 4096)],
-  ['is garbled in each page', (file) => garble(file, 100)],
-  [
-    'is a directory with files',
-    (file) => replaced(file, () => mkdirSync(join(file, 'x'), { recursive: true })),
-  ],
-  ['is a link to nowhere', (file) => replaced(file, () => symlinkSync('/nowhere/at/all', file))],
-  ['is the database of another program', (file) => replaced(file, () => otherDatabase(file))],
-];
-
-describe('a file of hashes that', () => {
-  it.each(DAMAGES)('%s is begun anew when it is opened', async (_, damage) => {
-    await using place = await openCache();
-    const stat = place.fill();
-    place.close();
-    damage(place.file);
-    place.reopen();
-    expect(place.cache.find('f-1', stat)).toBeOneOf([undefined, SHA256]);
-    place.keep('new');
-    place.reopen();
-    expect(place.cache.find('new', stat)).toBe(SHA256);
-  });
-
-  it.each(DAMAGES)('%s while it is open fails nothing and tells nothing wrong', async (_, damage) => {
-    await using place = await openCache();
-    const stat = place.fill();
-    place.reopen();
-    damage(place.file);
-    for (let i = 0; i < ROWS; i += 1) expect(place.cache.find(`f-${i}`, stat)).toBeOneOf([undefined, SHA256]);
-    place.fill();
-    place.cache.forget('step/aa');
-    place.reopen();
-    place.keep('new');
-    expect(place.cache.find('new', stat)).toBe(SHA256);
-  });
-
-  it('has one wrong byte in a hash does not tell that hash', async () => {
-    await using place = await openCache();
-    const stat = place.fill();
-    place.close();
-    writeFileSync(
-      place.file,
-      readFileSync(place.file, 'latin1').replaceAll('aaaaaaaa', 'aaaabaaa'),
-      'latin1',
-    );
-    place.reopen();
-    for (let i = 0; i < ROWS; i += 1) expect(place.cache.find(`f-${i}`, stat)).toBeUndefined();
-  });
-
-  it('another process has is left to it where it may be shared, and what is found out is kept in memory', async () => {
-    await using place = await openCache();
-    const stat = place.keep('first');
-    using second = HashCache.open(toHostPath(dirname(place.file)), { isShared: true });
-    second.remember('second', { stat, sha256: SHA256, readAt: Date.now() });
-    second.flush();
-    expect(second.find('first', stat)).toBeUndefined();
-    expect(second.find('second', stat)).toBe(SHA256);
-    place.reopen();
-    expect(place.cache.find('first', stat)).toBe(SHA256);
-    expect(place.cache.find('second', stat)).toBeUndefined();
-  });
-
-  it('another program has locked is replaced', async () => {
-    await using place = await openCache();
-    place.fill();
-    place.close();
-    using other = new DatabaseSync(place.file);
-    other.exec('BEGIN EXCLUSIVE');
-    place.reopen();
-    const stat = place.keep('new');
-    expect(place.cache.find('new', stat)).toBe(SHA256);
-  });
-});
-
-needs('root')('on a disk that lets nothing be written', () => {
-  it('hashes are remembered in memory', async () => {
-    await using disk = await tmpfsVolume({ sizeMiB: 8 });
-    await execa('mount', ['-o', 'remount,ro', disk.path]);
-    using cache = HashCache.open(toHostPath(disk.path));
-    const stat = statAt(disk.path, '2026-03-04T05:06:07.700Z');
-    cache.remember('f', { stat, sha256: SHA256, readAt: NOW });
-    cache.flush();
-    expect(cache.find('f', stat)).toBe(SHA256);
-  });
-
-  it('a full disk fails nothing, and keeps what is known', async () => {
-    await using disk = await tmpfsVolume({ sizeMiB: 1 });
-    const path = toHostPath(disk.path);
-    const stat = statAt(path, '2026-03-04T05:06:07.700Z');
-    using cache = HashCache.open(path);
-    cache.remember('known', { stat, sha256: SHA256, readAt: NOW });
-    cache.flush();
-    await execa('fallocate', ['-l', '2M', join(path, 'large')], { reject: false });
-    for (let i = 0; i < 5000; i += 1) cache.remember(`f-${i}`, { stat, sha256: SHA256, readAt: NOW });
-    cache.flush();
-    expect(cache.find('known', stat)).toBe(SHA256);
-  });
-});
-
-/** Enough for several pages. */
-const ROWS = 300;
-
-async function openCache() {
-  const dir = await tempDir();
-  const open = () => HashCache.open(toHostPath(dir.path));
-  let cache = open();
-  const file = join(dir.path, 'hashes.db');
-  const keep = (name: string): BigIntStats => {
-    const stat = statAt(dir.path, '2026-03-04T05:06:07.700Z');
-    cache.remember(name, { stat, sha256: SHA256, readAt: NOW });
-    cache.flush();
-    return stat;
-  };
-  return {
-    ...{ file, keep },
-    get cache() {
-      return cache;
-    },
-    statOf: (changed: string | Date) => statAt(dir.path, changed),
-    fill: () => Array.from({ length: ROWS }, (_, i) => keep(`f-${i}`))[0] as BigIntStats,
-    close: () => cache[Symbol.dispose](),
-    reopen: () => {
-      cache[Symbol.dispose]();
-      cache = open();
-    },
-    sql: (text: string) => {
-      using db = new DatabaseSync(file);
-      db.exec(text);
-    },
-    [Symbol.asyncDispose]: async () => {
-      cache[Symbol.dispose]();
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const stats = new Map<string, BigIntStats>();
-
-/** A file that changed at a certain time: always the same one of a directory. */
-function statAt(path: string, changed: string | Date): BigIntStats {
-  const milliseconds = BigInt(new Date(changed).getTime());
-  const nanoseconds = milliseconds * 1_000_000n;
-  const stat = stats.get(path) ?? lstatSync(path, { bigint: true });
-  stats.set(path, stat);
-  return Object.assign(Object.create(stat), {
-    ...{ ctimeMs: milliseconds, mtimeMs: milliseconds },
-    ...{ ctimeNs: nanoseconds, mtimeNs: nanoseconds },
-  });
-}
-
-/** Writes over 60 bytes of each page. */
-function garble(file: string, from: number): void {
-  const bytes = readFileSync(file);
-  for (let at = from; at < bytes.length; at += 4096) bytes.fill(0xa5, at, at + 60);
-  writeFileSync(file, bytes);
-}
-
-function replaced(file: string, make: () => void): void {
-  rmSync(file);
-  make();
-}
-
-function otherDatabase(file: string): void {
-  using db = new DatabaseSync(file);
-  db.exec('CREATE TABLE file (name TEXT)');
-}
