@@ -54,6 +54,7 @@ function findAll(program: Node, source: string): readonly Found[] {
   for (const place of places(program)) {
     if (!canChangeLater(place, constants)) continue;
     for (const change of changesOf(place, source)) {
+      if (source.slice(change.part.start, change.part.end) === change.to) continue;
       const effect = effectOf(change, source);
       if (!found.has(effect)) found.set(effect, { change, within: nameOf(place.above) });
     }

@@ -96,7 +96,7 @@ export class StepLogs {
 }
 
 async function fileAt(directory: string, name: string): Promise<LogFile | undefined> {
-  const key = name.split('.')[0] ?? '';
+  const [key = ''] = name.split('.');
   if (!isStepKey(key)) return undefined;
   const path = join(directory, name);
   const found = await stat(path).catch(() => undefined);

@@ -73,10 +73,10 @@ describe('what a log keeps', () => {
     ['all of it where one byte is beyond the half', 8, ['abcd', 'e'], 'abcde'],
     ['all but one byte', 8, ['abcd', 'efghi'], `abcd\n${gap(1, 8)}fghi`],
     [
-      'nothing more in the first half once the second has begun',
-      8,
-      ['aa\naaaaa', 'bcd'],
-      `aa\n${gap(3, 8)}aabcd`,
+      'in its order where the first half ended early, and a line comes that would have its place there',
+      32,
+      [`${'a'.repeat(12)}\n${'b'.repeat(15)}`, '\n\n\n'],
+      `${'a'.repeat(12)}\n${'b'.repeat(15)}\n\n\n`,
     ],
   ])('is %s', async (_, limit, chunks, kept) => {
     await using at = await place();
@@ -90,10 +90,11 @@ describe('what a log keeps', () => {
   it('are bytes as well as text', async () => {
     await using at = await place();
     const writer = at.logs.begin(KEY, { limit: 100 });
-    await writer.write(Buffer.from('bytes and '));
-    await writer.write('text');
+    await writer.write(Uint8Array.of(0xe2, 0x82));
+    await writer.write(Uint8Array.of(0xac));
+    await writer.write(' is text');
     await writer.end();
-    expect(await saved(at.logs)).toBe('bytes and text');
+    expect(await saved(at.logs)).toBe('€ is text');
   });
 
   it('is ended once, however often that is asked for', async () => {
@@ -110,11 +111,15 @@ describe('what a log keeps', () => {
     const second = at.logs.begin(KEY, { limit: 100 });
     await second.write('second ');
     await first.end();
-    const reading = saved(at.logs);
+    const log = expectOk(await at.logs.find(KEY)) as StepLog;
+    expect(log.key).toBe(KEY);
+    const next = watch(log);
+    expect(await next()).toBe('second ');
+    const waiting = next();
     await setImmediate();
     await second.write('attempt');
+    expect(await waiting).toBe('attempt');
     await second.end();
-    expect(await reading).toBe('second attempt');
   });
 });
 
