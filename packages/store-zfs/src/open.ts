@@ -126,11 +126,10 @@ async function prepareDatasets({ layout, zfs }: Place): Promise<Result<Inventory
   if (rows.isErr()) return err(rows.error);
   const inventory = takeInventory(layout, rows.value);
   const properties: Properties = { canmount: 'off', mountpoint: 'none' };
-  for (const dataset of layout.containers.filter((name) => !inventory.names.has(name))) {
-    const made = await zfs.create(dataset, { properties });
-    if (made.isErr()) return err(made.error);
-  }
-  return ok(inventory);
+  const missing = layout.containers.filter((name) => !inventory.names.has(name));
+  // Beside each other they wait for one transaction group.
+  const made = await Promise.all(missing.map((dataset) => zfs.create(dataset, { properties })));
+  return made.find((one) => one.isErr())?.map(() => inventory) ?? ok(inventory);
 }
 
 /** Mount points of earlier openings are empty directories, unless somebody holds them. */
