@@ -232,6 +232,7 @@ needs('root')('a log on a disk that is full', () => {
     expect(refused).toMatchObject({
       code: 'ENOSPC',
       errno: -constants.errno.ENOSPC,
+      syscall: 'write',
       message: expect.stringContaining('cannot be written'),
     });
     expect(isDiskFull(refused as Error)).toBe(true);
