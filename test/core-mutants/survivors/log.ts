@@ -89,6 +89,16 @@ export const LOG: Survivors = {
       ],
       why: 'The system closes a file within microseconds, before anybody could look.',
     },
+    {
+      within: 'unwritable',
+      names: [
+        "!(error instanceof Error && 'syscall' in error) → false",
+        "error instanceof Error && 'syscall' in error → error instanceof Error || 'syscall' in error",
+        "error instanceof Error && 'syscall' in error → error instanceof Error",
+        "error instanceof Error && 'syscall' in error → 'syscall' in error",
+      ],
+      why: 'What is no error of the system would be a bug, and none is known.',
+    },
   ],
   'log/log-tail.ts': [
     {

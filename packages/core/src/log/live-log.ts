@@ -263,7 +263,8 @@ function lineAfter(lastByte: number, line: string): Uint8Array {
 }
 
 /** What the system said, with the file that it speaks of: errors of open files do not name them. */
-function unwritable(path: string, error: unknown): Error {
+function unwritable(path: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error;
   const { message, code, errno, syscall } = error as NodeJS.ErrnoException;
   const named = new Error(`the log ${path} cannot be written: ${message}`, { cause: error });
   return Object.assign(named, { code, errno, syscall });
