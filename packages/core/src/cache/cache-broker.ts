@@ -88,7 +88,7 @@ export class CacheBroker {
   async #finish(copy: CacheCopy, { id, generation, mark }: Taken): Promise<Result<CacheEnd, StoreError>> {
     if (this.#generation(id) !== generation) return ok('overtaken');
     const changed = await copy.changed();
-    if (changed.isErr()) return changed.map(() => 'unchanged');
+    if (changed.isErr()) return err(changed.error);
     if (!changed.value) return ok('unchanged');
     if (!(await mark.isWritten)) return ok('unmarked');
     const published = await copy.publish();
@@ -107,7 +107,8 @@ const OF_THE_MACHINE: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAI
 /** Whether a copy failed for what is in the cache, as far as one can tell: not where a program did not run to its end. */
 function isAboutContent(error: StoreError): error is Failed {
   if (error.type !== 'failed') return false;
-  const cause: object = typeof error.cause === 'object' && error.cause !== null ? error.cause : {};
+  const cause: { readonly exitCode?: unknown; readonly code?: unknown } =
+    typeof error.cause === 'object' && error.cause !== null ? error.cause : {};
   if ('exitCode' in cause) return cause.exitCode !== undefined;
-  return !('code' in cause && OF_THE_MACHINE.includes(cause.code));
+  return !OF_THE_MACHINE.includes(cause.code);
 }

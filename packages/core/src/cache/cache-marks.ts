@@ -10,6 +10,14 @@ export interface CacheMark extends Disposable {
   readonly isWritten: Promise<boolean>;
 }
 
+interface Mark {
+  readonly isWritten: Promise<boolean>;
+  /** How many are out. */
+  copies: number;
+  /** How many syncs had begun when the last copy came back. */
+  turn: number;
+}
+
 /**
  * Which caches may have a version that a power cut would damage. The index says so, durably, before such a version
  * appears: a cache that it says nothing of is trusted after a cut. The mark is written while the command runs.
@@ -17,18 +25,14 @@ export interface CacheMark extends Disposable {
 export class CacheMarks {
   readonly #index: IndexDb;
   readonly #onMark: () => void;
-  readonly #marks = new Map<
-    CacheId,
-    { readonly isWritten: Promise<boolean>; copies: number; turn: number }
-  >();
+  readonly #marks = new Map<CacheId, Mark>();
   #turn = 0;
 
   /** @param onMark - Called for each copy that comes back: it may have been published. */
   constructor(index: IndexDb, onMark: () => void) {
     this.#index = index;
     this.#onMark = onMark;
-    for (const id of index.markedCaches('in this boot'))
-      this.#marks.set(id, { isWritten: Promise.resolve(true), copies: 0, turn: 0 });
+    for (const id of index.markedCaches('in this boot')) this.#marks.set(id, noCopy(Promise.resolve(true)));
   }
 
   get isEmpty(): boolean {
@@ -36,7 +40,7 @@ export class CacheMarks {
   }
 
   take(id: CacheId): CacheMark {
-    const mark = this.#marks.get(id) ?? { isWritten: this.#write(id), copies: 0, turn: 0 };
+    const mark = this.#marks.get(id) ?? noCopy(this.#write(id));
     this.#marks.set(id, mark);
     mark.copies += 1;
     let isOut = true;
@@ -56,14 +60,11 @@ export class CacheMarks {
   beginSync(): () => void {
     this.#turn += 1;
     const turn = this.#turn;
-    const quiet = [...this.#marks].filter(([, { copies }]) => copies === 0).map(([id]) => id);
     return () => {
-      const durable = quiet.filter((id) => {
-        const mark = this.#marks.get(id);
-        return mark !== undefined && mark.copies === 0 && mark.turn < turn;
-      });
-      for (const id of durable) this.#marks.delete(id);
-      this.#index.unmarkCaches(durable);
+      const durable = [...this.#marks].filter(([, mark]) => mark.copies === 0 && mark.turn < turn);
+      const ids = durable.map(([id]) => id);
+      this.#index.unmarkCaches(ids);
+      for (const id of ids) this.#marks.delete(id);
     };
   }
 
@@ -80,4 +81,8 @@ export class CacheMarks {
     this.#marks.delete(id);
     return false;
   }
+}
+
+function noCopy(isWritten: Promise<boolean>): Mark {
+  return { isWritten, copies: 0, turn: 0 };
 }

@@ -49,7 +49,7 @@ export class Durability implements AsyncDisposable {
 
   /** Syncs now. Settles when what was saved before the call is durable, or cannot be made so; never rejects. */
   sync(): Promise<void> {
-    this.#last = this.#last.then(() => this.#sync()).catch((error) => this.#failed(error));
+    this.#enqueue();
     return this.#last;
   }
 
@@ -68,8 +68,12 @@ export class Durability implements AsyncDisposable {
     if (this.#hasEnded || this.#timer !== undefined) return;
     this.#timer = this.#clock.setTimer(delay, () => {
       this.#timer = undefined;
-      this.sync().catch((error) => this.#failed(error));
+      this.#enqueue();
     });
+  }
+
+  #enqueue(): void {
+    this.#last = this.#last.then(() => this.#sync()).catch((error) => this.#failed(error));
   }
 
   async #sync(): Promise<void> {

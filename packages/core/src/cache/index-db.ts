@@ -39,9 +39,7 @@ export class IndexDb implements Disposable {
     this.#statements = new Statements(db);
     this.#untold = new Untold(this.#statements);
     this.#clock = clock;
-    this.#sequence = Number(
-      this.#statements.get('SELECT max(used_sequence) AS value FROM steps')?.value ?? 0,
-    );
+    this.#sequence = Number(this.#statements.value('SELECT max(used_sequence) FROM steps'));
     const unsynced = this.#statements.all('SELECT key FROM steps WHERE boot = ?', bootId());
     for (const { key } of unsynced) this.unsynced.add(key as StepKey);
   }
@@ -53,7 +51,7 @@ export class IndexDb implements Disposable {
 
   /** Whether it was never filled from the store: it is new, or was damaged, or filling it was interrupted. */
   get isUnfilled(): boolean {
-    return this.#statements.get('PRAGMA user_version')?.user_version === 0;
+    return this.#statements.value('PRAGMA user_version') === 0;
   }
 
   /** Puts back, all at once, the rows of an index that was lost. Parents come before their children. */
@@ -149,7 +147,6 @@ export class IndexDb implements Disposable {
 
   /** These steps were of use: the last one most recently. Where there is no room to say so, they go a little early. */
   touch(keys: readonly StepKey[]): void {
-    if (keys.length === 0) return;
     const now = this.#clock.now();
     ifWritable(() =>
       this.#statements.atOnce(() => {
@@ -171,7 +168,6 @@ export class IndexDb implements Disposable {
   mendClock(unusedSince: Date): void {
     const now = this.#clock.now();
     if (unusedSince.getTime() > now) return;
-    if (this.#statements.get('SELECT 1 FROM steps WHERE used_ms > ? LIMIT 1', now) === undefined) return;
     ifWritable(() => this.#statements.run('UPDATE steps SET used_ms = ? WHERE used_ms > ?', now, now));
   }
 
@@ -179,10 +175,9 @@ export class IndexDb implements Disposable {
     this.#untold.tell(key, 'removing');
   }
 
-  /** It is not removed after all. */
+  /** It is not removed after all, and was saved before {@link removing}. */
   keep(key: StepKey): void {
-    const isRemoving = this.#statements.get("SELECT 1 FROM live WHERE key = ? AND state = 'removing'", key);
-    if (isRemoving) this.#untold.tell(key, 'saved');
+    this.#untold.tell(key, 'saved');
   }
 
   /** Whether there is a row of it, also one that promises nothing. */
@@ -202,16 +197,17 @@ export class IndexDb implements Disposable {
   }
 
   resolveAlias(quick: StepKey): StepKey | undefined {
-    return this.#statements.get(
-      "SELECT aliases.key AS value FROM aliases JOIN live USING (key) WHERE quick = ? AND state = 'saved'",
+    return this.#statements.value(
+      "SELECT aliases.key FROM aliases JOIN live USING (key) WHERE quick = ? AND state = 'saved'",
       quick,
-    )?.value as StepKey | undefined;
+    ) as StepKey | undefined;
   }
 
   /** What a step was built on; undefined for a base image, or where nobody knows the step. */
   parentOf(key: StepKey): StepKey | undefined {
-    const row = this.#statements.get('SELECT parent FROM live WHERE key = ?', key);
-    return (row?.parent ?? undefined) as StepKey | undefined;
+    return (this.#statements.value('SELECT parent FROM live WHERE key = ?', key) ?? undefined) as
+      | StepKey
+      | undefined;
   }
 
   children(key: StepKey): StepKey[] {
@@ -250,7 +246,7 @@ export class IndexDb implements Disposable {
   }
 
   countSaved(): number {
-    return Number(this.#statements.get("SELECT count(*) AS value FROM live WHERE state = 'saved'")?.value);
+    return Number(this.#statements.value("SELECT count(*) FROM live WHERE state = 'saved'"));
   }
 
   /** Every row, whatever its state. */
@@ -260,7 +256,6 @@ export class IndexDb implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#statements.forgetAll();
     closeIndexFile(this.#db);
   }
 

@@ -40,21 +40,15 @@ export async function reconcile(index: IndexDb, store: Store): Promise<Result<Re
  */
 async function removeOrphans(store: Store, orphans: readonly StepKey[]): Promise<readonly StepKey[]> {
   let left = orphans;
-  while (left.length > 0) {
+  for (;;) {
     const busy: StepKey[] = [];
-    let failure: StoreError | undefined;
     for (const key of left) {
       const removed = await store.remove(key);
-      if (removed.isErr()) {
-        busy.push(key);
-        failure = removed.error;
-      }
+      if (removed.isOk()) continue;
+      debug('the snapshot %s, which no row promised, cannot be removed now: %o', key, removed.error);
+      busy.push(key);
     }
-    if (failure !== undefined && busy.length === left.length) {
-      debug('%d snapshots that no row promised cannot be removed: %o', busy.length, failure);
-      return busy;
-    }
+    if (busy.length === left.length) return busy;
     left = busy;
   }
-  return [];
 }

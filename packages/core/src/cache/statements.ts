@@ -19,6 +19,11 @@ export class Statements {
     return this.#prepare(sql).get(...values);
   }
 
+  /** The first column of the first row. */
+  value(sql: string, ...values: readonly Value[]): unknown {
+    return Object.values(this.get(sql, ...values) ?? {})[0];
+  }
+
   all(sql: string, ...values: readonly Value[]): Record<string, unknown>[] {
     return this.#prepare(sql).all(...values);
   }
@@ -39,10 +44,6 @@ export class Statements {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
-  }
-
-  forgetAll(): void {
-    this.#prepared.clear();
   }
 
   #prepare(sql: string): StatementSync {

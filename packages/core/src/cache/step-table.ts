@@ -149,16 +149,20 @@ class RunningStep<E> {
   join(request: ObtainRequest<E>): Promise<Result<Lease, E | Cancelled>> {
     return new Promise((resolve, reject) => {
       const leave = (): void => this.#leave(waiter);
+      const unlisten = (): void => request.signal.removeEventListener('abort', leave);
       const waiter: Waiter<E> = {
         request,
-        reject,
         resolve: (result) => {
-          request.signal.removeEventListener('abort', leave);
+          unlisten();
           resolve(result);
+        },
+        reject: (bug) => {
+          unlisten();
+          reject(bug);
         },
       };
       this.#waiters.add(waiter);
-      request.signal.addEventListener('abort', leave, { once: true });
+      request.signal.addEventListener('abort', leave);
     });
   }
 
@@ -177,22 +181,21 @@ class RunningStep<E> {
 
   async #produceUntilSettled(): Promise<Result<void, E | Cancelled>> {
     const { writer } = this.#options;
-    for (;;) {
-      this.#producer = this.#waiters.values().next().value;
-      if (this.#producer === undefined)
-        return err({ type: 'cancelled', reason: this.#attempt.signal.reason });
-      const producer = this.#producer;
+    for (const producer of this.#waiters) {
       const result = await this.#attemptOf(producer);
       if (this.stopping || !this.#attempt.signal.aborted || result.isOk()) return result;
+      this.#attempt = new AbortController();
       const note = 'The build that ran this step was cancelled; another one starts it again.\n';
       await writer.write(note).catch(() => {});
-      this.#attempt = new AbortController();
+      if (this.stopping) break;
     }
+    return err(cancelled(this.#attempt.signal));
   }
 
   /** Whoever left while it ran is told when it is quiet, whatever came of it. */
   async #attemptOf(producer: Waiter<E>): Promise<Result<void, E | Cancelled>> {
     const { signal } = this.#attempt;
+    this.#producer = producer;
     try {
       return await producer.request.produce({ log: this.#options.writer, signal });
     } finally {
@@ -219,7 +222,6 @@ class RunningStep<E> {
     // From here to the last lease nothing is awaited: no prune can come between.
     this.#options.onEnd();
     for (const waiter of this.#waiters) tell(waiter);
-    this.#waiters.clear();
     this.#lastOut?.resolve(err(cancelled(this.#lastOut.request.signal)));
     this.#end();
   }

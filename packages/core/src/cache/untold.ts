@@ -11,7 +11,6 @@ export type Fate = 'saved' | 'removing' | 'gone';
  */
 export class Untold {
   readonly #statements: Statements;
-  #isEmpty = true;
 
   constructor(statements: Statements) {
     this.#statements = statements;
@@ -23,23 +22,20 @@ export class Untold {
       this.retry();
     } else {
       this.#statements.run('INSERT OR REPLACE INTO untold VALUES (?, ?)', key, fate);
-      this.#isEmpty = false;
     }
   }
 
   /** What was to be told of a step does not hold any more. */
   forget(key: StepKey): void {
-    if (!this.#isEmpty) this.#statements.run('DELETE FROM untold WHERE key = ?', key);
+    this.#statements.run('DELETE FROM untold WHERE key = ?', key);
   }
 
   /** Called where the file was just written: there may be room now. */
   retry(): void {
-    if (this.#isEmpty) return;
     for (const { key, state } of this.#statements.all('SELECT key, state FROM untold')) {
       if (!this.#change(key as StepKey, state as Fate)) return;
       this.forget(key as StepKey);
     }
-    this.#isEmpty = true;
   }
 
   #change(key: StepKey, fate: Fate): boolean {

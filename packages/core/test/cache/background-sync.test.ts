@@ -12,18 +12,19 @@ const BROKEN = err(failed('the disk does not answer'));
 describe('the sync in the background', () => {
   it('comes four seconds after a step was saved, once for all that were saved meanwhile', async () => {
     await using place = await openPlace();
+    await place.clock.advance(1000);
     place.save(1);
     await place.clock.advance(3999);
     place.save(2);
     expect(place.syncs()).toBe(0);
     await place.clock.advance(1);
-    await place.durability.sync();
-    expect([place.syncs(), place.unsynced()]).toEqual([1, []]);
-    await place.clock.advance(100_000);
-    expect(place.syncs()).toBe(1);
+    await place.untilMarked(1, 2);
     place.save(3);
-    await place.clock.advance(4000);
-    await place.durability.sync();
+    await place.clock.advance(3999);
+    expect(place.syncs()).toBe(1);
+    await place.clock.advance(1);
+    await place.untilMarked(1, 2, 3);
+    await place.clock.advance(100_000);
     expect([place.syncs(), place.unsynced()]).toEqual([2, []]);
   });
 
@@ -31,21 +32,20 @@ describe('the sync in the background', () => {
     await using place = await openPlace();
     place.durability.caches.take(toCacheId('apt'))[Symbol.dispose]();
     await place.clock.advance(4000);
-    await place.durability.sync();
-    expect([place.syncs(), place.durability.caches.isEmpty]).toEqual([1, true]);
+    await vi.waitFor(() => expect(place.durability.caches.isEmpty).toBe(true));
+    expect(place.syncs()).toBe(1);
   });
 
   it('comes for what a process that died in this boot had no time to sync', async () => {
     await using place = await openPlace();
-    place.save(1);
-    const next = place.open();
     place.index.onSaved = () => {};
-    await place.clock.advance(4000);
-    await next.sync();
-    expect([place.syncs(), place.unsynced()]).toEqual([1, []]);
+    place.save(1);
     place.open();
     await place.clock.advance(4000);
-    expect(place.syncs()).toBe(1);
+    await place.untilMarked(1);
+    place.open();
+    await place.clock.advance(4000);
+    expect([place.syncs(), place.unsynced()]).toEqual([1, []]);
   });
 
   it.each<readonly [what: string, fail: () => Promise<Result<void, StoreError>>]>([
@@ -61,8 +61,40 @@ describe('the sync in the background', () => {
     await place.clock.advance(29_999);
     expect(place.syncs()).toBe(1);
     await place.clock.advance(1);
-    await place.durability.sync();
-    expect([place.syncs(), place.unsynced(), place.marked()]).toEqual([2, [], [key(1)]]);
+    await place.untilMarked(1);
+    expect([place.syncs(), place.unsynced()]).toEqual([2, []]);
+  });
+
+  it('marks no step that was removed and made again while it went on', async () => {
+    await using place = await openPlace();
+    place.save(1);
+    place.save(2);
+    place.answers.push(async () => {
+      place.index.forget(key(1));
+      place.save(1);
+      return ok();
+    });
+    await place.clock.advance(4000);
+    await place.untilMarked(2);
+    expect(place.unsynced()).toEqual([key(1)]);
+    await place.clock.advance(4000);
+    await place.untilMarked(2, 1);
+  });
+
+  it('comes again where the index does not take back the mark of a cache, and never rejects', async () => {
+    await using place = await openPlace();
+    const apt = toCacheId('apt');
+    place.durability.caches.take(apt)[Symbol.dispose]();
+    const unmark = vi.spyOn(place.index, 'unmarkCaches').mockImplementationOnce(() => {
+      throw new Error('database or disk is full');
+    });
+    await place.clock.advance(4000);
+    await vi.waitFor(() => expect(unmark).toHaveBeenCalledOnce());
+    await place.clock.advance(29_999);
+    expect([place.syncs(), place.index.markedCaches('in this boot')]).toEqual([1, [apt]]);
+    await place.clock.advance(1);
+    await vi.waitFor(() => expect(place.index.markedCaches('in this boot')).toEqual([]));
+    expect(place.syncs()).toBe(2);
   });
 
   it('comes again where the index could not be marked', async () => {
@@ -102,6 +134,14 @@ describe('the sync in the background', () => {
     expect([place.syncs(), place.unsynced()]).toEqual([1, [key(2)]]);
   });
 
+  it('does not come after the end, where nothing was to be synced before it', async () => {
+    await using place = await openPlace();
+    await place.durability[Symbol.asyncDispose]();
+    place.save(1);
+    await place.clock.advance(100_000);
+    expect([place.syncs(), place.unsynced()]).toEqual([0, [key(1)]]);
+  });
+
   it('that fails at the end leaves nothing behind that comes again', async () => {
     await using place = await openPlace();
     place.save(1);
@@ -117,6 +157,7 @@ async function openPlace() {
   const stateDir = toHostPath(dir.path);
   const index = IndexDb.open(stateDir, clock);
   const marked = vi.spyOn(index, 'markDurable');
+  const keysMarked = () => marked.mock.calls.flatMap(([keys]) => [...keys]);
   const answers: (() => Promise<Result<void, StoreError>>)[] = [];
   let syncs = 0;
   const sync = async (): Promise<Result<void, StoreError>> => {
@@ -133,7 +174,10 @@ async function openPlace() {
     open,
     syncs: () => syncs,
     unsynced: () => [...index.unsynced],
-    marked: () => marked.mock.calls.flatMap(([keys]) => [...keys]),
+    marked: keysMarked,
+    /** Settles when just these have been marked. */
+    untilMarked: (...numbers: readonly number[]) =>
+      vi.waitFor(() => expect(keysMarked()).toEqual(numbers.map(key))),
     save: (number: number): void => {
       index.begin(key(number), { parent: undefined, op: 'run', title: 'run' });
       index.saved(key(number), 1);

@@ -64,6 +64,16 @@ describe('a cache that is removed', () => {
     expect(await place.newest()).toEqual([]);
   });
 
+  it('is gone also for a copy from before another was published', async () => {
+    await using place = await openBroker();
+    const [one, two] = [await place.checkOut(), await place.checkOut()];
+    await place.write(one.volume, 'late');
+    expect(expectOk(await two.finish())).toBe('published');
+    expectOk(await place.broker.remove(APT));
+    expect(expectOk(await one.finish())).toBe('overtaken');
+    expect(await place.newest()).toEqual([]);
+  });
+
   it('begins again with the next step', async () => {
     await using place = await openBroker();
     expectOk(await place.broker.remove(APT));
@@ -188,8 +198,9 @@ describe('a cache that the store cannot copy', () => {
     ['the store is stuck', { type: 'stuck', message: 'stuck', needsReboot: false }],
     ['a program cannot be started', { ...failed('EMFILE', { exitCode: undefined }) }],
     ['a program was killed', { ...failed('was killed by SIGKILL', { exitCode: undefined }) }],
-    ['there are too many open files', failed('open', Object.assign(new Error('open'), { code: 'EMFILE' }))],
-    ['the disk became read-only', failed('mkdir', Object.assign(new Error('mkdir'), { code: 'EROFS' }))],
+    ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EROFS', 'ENODEV'].map(
+      (code) => [`a system call says ${code}`, systemFailure(code)] as const,
+    ),
   ])('is kept where that says nothing of it: %s', async (_, error) => {
     await using place = await openBroker();
     const copy = await place.checkOut();
@@ -198,6 +209,21 @@ describe('a cache that the store cannot copy', () => {
     place.failOnce(error);
     expect(expectErr(await place.broker.checkOut(APT, ME))).toEqual(error);
     expect(await place.newest()).toEqual(['kept']);
+  });
+
+  it.each<readonly [why: string, error: StoreError]>([
+    ['the store names no cause', failed('no copy')],
+    ['the cause is nothing', failed('no copy', null)],
+    ['the cause is a text', failed('no copy', 'because')],
+    ['a program ended with an error', failed('cp: bad file', { exitCode: 1 })],
+    ['a name is too long', systemFailure('ENAMETOOLONG')],
+  ])('is dropped where that may be of what is in it: %s', async (_, error) => {
+    await using place = await openBroker();
+    expectOk(await (await place.checkOut()).finish());
+    place.failOnce(error);
+    const copy = await place.checkOut();
+    expect(copy.dropped).toEqual(error);
+    expect(expectOk(await place.caches.list())).toEqual([]);
   });
 
   it('is the failure of the store, if it cannot be dropped', async () => {
@@ -223,3 +249,7 @@ describe('the calls about one cache', () => {
     expect(most()).toBe(2);
   });
 });
+
+function systemFailure(code: string): StoreError {
+  return failed('open', Object.assign(new Error('open'), { code }));
+}

@@ -67,7 +67,16 @@ describe('the mark of a cache', () => {
     expect(place.flushes()).toBe(3);
   });
 
-  it('of a process that died in this boot is known, and goes with the next sync', async () => {
+  it('of a process that died in this boot goes with the next sync, where no copy was taken since', async () => {
+    await using place = await openMarks();
+    place.index.markCache(APT);
+    const marks = new CacheMarks(place.index, () => {});
+    expect(marks.isEmpty).toBe(false);
+    marks.beginSync()();
+    expect([marks.isEmpty, place.index.markedCaches('in this boot')]).toEqual([true, []]);
+  });
+
+  it('of a process that died in this boot is known to a copy, and goes with a sync after it', async () => {
     await using place = await openMarks();
     place.index.markCache(APT);
     const marks = new CacheMarks(place.index, () => {});

@@ -1,14 +1,16 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
+import { expectErr, expectOk, needs, tempDir, tmpfsVolume } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/backend/clock.ts';
 import { IndexDb } from '../../src/cache/index-db.ts';
-import { type StepKey, toHostPath, toStepKey } from '../../src/index.ts';
+import { err, failed, ok, type StepKey, toHostPath } from '../../src/index.ts';
+
 import { built, openWorld, writes } from '../build/world.ts';
+import { key } from './keys.ts';
 
 describe('the index', () => {
   // OBuilder declared its foreign keys, and never turned them on.
@@ -26,6 +28,7 @@ describe('the index', () => {
     save(index, key(1), undefined);
     save(index, key(2), key(1));
     index.alias(key(3), key(1));
+    expect(index.resolveAlias(key(3))).toBe(key(1));
     index.forget(key(1));
     expect(index.resolveAlias(key(3))).toBeUndefined();
     expect(index.list().map((step) => [step.key, step.parent])).toEqual([[key(2), undefined]]);
@@ -46,6 +49,18 @@ describe('the index', () => {
 });
 
 needs('root')('an index whose disk is full', () => {
+  it('tells what went when steps are marked as durable, if there is room by then', async () => {
+    await using disk = await tmpfsVolume({ sizeMiB: 4 });
+    using index = IndexDb.open(toHostPath(disk.path), systemClock);
+    save(index, key(1), undefined);
+    await fill(disk.path);
+    index.forget(key(1));
+    expect(rows(disk.path)).toEqual([key(1)]);
+    await rm(join(disk.path, 'filler'));
+    index.markDurable([]);
+    expect(rows(disk.path)).toEqual([]);
+  });
+
   it('answers as if it had been told what went, and tells it later', async () => {
     await using disk = await tmpfsVolume({ sizeMiB: 4 });
     using index = IndexDb.open(toHostPath(disk.path), systemClock);
@@ -77,14 +92,56 @@ needs('root')('an index whose disk is full', () => {
   });
 });
 
-it('a step that a clock ahead of time used last is as old as the next look at it', async () => {
+describe('a step in the index', () => {
+  it('is told of as it was begun and saved', async () => {
+    await using dir = await tempDir();
+    const time = new Date('2026-01-01');
+    using index = IndexDb.open(toHostPath(dir.path), { now: () => time.getTime() });
+    save(index, key(1), undefined);
+    index.begin(key(2), { parent: key(1), op: 'copy', title: '(copy a b)' });
+    index.saved(key(2), 12.6);
+    const step = { key: key(2), parent: key(1), title: '(copy a b)' };
+    const expected = { ...step, savedAt: time, usedAt: time, milliseconds: 13 };
+    expect(index.list()[1]).toEqual(expected);
+    expect(index.firstLeaf(() => true)).toEqual(expected);
+    expect(index.similar('copy', 9)).toEqual([key(2)]);
+    expect([1, 2, 3].map((number) => index.parentOf(key(number)))).toEqual([undefined, key(1), undefined]);
+  });
+
+  it('need not be made durable any more when it was forgotten', async () => {
+    await using place = await openIndex();
+    save(place.index, key(1), undefined);
+    place.index.forget(key(1));
+    expect(place.index.unsynced.size).toBe(0);
+  });
+
+  it('that was just forgotten is begun again only when no power cut can bring back its row', async () => {
+    await using dir = await tempDir();
+    using index = IndexDb.open(toHostPath(dir.path), systemClock);
+    save(index, key(1), undefined);
+    expect(await index.beginDurably(key(1))).toBeUndefined();
+    index.forget(key(1));
+    const log = join(dir.path, 'index.db-wal');
+    await rename(log, `${log}.away`);
+    expectErr((await index.beginDurably(key(1))) ?? ok());
+    await rename(`${log}.away`, log);
+    expectOk((await index.beginDurably(key(1))) ?? err(failed('nothing was waited for')));
+    expect(await index.beginDurably(key(1))).toBeUndefined();
+  });
+});
+
+it.each([
+  ['the next look at it', '2025-12-01', '2026-01-01'],
+  ['a look for what is unused until now', '2026-01-01', '2026-01-01'],
+  ['it was, where the clock seems to be behind', '2026-01-02', '2030-01-01'],
+])('a step that a clock ahead of time used last is as old as %s', async (_, unusedSince, usedAt) => {
   await using dir = await tempDir();
   const time = { now: Date.parse('2030-01-01') };
   using index = IndexDb.open(toHostPath(dir.path), { now: () => time.now });
   save(index, key(1), undefined);
   time.now = Date.parse('2026-01-01');
-  index.mendClock(new Date('2025-12-01'));
-  expect(index.list()[0]?.usedAt).toEqual(new Date('2026-01-01'));
+  index.mendClock(new Date(unusedSince));
+  expect(index.list()[0]?.usedAt).toEqual(new Date(usedAt));
 });
 
 it('an index of an older version is emptied: its keys are made in another way', async () => {
@@ -160,8 +217,4 @@ function rows(directory: string): unknown[] {
 function save(index: IndexDb, at: StepKey, parent: StepKey | undefined): void {
   index.begin(at, { parent, op: 'run', title: 'run' });
   index.saved(at, 1);
-}
-
-function key(number: number): StepKey {
-  return toStepKey(number.toString(16).padStart(64, '0'));
 }

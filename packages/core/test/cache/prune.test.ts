@@ -32,6 +32,15 @@ describe('a prune', () => {
     expect(await place.prune({ unusedSince: new Date(then.getTime() + 1) })).toEqual([1]);
   });
 
+  it('by age lets what a clock ahead of time used last grow old from now on', async () => {
+    await using place = await openPlace();
+    place.save([1]);
+    const now = new Date(place.clock.now() - HOUR);
+    place.clock.setTime(now);
+    expect(await place.prune({ unusedSince: now })).toEqual([]);
+    expect(place.saved.index.list().map(({ usedAt }) => usedAt)).toEqual([now]);
+  });
+
   it('takes, by number, so many that no more than that are left', async () => {
     await using place = await openPlace();
     place.save([1], [2], [3]);
@@ -81,6 +90,30 @@ describe('a prune', () => {
       expect(await place.prune({ keepFreePart: 0.11 })).toEqual([1]);
     },
   );
+
+  it('takes, where a part shall be free as well as some bytes, until both are', async () => {
+    await using place = await openPlace({
+      usage: (steps) => [
+        { axis: 'bytes', used: 0, total: 1000 },
+        { axis: 'inodes', used: 60 + steps * 10, total: 100 },
+      ],
+    });
+    place.save([1], [2], [3]);
+    expect(await place.prune({ keepFreePart: 0.11, keepFreeBytes: 1000 })).toEqual([1]);
+  });
+
+  it('for a part that shall be free needs to know nothing of bytes', async () => {
+    await using place = await openPlace({ usage: () => [{ axis: 'inodes', used: 1, total: 2 }] });
+    place.save([1]);
+    expect(await place.prune({ keepFreePart: 0.5 })).toEqual([]);
+  });
+
+  it('by age alone does not ask the store how full it is', async () => {
+    await using place = await openPlace();
+    place.save([1]);
+    place.store.usage = async () => err(BROKEN);
+    expect(await place.prune({ unusedSince: new Date(place.clock.now() + 1) })).toEqual([1]);
+  });
 
   it('keeps what is leased, and what that is built on', async () => {
     await using place = await openPlace();
@@ -201,6 +234,27 @@ describe('a prune', () => {
     const { signal } = new AbortController();
     await prune(place.saved, { keepFreePart: 1 }, signal);
     expect(signals.slice(1)).toEqual([signal, signal, signal]);
+  });
+
+  it('that was aborted before it began is cancelled, also where there is nothing to remove', async () => {
+    await using place = await openPlace();
+    const signal = AbortSignal.abort(new Error('too late'));
+    expect(expectErr(await prune(place.saved, {}, signal))).toEqual({
+      type: 'cancelled',
+      reason: new Error('too late'),
+    });
+  });
+
+  it('for space removes no more where the store cannot wait for what the last step has freed', async () => {
+    await using place = await openPlace({ usage: () => [{ axis: 'bytes', used: 1000, total: 1000 }] });
+    place.save([1], [2]);
+    const reclaimed = place.store.reclaimed.bind(place.store);
+    place.store.reclaimed = async () => {
+      place.store.reclaimed = reclaimed;
+      return err(BROKEN);
+    };
+    expect(expectErr(await prune(place.saved, { keepFreePart: 1 }))).toEqual(BROKEN);
+    expect(place.kept()).toEqual([2]);
   });
 
   it.each<readonly [what: 'usage' | 'reclaimed', policy: RoomPolicy, kept: readonly number[]]>([

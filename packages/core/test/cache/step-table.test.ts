@@ -111,6 +111,15 @@ describe('a step that is wanted', () => {
 });
 
 describe('who waits for a step', () => {
+  it('has nothing left at its signal when a bug is thrown to it', async () => {
+    await using place = await openTable();
+    const { signal } = new AbortController();
+    const one = place.obtain('one', { signal });
+    (await place.run('one')).throw(new TypeError('a bug'));
+    await expect(one.result).rejects.toThrow('a bug');
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
   it('has nothing left at its signal when it is told, nor when it has left', async () => {
     await using place = await openTable();
     const [ends, leaves] = [new AbortController(), new AbortController()];
@@ -146,6 +155,23 @@ describe('stopping all', () => {
     expect([expectErr(await one.result), expectErr(await two.result)]).toEqual(
       Array(2).fill({ type: 'cancelled', reason: new Error('closed') }),
     );
+  });
+
+  it('starts no step again of which a build that ran it has just left, and tells the others why', async () => {
+    await using place = await openTable({ held: 'write' });
+    const stop = new AbortController();
+    const one = place.obtain('one', { signal: stop.signal, outlivesWaiter: false });
+    const two = place.obtain('two');
+    const run = await place.run('one');
+    stop.abort(new Error('one goes'));
+    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    await place.holding;
+    const stopping = place.table.stopAll(new Error('closed'));
+    place.release();
+    await stopping;
+    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await two.result)).toEqual({ type: 'cancelled', reason: new Error('closed') });
+    expect(place.produced).toEqual(['one']);
   });
 
   it('lets nobody join what it stops, also if that reads what belongs to somebody', async () => {

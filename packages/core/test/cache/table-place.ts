@@ -39,7 +39,7 @@ interface Trouble {
   /** What of a log rejects, once what it is to do is done. */
   readonly failing?: 'write' | 'end';
   /** What of a log waits until it is released. */
-  readonly held?: 'write';
+  readonly held?: 'write' | 'end';
 }
 
 /** A table of steps over real logs; who wants a step has a name, by which its runs are known. */
@@ -116,6 +116,7 @@ function troubled(writer: LogWriter, { failing, held }: Trouble, hold: () => Pro
       if (failing === 'write') throw new Error('the disk is full');
     },
     end: async () => {
+      if (held === 'end') await hold();
       await writer.end();
       if (failing === 'end') throw new Error('the disk is full');
     },
