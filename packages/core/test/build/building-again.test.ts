@@ -161,6 +161,29 @@ describe('a step that is gone from the store, and that another build', () => {
   });
 });
 
+describe('a build that has its last step', () => {
+  it('succeeds where another one finds meanwhile that a copy before it is gone', async () => {
+    const script = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, writes(name)]));
+    await using world = await openWorld(script);
+    const copying = (command: string): string => `((build s ((from base) (run (shell a)))) (from base)
+      (copy (from (build s)) (src a) (dst /a)) (run (shell ${command})))`;
+    const key = await built(world.builder, copying('b'));
+    const copy = expectOk(await world.builder.list()).find(({ title }) => title.startsWith('(copy'));
+    expectOk(await world.store.remove(copy?.key as StepKey));
+    let others = 0;
+    const onEvent = async ({ type }: BuildEvent): Promise<void> => {
+      if (type !== 'step-done' || others > 0) return;
+      others += 1;
+      const stop = new AbortController();
+      const stopAtNote = (event: BuildEvent): void => void (event.type === 'note' && stop.abort());
+      const other = request(copying('c'), { onEvent: stopAtNote, signal: stop.signal });
+      expect(expectErr(await world.builder.build(other)).type).toBe('cancelled');
+    };
+    expect(await built(world.builder, copying('b'), { onEvent })).toBe(key);
+    expect(others).toBe(1);
+  });
+});
+
 /** From now on the store loses this snapshot as soon as somebody asks for it. */
 function loseForGood({ store }: World, lost: StepKey): void {
   const lookup = store.lookup.bind(store);
