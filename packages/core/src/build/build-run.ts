@@ -16,22 +16,32 @@ import {
   obtainableBase,
   obtainableStep,
   openStep,
+  type StandingStep,
 } from './step-to-make.ts';
 
 /** How often a build starts again because something it had counted on was gone from the store. */
 const RESTARTS = 3;
 
+/** What a build asks for, with the signal that every build has: closing the builder stops it. */
+type RunRequest = InnerRequest & { readonly signal: AbortSignal };
+
+type KnownStep = KeyedStep & { readonly key: StepKey };
+
 /** Builds a spec whose request was checked. Settles when nothing of it is running any more. */
 export async function runBuild(
   engine: Engine,
-  request: InnerRequest,
+  request: RunRequest,
 ): Promise<Result<LeasedSnapshot, BuildError>> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([request.signal, stop.signal]);
+  const events = new EventQueue(request.onEvent, { onBug: (bug) => stop.abort(bug), signal });
   for (let restarts = 0; ; restarts += 1) {
-    using run = new BuildRun(engine, request);
+    using run = new BuildRun(engine, { ...request, signal }, events);
     const result = await run.result();
-    if (result.isOk() || restarts === RESTARTS || !(await run.forgetLost(result.error))) return result;
-    const why = 'message' in result.error ? result.error.message : 'something was gone';
-    await run.note(`${why}; building it again`);
+    if (result.isOk() || restarts === RESTARTS) return result;
+    const why = await run.forgetLost(result.error);
+    if (why === undefined) return result;
+    await events.emit({ type: 'note', text: `${why}; building it again` });
   }
 }
 
@@ -45,21 +55,17 @@ class BuildRun implements Disposable {
   readonly #events: EventQueue;
   readonly #reporter: StepReporter;
   readonly #stages = new Map<StagePlan, Promise<Result<StepKey, BuildError>>>();
-  readonly #leases: Lease[] = [];
+  readonly #leases = new Set<Lease>();
   #failure: BuildError | undefined;
   /** What was thrown by mistake: it stops all stages, and is thrown on when they are quiet. */
   #bug: { readonly bug: unknown } | undefined;
 
-  constructor(engine: Engine, request: InnerRequest) {
+  constructor(engine: Engine, request: RunRequest, events: EventQueue) {
     this.#engine = engine;
     this.#request = request;
-    const own = this.#abort.signal;
-    this.#signal = request.signal ? AbortSignal.any([request.signal, own]) : own;
-    this.#events = new EventQueue(request.onEvent, {
-      onBug: (bug) => this.#abort.abort(bug),
-      signal: this.#signal,
-    });
-    this.#reporter = new StepReporter(this.#events, {
+    this.#events = events;
+    this.#signal = AbortSignal.any([request.signal, this.#abort.signal]);
+    this.#reporter = new StepReporter(events, {
       logs: engine.logs,
       replays: request.replayLogs ?? true,
       clock: engine.clock,
@@ -70,15 +76,17 @@ class BuildRun implements Disposable {
       ignoreFiles: request.ignoreFiles ?? [],
       secrets: request.secrets ?? new Map(),
       signal: this.#signal,
-      pinning: { pull: request.pull ?? 'auto', note: (text) => this.note(text) },
+      pinning: { pull: request.pull ?? 'auto', note: (text) => events.emit({ type: 'note', text }) },
     });
   }
 
   async result(): Promise<Result<LeasedSnapshot, BuildError>> {
-    const end = await this.#untilQuiet(this.#stage(planStages(this.#request.spec)));
+    const main = this.#stage(planStages(this.#request.spec));
+    await this.#untilQuiet();
     if (this.#bug) throw this.#bug.bug;
     if (this.#failure) return err(this.#failure);
     if (this.#signal.aborted) return err(cancelled(this.#signal));
+    const end = await main;
     if (end.isErr()) return err(end.error);
     const key = end.value;
     const snapshot = await this.#engine.store.lookup(key);
@@ -90,14 +98,18 @@ class BuildRun implements Disposable {
   }
 
   /**
-   * Whether the build failed because something it had counted on is gone. What is of no use any more goes from the
-   * index and the store, unless another build is making it again already.
+   * Takes what is gone, and what is left of it, out of the index and the store, unless another build is making it again
+   * already.
+   *
+   * @returns What is gone that the build had counted on; undefined if it failed for another reason.
    */
-  async forgetLost(error: BuildError): Promise<boolean> {
-    if (error.type !== 'store' || error.error.type !== 'not-found') return false;
+  async forgetLost(error: BuildError): Promise<string | undefined> {
+    if (error.type !== 'store' || error.error.type !== 'not-found') return undefined;
+    // What nobody else uses is to go, and this try has ended.
+    this[Symbol.dispose]();
     // What it was built on may be gone as well.
     for (let key: StepKey | undefined = error.error.key; key; key = await this.#forgetUnlessWhole(key)) {}
-    return true;
+    return error.message;
   }
 
   /** @returns What it was built on, if it was forgotten. */
@@ -111,13 +123,10 @@ class BuildRun implements Disposable {
         return undefined;
       const parent = index.parentOf(key);
       index.forget(key);
-      if (!leases.has(key)) await store.remove(key, this.#signal);
+      // This try may have been aborted by the step that failed; the build goes on.
+      if (!leases.has(key)) await store.remove(key, this.#request.signal);
       return parent;
     });
-  }
-
-  note(text: string): Promise<void> {
-    return this.#events.emit({ type: 'note', text });
   }
 
   [Symbol.dispose](): void {
@@ -125,16 +134,10 @@ class BuildRun implements Disposable {
   }
 
   /** Waits for all stages that were started, also for those whose result nobody needs any more. */
-  async #untilQuiet(main: Promise<Result<StepKey, BuildError>>): Promise<Result<StepKey, BuildError>> {
-    try {
-      return await main;
-    } catch {
-      return err(cancelled(this.#signal));
-    } finally {
-      for (let started = 0; started < this.#stages.size; ) {
-        started = this.#stages.size;
-        await Promise.allSettled(this.#stages.values());
-      }
+  async #untilQuiet(): Promise<void> {
+    for (let started = 0; started < this.#stages.size; ) {
+      started = this.#stages.size;
+      await Promise.allSettled(this.#stages.values());
     }
   }
 
@@ -150,7 +153,7 @@ class BuildRun implements Disposable {
       return result;
     });
     end.catch((bug) => {
-      this.#bug ??= { bug };
+      this.#bug = { bug };
       this.#abort.abort(bug);
     });
     this.#stages.set(stage, end);
@@ -164,9 +167,10 @@ class BuildRun implements Disposable {
     let next = await this.#skipSaved(stage, { steps: keyed.value, from: 0 });
     while (next < keyed.value.length) {
       this.#startSources(keyed.value.slice(next));
+      const step = keyed.value[next] as KeyedStep;
       // Without inputs a key is only known from an earlier build, and its step has gone meanwhile.
-      if (keyed.value[next]?.inputs === undefined) {
-        const learnt = await this.#lookAtFiles(keyed.value[next]);
+      if (step.inputs === undefined) {
+        const learnt = await this.#lookAtFiles(step);
         if (learnt.isErr()) return err(learnt.error);
         keyed = await this.#keys.of(stage);
         if (keyed.isErr()) return err(keyed.error);
@@ -188,17 +192,17 @@ class BuildRun implements Disposable {
     { steps, from }: { readonly steps: readonly KeyedStep[]; readonly from: number },
   ): Promise<number> {
     const last = steps.findLastIndex(({ key }) => key !== undefined && this.#engine.index.isSaved(key));
-    if (last < from) return from;
-    const keys = steps.slice(from, last + 1).flatMap(({ key }) => key ?? []);
-    this.#leases.push(...keys.slice(-1).map((key) => this.#engine.leases.take(key)));
+    // What a step with a key is built on has a key too.
+    const saved = steps.slice(from, last + 1) as readonly KnownStep[];
+    const keys = saved.map(({ key }) => key);
+    for (const key of keys) this.#leases.add(this.#engine.leases.take(key));
     this.#engine.index.touch(keys);
-    for (let i = from; i <= last; i += 1) {
-      const step = steps[i];
-      if (step?.key === undefined) continue;
+    for (const [i, step] of saved.entries()) {
+      const { key, op } = step;
       this.#rememberFiles(step);
-      await this.#reporter.cached({ stage: stage.name, key: step.key, op: step.op, number: i + 1 });
+      await this.#reporter.cached({ stage: stage.name, key, op, number: from + i + 1 });
     }
-    return last + 1;
+    return Math.max(from, last + 1);
   }
 
   /** Stages that the steps to come will read start now, all at the same time. */
@@ -208,8 +212,7 @@ class BuildRun implements Disposable {
   }
 
   /** Builds the stage that a `copy` reads, and looks at the files. */
-  async #lookAtFiles(step: KeyedStep | undefined): Promise<Result<void, BuildError>> {
-    const draft = step?.draft;
+  async #lookAtFiles({ draft }: KeyedStep): Promise<Result<void, BuildError>> {
     if (draft?.source === undefined || draft.op.op !== 'copy')
       throw new Error('only a copy from a stage lacks a key');
     const source = await this.#stage(draft.source);
@@ -230,14 +233,9 @@ class BuildRun implements Disposable {
   ): Promise<Result<void, BuildError>> {
     const obtainable = await this.#obtainable(stage, { steps, at });
     if (obtainable.isErr()) return err(obtainable.error);
-    const { key } = obtainable.value;
-    const step = steps[at] as KeyedStep;
-    const lease = await this.#obtain(obtainable.value, {
-      stage: stage.name,
-      key,
-      op: step.op,
-      number: at + 1,
-    });
+    const step = steps[at] as KnownStep;
+    const { key, op } = step;
+    const lease = await this.#obtain(obtainable.value, { stage: stage.name, key, op, number: at + 1 });
     if (lease.isErr()) return err(lease.error);
     this.#rememberFiles(step);
     return ok();
@@ -251,7 +249,7 @@ class BuildRun implements Disposable {
         { ...obtainable, signal: this.#signal, onStart: report.started },
         () => (this.#engine.index.isSaved(key) ? this.#engine.leases.take(key) : undefined),
       );
-      if (lease.isOk()) this.#leases.push(lease.value);
+      if (lease.isOk()) this.#leases.add(lease.value);
       // What was wrong with the other build's files, secrets or limits need not be wrong with ours.
       const again = lease.isErr() && report.source === 'joined' && isOwnersFault(lease.error, place.op);
       await report.ended(again ? 'again' : lease);
@@ -263,28 +261,25 @@ class BuildRun implements Disposable {
     stage: StagePlan,
     { steps, at }: { readonly steps: readonly KeyedStep[]; readonly at: number },
   ): Promise<Result<Obtainable, BuildError>> {
-    const step = steps[at];
-    const parent = steps[at - 1]?.key;
-    if (step?.draft === undefined || step.key === undefined || parent === undefined) {
+    const step = steps[at] as KnownStep;
+    if (step.draft === undefined) {
       const base = await this.#keys.base(stage);
       return base.map((value) =>
         obtainableBase(this.#engine, this.#request, { base: value, stage: stage.name }),
       );
     }
-    const { draft, key } = step;
-    const source = draft.source ? await this.#stage(draft.source) : ok(undefined);
+    const source = step.draft.source ? await this.#stage(step.draft.source) : ok(undefined);
     if (source.isErr()) return err(source.error);
     return obtainableStep(this.#engine, this.#request, {
-      step: { ...step, draft, key },
+      step: step as StandingStep['step'],
       stage: stage.name,
-      parent,
+      parent: (steps[at - 1] as KnownStep).key,
       source: source.value,
     });
   }
 
   /** So that next time this copy is known before its stage is built. */
-  #rememberFiles({ quick, key }: KeyedStep): void {
-    if (quick !== undefined && key !== undefined && this.#engine.index.isSaved(key))
-      this.#engine.index.alias(quick, key);
+  #rememberFiles({ quick, key }: KnownStep): void {
+    if (quick !== undefined && this.#engine.index.isSaved(key)) this.#engine.index.alias(quick, key);
   }
 }

@@ -36,7 +36,7 @@ export class EventQueue {
     if (this.#signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = (): void => resolve();
-    this.#signal.addEventListener('abort', stop, { once: true });
+    this.#signal.addEventListener('abort', stop);
     try {
       await Promise.race([work, promise]);
     } finally {

@@ -71,7 +71,6 @@ export class StepReporter {
       passing = this.#events
         .emit({ type: 'step-started', ...place, source: how })
         .then(() => this.#pass(place, chunks, first));
-      passing.catch(() => {}); // Waited for in `ended`.
     };
     const ended = async (result: Result<unknown, BuildError> | 'again'): Promise<void> => {
       await this.#events.unlessAborted(passing);

@@ -96,15 +96,20 @@ describe('a build that asks nobody', () => {
       }),
     );
     await started.promise;
+    const heard = listen();
     const two = world.builder.build(
       request(A, {
-        onEvent: (event) =>
-          void (event.type === 'step-started' && event.source === 'joined' && joined.resolve()),
+        onEvent: (event) => {
+          heard.onEvent(event);
+          if (event.type === 'step-started' && event.source === 'joined') joined.resolve();
+        },
       }),
     );
     expect(expectErr(await one)).toMatchObject({ type: 'fetch', error: { type: 'not-held' } });
     await using result = expectOk(await two);
     expect(world.sandbox.ran).toEqual(['a', 'a']);
+    expect(heard.sources()).toEqual(['ran', 'ran']);
+    expect(heard.events.filter(({ type }) => type === 'step-failed')).toEqual([]);
     expect(result.key).toMatch(/^[0-9a-f]{64}$/);
   });
 });

@@ -23,6 +23,15 @@ describe('a step that writes more than the `diskBytes` of its build', () => {
     expect(await titles(world)).toEqual(['(from base)', '(run (shell old))']);
   });
 
+  it('may be the base of a stage, which is named', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    world.images.big = { files: { file: LONG } };
+    const spec =
+      '((build s ((from big) (run (shell a)))) (from base) (copy (from (build s)) (src a) (dst /a)))';
+    const error = expectErr(await world.builder.build(request(spec, { diskBytes: 100 })));
+    expect(error).toMatchObject({ ...TOO_MUCH, stage: 's', op: { op: 'base', image: 'big' } });
+  });
+
   it('is run again for a build that joined it and may write more', async () => {
     const a = gate('');
     await using world = await openWorld({
