@@ -49,9 +49,9 @@ type Running = Omit<StepIo, 'active' | 'watch'>;
  */
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
-  return catchThrown(engine, io.signal, async () => {
+  return await catchThrown(engine, io.signal, async () => {
     using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
-    return withRoom(engine, {
+    return await withRoom(engine, {
       signal: io.signal,
       attempt: () => attempt(engine, step, io),
       // The log may be on the disk that is full.
