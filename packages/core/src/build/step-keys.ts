@@ -143,15 +143,7 @@ export class StepKeys {
 
   #contextManifest(op: CopyOp): Promise<Result<string, BuildError>> {
     const root = this.#context;
-    if (root === undefined) {
-      return Promise.resolve(
-        err({
-          type: 'invalid-context',
-          path: op.src.join(' '),
-          message: 'this spec copies files, but no context was given',
-        }),
-      );
-    }
+    if (root === undefined) throw new Error('the request was not checked: there is no context');
     const { src, exclude } = op;
     const id = canonicalJson({ src, exclude, named: op.dst.endsWith('/') });
     return memoise(this.#contextManifests, id, () =>
