@@ -70,7 +70,7 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<A
   // It may come out otherwise than when it was made before.
   engine.hashes.forget(stepPrefix(step.key));
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
-  let end: 'nothing' | 'committed' | 'saved' = 'nothing';
+  let end: 'committed' | 'saved' | undefined;
   try {
     const settled = await index.beginDurably(step.key);
     if (settled?.isErr()) return err(toldByState(fromStore(settled.error)));

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { err, failed, ok, type UsageAxis } from '../../src/index.ts';
+import { err, failed, type KeyedInputs, ok, type UsageAxis } from '../../src/index.ts';
 import { key } from '../cache/keys.ts';
 import { openRoom, writeLog } from './room-place.ts';
 
 /** Of ten places each step takes one. */
 const tenPlaces = (used: number): UsageAxis => ({ axis: 'bytes', used, total: 10 });
+
+const BASE: KeyedInputs = { op: 'base', digest: 'sha256:a', platform: 'linux/amd64', layout: [] };
 
 describe('room in a store that said it is full', () => {
   it.each([
@@ -20,16 +23,21 @@ describe('room in a store that said it is full', () => {
     expect(place.count()).toBe(left);
   });
 
-  it('is made of a step though the store tells of free space, and once it is gone with its log', async () => {
+  it('is made of a step though the store tells of free space, and is there when its log and record are gone', async () => {
     await using place = await openRoom({ steps: 2 });
-    const log = await writeLog(place.stateDir, key(1));
+    const [log, record] = [
+      await writeLog(place.stateDir, key(1)),
+      join(place.stateDir, `steps/00/${key(1)}.json`),
+    ];
+    await place.records.write(key(1), { inputs: BASE, title: 'base', image: { env: {} } });
+    expect(existsSync(record)).toBe(true);
     const remove = place.store.remove.bind(place.store);
     place.store.remove = async (at, signal) => {
       for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
       return remove(at, signal);
     };
     expect(await place.make('store')).toBe(true);
-    expect([place.count(), existsSync(log)]).toEqual([1, false]);
+    expect([place.count(), existsSync(log), existsSync(record)]).toEqual([1, false, false]);
   });
 
   it('is made for one at a time, and who waited uses it', async () => {
@@ -113,10 +121,10 @@ describe('room in a store that said it is full', () => {
 });
 
 describe('room on the disk of the own directory', () => {
-  it('is made of the logs of steps that failed, and of no step where the store has room', async () => {
-    await using place = await openRoom({ steps: 2 });
+  it('is made of the logs of steps that failed, and of no step where the store has what must be left', async () => {
+    await using place = await openRoom({ steps: 10, usage: tenPlaces });
     expect(await place.make('state')).toBe(true);
-    expect([place.count(), existsSync(place.log)]).toEqual([2, false]);
+    expect([place.count(), existsSync(place.log)]).toEqual([10, false]);
   });
 
   it('is made of steps as well where the store is full too: it may be the same disk', async () => {
@@ -143,6 +151,10 @@ describe('room on the disk of the own directory', () => {
 describe('it is worth while to try again', () => {
   it.each([
     ['after the first time, for a store that has nothing to prune', 'store', 0, { steps: 0 }, true],
+    [
+      'after the first time, for a store that has nothing to prune, whatever the own directory has',
+      ...(['store', 0, { steps: 0, isStateFull: true }, true] as const),
+    ],
     ['never later, for a store that has nothing to prune', 'store', 1, { steps: 0 }, false],
     ['later, for a store that had something to prune', 'store', 1, { steps: 1 }, true],
     ['after the first time, where nobody said that it was full', 'perhaps', 0, { steps: 1 }, true],

@@ -36,21 +36,16 @@ describe('what is tried where a disk may be full', () => {
     expect(place.events).toEqual(['tried', ...ROUND, 'store, tries 0', 'tried']);
   });
 
-  it('is tried once where it is done, or fails for another reason', async () => {
-    for (const attempted of [
-      ok('made'),
-      err(toldByStore(BROKEN)),
-      err(toldByState(BROKEN)),
-      err({ error: FULL }),
-    ]) {
-      const place = openPlace([attempted]);
-      const result = await place.run();
-      expect(result.isOk() ? result.value : { error: result.error }).toEqual(
-        attempted.isOk() ? attempted.value : { error: attempted.error.error },
-      );
-      expect(place.events).toEqual(['tried']);
-      expect(place.disks.alarms).toBe(0);
-    }
+  it.each([
+    ['it is done', ok('made'), ok('made')],
+    ['the store fails for another reason', err(toldByStore(BROKEN)), err(BROKEN)],
+    ['the own directory fails for another reason', err(toldByState(BROKEN)), err(BROKEN)],
+    ['it is not the disk that is full', err({ error: FULL }), err(FULL)],
+  ])('is tried once where %s', async (_, attempted: Attempted<string>, wanted) => {
+    const place = openPlace([attempted]);
+    expect(await place.run()).toEqual(wanted);
+    expect(place.events).toEqual(['tried']);
+    expect(place.disks.alarms).toBe(0);
   });
 
   it('is tried once where no room can be made', async () => {
