@@ -86,6 +86,17 @@ describe('a step that is made', () => {
     });
   });
 
+  it('fails where nobody can see to it that what was removed before cannot come back', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await built(world.builder, A);
+    expectOk(await world.builder.remove(a));
+    await rm(join(world.stateDir, 'index.db-wal'));
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
+    expect(world.sandbox.ran).toEqual(['a']);
+    expect(expectOk(await world.builder.list())).toHaveLength(1);
+  });
+
   it('is made again where what it is built on was removed while it waited for its turn', async () => {
     const busy = gate('');
     await using world = await openWorld(
