@@ -76,8 +76,8 @@ async function forget(engine: Sweeping, key: StepKey, removeFile: () => unknown)
   const { index, steps, records } = engine;
   if (index.has(key) || steps.isRunning(key) || steps.isReserved(key)) return false;
   await steps.reserve([key], async () => {
-    await removeFile();
     await records.remove(key);
+    await removeFile();
   });
   return true;
 }
