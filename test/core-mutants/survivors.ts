@@ -4,6 +4,7 @@ import { BUILD } from './survivors/build.ts';
 import { CACHE } from './survivors/cache.ts';
 import { LOG } from './survivors/log.ts';
 import { PLAN } from './survivors/plan.ts';
+import { STEPS } from './survivors/steps.ts';
 import type { Survivors } from './survivors/survivor.ts';
 
 /** By file. */
@@ -13,6 +14,7 @@ export const SURVIVORS: Survivors = {
   ...CACHE,
   ...LOG,
   ...PLAN,
+  ...STEPS,
 };
 
 /** Whether it is known that no test kills a mutant. */

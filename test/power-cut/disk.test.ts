@@ -100,7 +100,7 @@ async function leftOfWritten(fileSystem: FileSystem): Promise<string> {
   await disk.cut();
   const left = join(await disk.afterCut(), '0/directory');
   expect(await readFile(join(left, 'synced'), 'utf8')).toBe('whole');
-  return readFile(join(left, 'written'), 'utf8');
+  return await readFile(join(left, 'written'), 'utf8');
 }
 
 async function countIn(directory: string): Promise<number> {

@@ -134,7 +134,7 @@ export class MacosSandbox implements Sandbox<'placement'> {
     // The store has it there: beside it lie others, which may be the same user's.
     this.#workshop.premises.kept.add(dirname(await realpath(place.path)));
     const { uid } = await lstat(place.path);
-    if (uid === 0) return this.#giveTo(this.#choose(wanted), place.path);
+    if (uid === 0) return await this.#giveTo(this.#choose(wanted), place.path);
     const owner = this.#workshop.users.find((user) => user.uid === uid);
     if (owner !== undefined) return ok(owner);
     return err(failed(`the home directory was made for the user ${uid}, whom this sandbox does not have`));

@@ -24,7 +24,7 @@ export async function makeBaseImage(
 ): Promise<Result<PinnedImage, BaseImageError>> {
   return catchThrown(engine, request.signal, async () => {
     using _slot = await engine.slots.take(request.signal);
-    return withRoom(engine, {
+    return await withRoom(engine, {
       signal: request.signal,
       attempt: () => attemptOnce(engine, images, request),
       tell: (text) => request.output.write(`${text}\n`),

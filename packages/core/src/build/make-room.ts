@@ -6,7 +6,7 @@ import type { BaseImageError, BuildError } from './builder.ts';
 import type { Engine, Full, Room } from './engine.ts';
 import { catchThrown, isNoSpace } from './errors.ts';
 import { isStoreShort, shortageOf } from './spare-room.ts';
-import { sweepLeftovers } from './sweep-leftovers.ts';
+import { type Sweeping, sweepLeftovers } from './sweep-leftovers.ts';
 
 /**
  * Where room is made, this part of the store shall be free: of its bytes, inodes and the like. More where that was not
@@ -21,6 +21,8 @@ export interface AttemptFailure<E> {
 
 /** What one attempt came to. */
 export type Attempted<T, E = BuildError> = Result<T, AttemptFailure<E>>;
+
+type Removing = Pick<Engine, 'index' | 'store' | 'leases' | 'steps' | 'logs' | 'records'>;
 
 /** What may be thrown in an attempt. */
 type Thrown = Extract<BuildError, { readonly type: 'store' | 'cancelled' }>;
@@ -42,7 +44,7 @@ export function toldByState<E extends BuildError | BaseImageError>(error: E): At
  * @throws The signal's reason, if it is aborted while room is made.
  */
 export async function withRoom<T, E extends BuildError | BaseImageError>(
-  engine: Engine,
+  engine: Pick<Engine, 'stateDir' | 'disks' | 'room'>,
   work: {
     readonly signal: AbortSignal;
     readonly attempt: () => Promise<Attempted<T, E>>;
@@ -62,7 +64,7 @@ export async function withRoom<T, E extends BuildError | BaseImageError>(
 }
 
 async function tryOnce<T, E extends BuildError | BaseImageError>(
-  engine: Engine,
+  engine: Pick<Engine, 'stateDir' | 'disks'>,
   { signal, attempt }: { readonly signal: AbortSignal; readonly attempt: () => Promise<Attempted<T, E>> },
 ): Promise<Attempted<T, E | Thrown>> {
   const tried = await catchThrown(engine, signal, async () => ok(await attempt()));
@@ -74,7 +76,7 @@ async function tryOnce<T, E extends BuildError | BaseImageError>(
 }
 
 /** What removal needs to know of an engine. */
-export function savedOf({ index, store, leases, steps, logs, records }: Engine): Saved {
+export function savedOf({ index, store, leases, steps, logs, records }: Removing): Saved {
   return {
     index,
     store,
@@ -88,7 +90,7 @@ export function savedOf({ index, store, leases, steps, logs, records }: Engine):
 }
 
 /** The room of a builder. @param engine - Asked for once it is made. */
-export function roomOf(engine: () => Engine): Room {
+export function roomOf(engine: () => Removing & Sweeping & Pick<Engine, 'disks'>): Room {
   const turns = new Slots(1);
   let removed = 0;
   const onRemoved = (): void => {
@@ -118,12 +120,12 @@ export function roomOf(engine: () => Engine): Room {
 }
 
 /** Whether the store has no room either: it may be on the same disk as the builder's own directory. */
-async function isShort({ store, disks }: Engine): Promise<boolean> {
+async function isShort({ store, disks }: Pick<Engine, 'store' | 'disks'>): Promise<boolean> {
   return isStoreShort((await store.usage()).unwrapOr([]), disks.rules);
 }
 
 /** Whether the builder's own directory has room again. */
-function hasRoom({ stateDir, disks }: Engine): boolean {
+function hasRoom({ stateDir, disks }: Pick<Engine, 'stateDir' | 'disks'>): boolean {
   const room = new DiskProbe(stateDir).look();
   return room === undefined || shortageOf(room, disks.rules) === undefined;
 }

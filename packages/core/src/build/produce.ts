@@ -49,9 +49,9 @@ type Running = Omit<StepIo, 'active' | 'watch'>;
  */
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
-  return catchThrown(engine, io.signal, async () => {
+  return await catchThrown(engine, io.signal, async () => {
     using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
-    return withRoom(engine, {
+    return await withRoom(engine, {
       signal: io.signal,
       attempt: () => attempt(engine, step, io),
       // The log may be on the disk that is full.
@@ -70,7 +70,7 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<A
   // It may come out otherwise than when it was made before.
   engine.hashes.forget(stepPrefix(step.key));
   index.begin(step.key, { parent: step.parent, op: step.op.op, title: step.title });
-  let end: 'nothing' | 'committed' | 'saved' = 'nothing';
+  let end: 'committed' | 'saved' | undefined;
   try {
     const settled = await index.beginDurably(step.key);
     if (settled?.isErr()) return err(toldByState(fromStore(settled.error)));

@@ -48,13 +48,14 @@ function inOrder(found: ReadonlyMap<StepKey, StepRecord>): RestoredStep[] {
   const rows = new Map<StepKey, RestoredStep>();
   const now = new Date();
   for (const key of found.keys()) {
-    const chain: StepKey[] = [];
-    for (let at: StepKey | undefined = key; at !== undefined && found.has(at) && !rows.has(at); ) {
-      chain.unshift(at);
-      at = parentOf(found.get(at));
+    const chain: (readonly [StepKey, StepRecord])[] = [];
+    for (let at: StepKey | undefined = key; at !== undefined && !rows.has(at); ) {
+      const record = found.get(at);
+      if (record === undefined) break;
+      chain.unshift([at, record]);
+      at = parentOf(record);
     }
-    for (const one of chain) {
-      const record = found.get(one) as StepRecord;
+    for (const [one, record] of chain) {
       const parent = parentOf(record);
       const known = parent !== undefined && rows.has(parent) ? parent : undefined;
       const { title, inputs, boot } = record;
@@ -67,6 +68,6 @@ function inOrder(found: ReadonlyMap<StepKey, StepRecord>): RestoredStep[] {
   return [...rows.values()];
 }
 
-function parentOf(record: StepRecord | undefined): StepKey | undefined {
-  return record && 'parent' in record.inputs ? record.inputs.parent : undefined;
+function parentOf({ inputs }: StepRecord): StepKey | undefined {
+  return 'parent' in inputs ? inputs.parent : undefined;
 }

@@ -41,7 +41,7 @@ export function runInputs(
     ...(settings.user === undefined ? {} : { user: settings.user }),
     network: op.network.includes('host') ? 'host' : 'none',
     caches: op.caches.map(({ id, target }) => ({ id, target })),
-    secrets: op.secrets.map(({ id, target }) => ({ id, target, ...versionOf(secrets.get(id)) })),
+    secrets: op.secrets.map(({ id, target }) => ({ id, target, ...versionOf(given(secrets, id)) })),
   };
 }
 
@@ -75,7 +75,7 @@ export async function runBody(
  * exited: that is `no-space`.
  */
 export async function runWatched(
-  { sandbox, features, stateDir }: Engine,
+  { sandbox, features, stateDir }: Pick<Engine, 'sandbox' | 'features' | 'stateDir'>,
   watch: StepWatch,
   request: RunRequest,
 ): Promise<Result<Exit, Extract<BuildError, { type: 'sandbox' | 'store' | 'cancelled' }>>> {
@@ -144,7 +144,7 @@ function runRequest(
     mounts,
     secrets: op.secrets.map(({ id, target }) => ({
       target: joinPath(cwd, target),
-      value: secretBytes(step.secrets.get(id)),
+      value: bytesOf(given(step.secrets, id)),
     })),
     output: io.log,
     signal: io.signal,
@@ -156,12 +156,17 @@ function argvOf(engine: Engine, op: RunOp, settings: Settings): readonly [string
   return [first ?? op.command, ...rest];
 }
 
-function versionOf(secret: SecretValue | undefined): { version?: string } {
-  return secret === undefined || secret instanceof Uint8Array ? {} : { version: secret.version };
+function given(secrets: ReadonlyMap<string, SecretValue>, id: string): SecretValue {
+  const secret = secrets.get(id);
+  if (secret === undefined) throw new Error('the request was not checked: a secret is missing');
+  return secret;
 }
 
-function secretBytes(secret: SecretValue | undefined): Uint8Array {
-  if (secret === undefined) throw new Error('the request was not checked: a secret is missing');
+function versionOf(secret: SecretValue): { version?: string } {
+  return secret instanceof Uint8Array ? {} : { version: secret.version };
+}
+
+function bytesOf(secret: SecretValue): Uint8Array {
   return secret instanceof Uint8Array ? secret : secret.value;
 }
 

@@ -4,7 +4,6 @@ import type { HostPath, StepKey } from '../backend/names.ts';
 import type { IgnoreFile } from '../plan/ignore-files.ts';
 import { canonicalJson, type KeyedInputs, stepKey } from '../plan/key.ts';
 import { joinPath, type StagePlan, type StepDraft } from '../plan/stages.ts';
-import { titleOf } from '../spec/index.ts';
 import type { CopyOp } from '../spec/spec.ts';
 import { baseStep } from './base-step.ts';
 import type { BuildError, SecretValue, StepOp } from './builder.ts';
@@ -17,7 +16,6 @@ import { runInputs } from './run-step.ts';
 /** A step as far as it is known before it runs. */
 export interface KeyedStep {
   readonly op: StepOp;
-  readonly title: string;
   /** Undefined for the base. */
   readonly draft: StepDraft | undefined;
   /** Undefined where it depends on files that a stage has yet to make. */
@@ -80,8 +78,8 @@ export class StepKeys {
   async #chain(stage: StagePlan): Promise<Result<readonly KeyedStep[], BuildError>> {
     const base = await this.base(stage);
     if (base.isErr()) return err(base.error);
-    const { op, title, key, inputs } = base.value;
-    const steps: KeyedStep[] = [{ op, title, key, inputs, draft: undefined, quick: undefined }];
+    const { op, key, inputs } = base.value;
+    const steps: KeyedStep[] = [{ op, key, inputs, draft: undefined, quick: undefined }];
     let parent: StepKey | undefined = key;
     for (const draft of stage.steps) {
       const step = await this.#step(draft, parent);
@@ -106,7 +104,7 @@ export class StepKeys {
 
   async #step(draft: StepDraft, parent: StepKey | undefined): Promise<Result<KeyedStep, BuildError>> {
     const { op } = draft;
-    const common = { op, draft, title: titleOf(op), key: undefined, inputs: undefined, quick: undefined };
+    const common = { op, draft, key: undefined, inputs: undefined, quick: undefined };
     if (parent === undefined) return ok(common);
     if (op.op === 'run') {
       const inputs = runInputs(this.#engine, { parent, op, settings: draft.settings }, this.#secrets);
@@ -143,15 +141,7 @@ export class StepKeys {
 
   #contextManifest(op: CopyOp): Promise<Result<string, BuildError>> {
     const root = this.#context;
-    if (root === undefined) {
-      return Promise.resolve(
-        err({
-          type: 'invalid-context',
-          path: op.src.join(' '),
-          message: 'this spec copies files, but no context was given',
-        }),
-      );
-    }
+    if (root === undefined) throw new Error('the request was not checked: there is no context');
     const { src, exclude } = op;
     const id = canonicalJson({ src, exclude, named: op.dst.endsWith('/') });
     return memoise(this.#contextManifests, id, () =>

@@ -2,6 +2,7 @@ import { err, ok, type Result } from 'neverthrow';
 import type { StepKey } from '../backend/names.ts';
 import type { Produce } from '../cache/step-table.ts';
 import type { StepDraft } from '../plan/stages.ts';
+import { titleOf } from '../spec/index.ts';
 import type { BuildError, BuildRequest } from './builder.ts';
 import { copyBody, openContext, openSnapshot, type SourcePlace } from './copy-step.ts';
 import type { Engine } from './engine.ts';
@@ -63,7 +64,7 @@ export async function obtainableStep(
     key: step.key,
     stage: standing.stage,
     op: step.op,
-    title: step.title,
+    title: titleOf(step.draft.op),
     inputs: step.inputs,
     parent,
     from: { snapshot: parent },

@@ -1,9 +1,12 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStepKey, type StepKey } from '../backend/names.ts';
 import type { LogFile } from '../log/step-logs.ts';
 import type { BuilderUsage } from './builder.ts';
 import type { Engine } from './engine.ts';
+
+/** What sweeping needs of an engine. */
+export type Sweeping = Pick<Engine, 'index' | 'steps' | 'logs' | 'records' | 'failedLogs' | 'stateDir'>;
 
 /** What is swept beside what is older than it may be, and beyond what is kept. */
 export interface SweepOptions {
@@ -17,7 +20,7 @@ export interface SweepOptions {
  *
  * @returns How many bytes of logs went.
  */
-export async function sweepLeftovers(engine: Engine, { before = 0 }: SweepOptions = {}): Promise<number> {
+export async function sweepLeftovers(engine: Sweeping, { before = 0 }: SweepOptions = {}): Promise<number> {
   const { failedLogs, logs } = engine;
   failedLogs.swept();
   const oldest = Math.max(before, Date.now() - failedLogs.maxAgeMs);
@@ -35,7 +38,7 @@ export async function sweepLeftovers(engine: Engine, { before = 0 }: SweepOption
 }
 
 /** What logs take: all of them, and those of steps that are not saved. */
-export async function logUsage({ logs, index, failedLogs }: Engine): Promise<BuilderUsage> {
+export async function logUsage({ logs, index, failedLogs }: Sweeping): Promise<BuilderUsage> {
   let [all, failed] = [0, 0];
   for await (const { key, bytes } of logs.files()) {
     all += bytes;
@@ -49,30 +52,32 @@ export async function logUsage({ logs, index, failedLogs }: Engine): Promise<Bui
 }
 
 /** The oldest first. */
-async function filesOfFailed({ logs, index }: Engine): Promise<LogFile[]> {
+async function filesOfFailed({ logs, index }: Sweeping): Promise<LogFile[]> {
   const files: LogFile[] = [];
   for await (const file of logs.files()) if (!index.has(file.key)) files.push(file);
   return files.sort((a, b) => a.writtenAt - b.writtenAt);
 }
 
-async function sweepRecords(engine: Engine, oldest: number): Promise<void> {
+async function sweepRecords(engine: Sweeping, oldest: number): Promise<void> {
   const directory = join(engine.stateDir, 'steps');
   const files = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
   for (const file of files) {
     const key = file.name.split('.')[0] ?? '';
     if (!file.isFile() || !isStepKey(key) || engine.index.has(key)) continue;
-    const found = await stat(join(file.parentPath, file.name)).catch(() => undefined);
-    if (found && found.mtimeMs < oldest) await forget(engine, key, () => {});
+    const path = join(file.parentPath, file.name);
+    const found = await stat(path).catch(() => undefined);
+    // It may be half of a record, for which a disk had no room.
+    if (found && found.mtimeMs < oldest) await forget(engine, key, () => rm(path, { force: true }));
   }
 }
 
 /** Removes what is left of a step, unless it runs, is saved, or is being removed by now. It cannot begin meanwhile. */
-async function forget(engine: Engine, key: StepKey, removeLog: () => void): Promise<boolean> {
+async function forget(engine: Sweeping, key: StepKey, removeFile: () => unknown): Promise<boolean> {
   const { index, steps, records } = engine;
   if (index.has(key) || steps.isRunning(key) || steps.isReserved(key)) return false;
   await steps.reserve([key], async () => {
-    removeLog();
     await records.remove(key);
+    await removeFile();
   });
   return true;
 }

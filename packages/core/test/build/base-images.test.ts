@@ -1,8 +1,15 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expectErr, expectOk } from '@snapstep/test-support';
+import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import type { BaseImageRequest, BaseImages, LogSink } from '../../src/index.ts';
+import {
+  type BaseImageRequest,
+  type BaseImages,
+  type LogSink,
+  openBuilder,
+  toHostPath,
+} from '../../src/index.ts';
+import { memoryStore, scriptedFetcher, scriptedSandbox } from '../../src/testing/index.ts';
 import { built, gate, openWorld, readResult, request, type World, writes } from './world.ts';
 
 const SPEC = '((from mine) (run (shell use)))';
@@ -189,5 +196,18 @@ describe('a base image of the store', () => {
     expectOk(await imagesOf(world).remove('mine'));
     expectOk(await imagesOf(world).remove('mine'));
     expect(await digests(world)).toEqual([]);
+  });
+
+  it('is not looked for in a store that holds none', async () => {
+    await using dir = await tempDir();
+    await using store = await memoryStore({ without: ['baseImages'] });
+    const fetcher = scriptedFetcher({ base: { files: { origin: 'fetched' } } });
+    const stateDir = toHostPath(join(dir.path, 'state'));
+    await using builder = expectOk(
+      await openBuilder({ store, sandbox: scriptedSandbox({}), fetcher, stateDir }),
+    );
+    expect(builder.baseImages).toBeUndefined();
+    await using result = expectOk(await builder.build(request('((from base))')));
+    expect(await readResult(result, 'origin')).toBe('fetched');
   });
 });

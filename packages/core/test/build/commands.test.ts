@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
@@ -162,6 +162,25 @@ describe('a cache', () => {
     });
     expect([...out]).toEqual([]);
     expect(place.world.sandbox.ran).toEqual([]);
+  });
+
+  it('that begins anew, and is not kept either, is no failure where the log has no place to say so', async () => {
+    await using place = await openCaches({});
+    const { caches } = place.world.store;
+    const checkOut = caches.checkOut.bind(caches);
+    caches.checkOut = async (...asked) => {
+      caches.checkOut = async (id, owner) =>
+        (await checkOut(id, owner)).map((copy) =>
+          Object.assign(copy, { publish: async () => err(failed('it is read-only')) }),
+        );
+      return err(failed(`no copy of ${asked[0]}`));
+    };
+    await built(place.world.builder, '((from base))');
+    const logs = join(place.world.stateDir, 'logs');
+    await rm(logs, { recursive: true });
+    await writeFile(logs, '');
+    await using _built = expectOk(await place.build('fill'));
+    expect(place.world.sandbox.ran).toEqual(['fill']);
   });
 
   it('is made for the user of the command', async () => {

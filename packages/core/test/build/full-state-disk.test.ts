@@ -102,4 +102,20 @@ needs('root')('a full disk of the builder itself', () => {
     expectErr(await world.builder.build(request(A)));
     expect(expectOk(await world.builder.list()).map(({ title }) => title)).toEqual(['(from base)']);
   });
+
+  it('leaves no snapshot of a step in the store that the index has no room to know of', async () => {
+    await using disk = await SmallDisk.make();
+    await using stateDisk = await SmallDisk.make();
+    await using world = await openOn(
+      disk,
+      { a: async () => void (await stateDisk.fill()) as undefined, b: writes('b') },
+      { stateDisk },
+    );
+    const base = await built(world.builder, '((from base))');
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', error: { type: 'no-space' } });
+    expect(expectOk(await world.store.list())).toEqual([base]);
+    await stateDisk.empty();
+    await built(world.builder, B);
+  });
 });

@@ -1,9 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { built, gate, openWorld, request } from './world.ts';
 
+const quiet = { write: async () => {} };
 const HEALTHY = { 'echo healthy': async () => 0 };
 
 describe('a health check', () => {
@@ -55,6 +56,62 @@ describe('a builder after many builds', () => {
     const before = (await readdir('/dev/fd')).length;
     for (let number = 1; number <= 15; number += 1) await round(number);
     expect((await readdir('/dev/fd')).length - before).toBeLessThan(5);
+  });
+});
+
+describe('a builder that is told how many steps may run at once', () => {
+  it.each([1, 2])('runs no more than %i, however many builds there are', async (concurrency) => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    let [now, most] = [0, 0];
+    const command = async (): Promise<number> => {
+      now += 1;
+      most = Math.max(most, now);
+      for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
+      now -= 1;
+      return 0;
+    };
+    await using world = await openWorld(Object.fromEntries(names.map((name) => [name, command])), {
+      concurrency,
+    });
+    await Promise.all(names.map((name) => built(world.builder, `((from base) (run (shell ${name})))`)));
+    expect(most).toBe(concurrency);
+  });
+
+  it('counts a base image that is made as a step', async () => {
+    const busy = gate('');
+    await using world = await openWorld({ busy: busy.command, fill: async () => 0 }, { concurrency: 1 });
+    const running = built(world.builder, '((from base) (run (shell busy)))');
+    await busy.started;
+    const made = world.builder.baseImages?.make({ name: 'mine', command: 'fill', output: quiet });
+    for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
+    expect(world.sandbox.ran).toEqual(['busy']);
+    busy.open();
+    await running;
+    expectOk(await (made as NonNullable<typeof made>));
+    expect(world.sandbox.ran).toEqual(['busy', 'fill']);
+  });
+
+  it('runs no step while a base image is made in its place', async () => {
+    const started = Promise.withResolvers<void>();
+    const order: string[] = [];
+    const script = {
+      fill: async () => {
+        started.resolve();
+        for (let i = 0; i < 500; i += 1) await stat('/');
+        order.push('filled');
+        return 0;
+      },
+      a: async () => {
+        order.push('a');
+        return 0;
+      },
+    };
+    await using world = await openWorld(script, { concurrency: 1 });
+    const made = world.builder.baseImages?.make({ name: 'mine', command: 'fill', output: quiet });
+    await started.promise;
+    await built(world.builder, '((from base) (run (shell a)))');
+    expectOk(await (made as NonNullable<typeof made>));
+    expect(order).toEqual(['filled', 'a']);
   });
 });
 

@@ -26,7 +26,7 @@ async function damaged(
   if (mine === undefined || other === undefined) throw new Error('there are two');
   expect(await records.read(mine)).toMatchObject({ image: { env: { WORD: 'sha256:a' } } });
   await damage({ mine: pathOf(dir.path, mine), other: pathOf(dir.path, other) });
-  return records.read(mine);
+  return await records.read(mine);
 }
 
 describe('a record of a step', () => {

@@ -136,7 +136,7 @@ export async function readResult(result: LeasedSnapshot, name: string): Promise<
   const volume = [...result.snapshot.volumes.values()][0];
   if (volume === undefined) throw new Error('the snapshot has no volume');
   await using mounted = expectOk(await volume.mount());
-  return readFile(join(mounted.path, name), 'utf8');
+  return await readFile(join(mounted.path, name), 'utf8');
 }
 
 export async function writeTree(root: string, files: Readonly<Record<string, string>>): Promise<void> {

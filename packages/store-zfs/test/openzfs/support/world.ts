@@ -93,7 +93,7 @@ export async function write(volume: Volume, text: string): Promise<void> {
 /** What the file `step` of a volume says. */
 export async function read(volume: Volume): Promise<string> {
   await using mounted = expectOk(await volume.mount());
-  return readFile(join(mounted.path, 'step'), 'utf8');
+  return await readFile(join(mounted.path, 'step'), 'utf8');
 }
 
 export function volumeOf({ volumes }: { readonly volumes: Volumes }, name: VolumeName): Volume {

@@ -1,0 +1,202 @@
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectErr, expectOk } from '@snapstep/test-support';
+import { describe, expect, it } from 'vitest';
+import { HashCache } from '../../src/backend/hash-cache.ts';
+import { err, failed, ok, type StepKey, type Store, type StoreError, toHostPath } from '../../src/index.ts';
+import { virtualClock } from '../../src/testing/index.ts';
+import { save } from '../testing/store-scene.ts';
+import { built, gate, listen, openWorld, request, type World, writes } from './world.ts';
+
+const A = '((from base) (run (shell a)))';
+const AB = '((from base) (run (shell a)) (run (shell b)))';
+const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
+
+describe('a step that is made', () => {
+  it('is listed with what it is built on, its title and how long it took', async () => {
+    const clock = virtualClock();
+    await using world = await openWorld(
+      {
+        a: async () => {
+          await clock.advance(250);
+          return 0;
+        },
+      },
+      { clock },
+    );
+    await clock.advance(1000);
+    const a = await built(world.builder, A);
+    const base = expectOk(await world.builder.list()).find(({ key }) => key !== a);
+    expect(base).toMatchObject({ title: '(from base)', parent: undefined, milliseconds: 0 });
+    const step = expectOk(await world.builder.list()).find(({ key }) => key === a);
+    expect(step).toMatchObject({ title: '(run (shell a))', parent: base?.key, milliseconds: 250 });
+  });
+
+  it('takes the place of a snapshot of its key that nobody promised, which is removed first', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    await built(world.builder, A);
+    const key = await plannedKey(world, AB);
+    await save(world.store, { at: key, files: { stray: '' } });
+    const signals: unknown[] = [];
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async (at, signal) => {
+      if (at === key) signals.push(signal);
+      return remove(at, signal);
+    };
+    expect(await built(world.builder, AB)).toBe(key);
+    expect(signals).toEqual([expect.any(AbortSignal)]);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
+  });
+
+  it('fails where a snapshot of its key cannot be removed', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const key = await plannedKey(world, A);
+    await save(world.store, { at: key, files: {} });
+    world.store.remove = async () => err(failed('it is busy'));
+    expect(expectErr(await world.builder.build(request(A)))).toMatchObject({ error: failed('it is busy') });
+    expect(world.sandbox.ran).toEqual([]);
+  });
+
+  it('asks the store to remove nothing where nothing is left of it', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    let removed = 0;
+    world.store.remove = async () => {
+      removed += 1;
+      return ok();
+    };
+    await built(world.builder, A);
+    expect(removed).toBe(0);
+  });
+
+  it('has forgotten the hashes of its files from when it was made before, and no others', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b') });
+    const [a, ab] = [await built(world.builder, A), await built(world.builder, AB)];
+    const file = join(world.dir, 'file');
+    await writeFile(file, '');
+    const found = await stat(file, { bigint: true });
+    await withHashes(world, (hashes) => {
+      for (const key of [a, ab]) {
+        hashes.remember(`step/${key}/x`, { stat: found, sha256: '0'.repeat(64), readAt: Date.now() + 1e7 });
+      }
+    });
+    expectOk(await world.builder.remove(ab));
+    await built(world.builder, AB);
+    await withHashes(world, (hashes) => {
+      expect([a, ab].map((key) => hashes.find(`step/${key}/x`, found) !== undefined)).toEqual([true, false]);
+    });
+  });
+
+  it('fails where nobody can see to it that what was removed before cannot come back', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await built(world.builder, A);
+    expectOk(await world.builder.remove(a));
+    await rm(join(world.stateDir, 'index.db-wal'));
+    const error = expectErr(await world.builder.build(request(A)));
+    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
+    expect(world.sandbox.ran).toEqual(['a']);
+    expect(expectOk(await world.builder.list())).toHaveLength(1);
+  });
+
+  it('is made again where what it is built on was removed while it waited for its turn', async () => {
+    const busy = gate('');
+    await using world = await openWorld(
+      { a: writes('a'), b: writes('b'), busy: busy.command },
+      { concurrency: 1 },
+    );
+    const a = await built(world.builder, A);
+    const running = built(world.builder, '((from base) (run (shell busy)))');
+    await busy.started;
+    const heard = listen();
+    const waiting = Promise.withResolvers<void>();
+    const onEvent: typeof heard.onEvent = (event) => {
+      heard.onEvent(event);
+      if (event.type === 'step-started' && event.source === 'ran') waiting.resolve();
+    };
+    const build = built(world.builder, AB, { onEvent });
+    await waiting.promise;
+    expectOk(await world.store.remove(a));
+    const noticed = Promise.withResolvers<void>();
+    const other = built(world.builder, A, {
+      onEvent: (event) => void (event.type === 'note' && noticed.resolve()),
+    });
+    await noticed.promise;
+    busy.open();
+    await Promise.all([running, build, other]);
+    const notes = heard.events.flatMap((event) => (event.type === 'note' ? event.text : []));
+    expect(notes).toEqual([`the snapshot ${a} is gone: it was just removed; building it again`]);
+  });
+
+  it('is tried again on a full disk also where its log cannot say so', async () => {
+    await using world = await openWorld({ a: async () => 0, b: async () => 0 });
+    await built(world.builder, A);
+    const logs = join(world.stateDir, 'logs');
+    await rm(logs, { recursive: true });
+    await writeFile(logs, '');
+    const prepare = world.store.prepare.bind(world.store);
+    world.store.prepare = async () => {
+      world.store.prepare = prepare;
+      return err(FULL);
+    };
+    await built(world.builder, AB);
+    expect(world.sandbox.ran).toEqual(['a', 'b']);
+  });
+});
+
+describe('a step with a limit of what it may write', () => {
+  it('is not begun where the store cannot limit it', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    await built(world.builder, '((from base))');
+    quotaOf(world).limit = async () => err(failed('quotas are off'));
+    const error = expectErr(await world.builder.build(request(A, { diskBytes: 1000 })));
+    expect(error).toMatchObject({ type: 'store', error: failed('quotas are off') });
+    expect([world.sandbox.ran, world.store.mounted]).toEqual([[], 0]);
+  });
+
+  it('is tried again where the disk has no room for the limit', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const quota = quotaOf(world);
+    const limit = quota.limit.bind(quota);
+    let calls = 0;
+    quota.limit = async (active, bytes) => {
+      calls += 1;
+      return calls === 1 ? err(FULL) : limit(active, bytes);
+    };
+    await built(world.builder, A, { diskBytes: 1000 });
+    expect(calls).toBe(3);
+  });
+
+  it('is not said to have exceeded it where the store cannot tell', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    await built(world.builder, '((from base))');
+    quotaOf(world).isUsedUp = async () => err(failed('it does not answer'));
+    fullAtCommit(world);
+    const error = expectErr(await world.builder.build(request(A, { diskBytes: 1000 })));
+    expect(error).toMatchObject({ type: 'store', error: FULL });
+  });
+});
+
+function quotaOf({ store }: World): NonNullable<Store['quota']> {
+  if (store.quota === undefined) throw new Error('the memory store has quotas');
+  return store.quota;
+}
+
+async function plannedKey({ builder }: World, spec: string): Promise<StepKey> {
+  return expectOk(await builder.plan(request(spec))).at(-1)?.key as StepKey;
+}
+
+/** Lets the store have no room for what was made, whatever it is. */
+function fullAtCommit({ store }: World): void {
+  const prepare = store.prepare.bind(store);
+  store.prepare = async (asked) =>
+    (await prepare(asked)).map((active) => Object.assign(active, { commit: async () => err(FULL) }));
+}
+
+/** Closes the builder meanwhile. */
+async function withHashes(world: World, work: (hashes: HashCache) => void): Promise<void> {
+  await world.builder[Symbol.asyncDispose]();
+  {
+    using hashes = HashCache.open(toHostPath(world.stateDir));
+    work(hashes);
+  }
+  await world.reopen();
+}

@@ -1,0 +1,132 @@
+import type { Survivor, Survivors } from './survivor.ts';
+
+const SWEEP: readonly Survivor[] = [
+  {
+    within: 'filesOfFailed',
+    names: ['files.push(file) → files.unshift(file)'],
+    why: 'They are sorted afterwards, and files of the same moment have no order.',
+  },
+  {
+    within: 'sweepRecords',
+    names: ["'steps' → ''"],
+    why: 'Only slower: what else is named after a step is a log, and a log that is so old is gone by then.',
+  },
+  {
+    within: 'sweepRecords',
+    names: ["file.name.split('.')[0] ?? '' → file.name.split('.')[0]", "'' → 'mutant'"],
+    why: 'What `split` gives has a first part, if only an empty one.',
+  },
+  {
+    within: 'sweepRecords',
+    names: ['!file.isFile() || !isStepKey(key) || engine.index.has(key) → !file.isFile() || !isStepKey(key)'],
+    why: 'Only slower: `forget` asks the index too, and here it spares a look at each record of a saved step.',
+  },
+  {
+    within: 'sweepRecords',
+    names: ['undefined → undefined'],
+    why: 'It is the same program.',
+  },
+  {
+    within: 'sweepRecords',
+    names: ['{ force: true } → {}', 'true → false #3'],
+    why: 'Whoever else removes the file has reserved its step until it is gone, and then nobody finds it any more.',
+  },
+  {
+    within: 'forget',
+    names: ['[key] → []'],
+    why: 'A step can begin, or be removed, only while a file is unlinked here, which no test can hold up.',
+  },
+];
+
+const RESTORE: readonly Survivor[] = [
+  {
+    within: 'inOrder',
+    names: [
+      'at !== undefined && !rows.has(at) → at !== undefined || !rows.has(at)',
+      'at !== undefined && !rows.has(at) → at !== undefined',
+    ],
+    why: 'Only slower: a row that is there already is made once more, as it was, in its old place.',
+  },
+  {
+    within: 'inOrder',
+    names: [
+      'at !== undefined && !rows.has(at) → !rows.has(at)',
+      'parent !== undefined && rows.has(parent) → rows.has(parent)',
+    ],
+    why: 'Only for the types: neither map has anything under `undefined`.',
+  },
+  {
+    within: 'parentOf',
+    names: ["'parent' in inputs → true"],
+    why: 'Only for the types: the inputs of a base image have no parent, and so read as undefined.',
+  },
+];
+
+const ROOM: readonly Survivor[] = [
+  {
+    within: 'roomOf',
+    names: ['0 → 1', 'removed += 1 → removed -= 1'],
+    why: 'It is only asked whether the number has changed.',
+  },
+  {
+    within: 'roomOf',
+    names: ['ROOMY[tries] ?? 1 → ROOMY[tries]'],
+    why: 'No caller tries so often; and then all goes that is not in use, with a part of 1 as without any.',
+  },
+];
+
+const ABSENT = 'A property that is absent reads as undefined, which it would be.';
+
+const KEYS: readonly Survivor[] = [
+  {
+    within: 'StepKeys.#chain',
+    names: ['draft: undefined, → ∅', ', quick: undefined → ∅'],
+    why: ABSENT,
+  },
+  {
+    within: 'StepKeys.#step',
+    names: ['key: undefined, → ∅', 'inputs: undefined, → ∅', ', quick: undefined → ∅'],
+    why: ABSENT,
+  },
+  {
+    within: 'StepKeys.#pin',
+    names: ['{ image: own.value, isInStore: true, pull } → { image: own.value, isInStore: true }'],
+    why: 'No fetcher is asked for an image that the store holds, so nobody reads it.',
+  },
+  {
+    within: 'StepKeys.#quickKey',
+    names: ['source.value.at(-1)?.key → source.value.at(-1).key'],
+    why: 'Only for the types: each stage has a first step, its base image.',
+  },
+  {
+    within: 'StepKeys.#contextManifest',
+    names: ['root === undefined → false'],
+    why: '`checkRequest` has refused what copies from no context.',
+  },
+];
+
+const RUN: readonly Survivor[] = [
+  {
+    within: 'argvOf',
+    names: ['first ?? op.command → first'],
+    why: 'Only for the types: of a list that ends with the command there is a first one.',
+  },
+  {
+    within: 'given',
+    names: ['secret === undefined → false'],
+    why: '`checkRequest` has refused a spec whose secrets are not all given.',
+  },
+  {
+    within: 'CacheCopies.checkOut',
+    names: ['this.#copies.push([id, copy.value]) → this.#copies.unshift([id, copy.value])'],
+    why: 'The copies are of different caches, and may be kept in any order.',
+  },
+];
+
+export const STEPS: Survivors = {
+  'build/make-room.ts': ROOM,
+  'build/restore-index.ts': RESTORE,
+  'build/run-step.ts': RUN,
+  'build/step-keys.ts': KEYS,
+  'build/sweep-leftovers.ts': SWEEP,
+};
