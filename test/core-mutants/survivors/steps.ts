@@ -23,11 +23,6 @@ const SWEEP: readonly Survivor[] = [
   },
   {
     within: 'sweepRecords',
-    names: ['undefined → undefined'],
-    why: 'It is the same program.',
-  },
-  {
-    within: 'sweepRecords',
     names: ['{ force: true } → {}', 'true → false #3'],
     why: 'Whoever else removes the file has reserved its step until it is gone, and then nobody finds it any more.',
   },

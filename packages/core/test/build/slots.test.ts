@@ -66,7 +66,7 @@ describe('a builder that is told how many steps may run at once', () => {
     const command = async (): Promise<number> => {
       now += 1;
       most = Math.max(most, now);
-      for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
+      for (let i = 0; i < 20 || most < concurrency; i += 1) await new Promise(setImmediate);
       now -= 1;
       return 0;
     };
