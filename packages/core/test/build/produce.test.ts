@@ -3,13 +3,23 @@ import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
-import { err, failed, ok, type StepKey, type Store, type StoreError, toHostPath } from '../../src/index.ts';
+import {
+  type Exit,
+  err,
+  failed,
+  ok,
+  type StepKey,
+  type Store,
+  type StoreError,
+  toHostPath,
+} from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/index.ts';
 import { save } from '../testing/store-scene.ts';
 import { built, gate, listen, openWorld, request, type World, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
 const AB = '((from base) (run (shell a)) (run (shell b)))';
+type ScriptedExit = number | Exit;
 const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
 
 describe('a step that is made', () => {
@@ -31,6 +41,23 @@ describe('a step that is made', () => {
     const step = expectOk(await world.builder.list()).find(({ key }) => key === a);
     expect(step).toMatchObject({ title: '(run (shell a))', parent: base?.key, milliseconds: 250 });
   });
+
+  it.each<readonly [ScriptedExit, Exit, string]>([
+    [3, { type: 'exited', code: 3 }, 'the command exited with 3'],
+    [
+      { type: 'signalled', signal: 'SIGKILL' },
+      ...([{ type: 'signalled', signal: 'SIGKILL' }, 'the command was killed by SIGKILL'] as const),
+    ],
+  ])(
+    'and fails is told with its key, its place in the spec and how it ended: %j',
+    async (ended, exit, message) => {
+      await using world = await openWorld({ a: async () => ended });
+      const key = await plannedKey(world, A);
+      const error = expectErr(await world.builder.build(request(A)));
+      const op = { op: 'run', command: 'a', network: [], caches: [], secrets: [] };
+      expect(error).toEqual({ type: 'step-failed', key, stage: 'main', op, exit, message });
+    },
+  );
 
   it('takes the place of a snapshot of its key that nobody promised, which is removed first', async () => {
     await using world = await openWorld({ a: writes('a'), b: writes('b') });
