@@ -94,6 +94,11 @@ const KEYS: readonly Survivor[] = [
     why: 'No fetcher is asked for an image that the store holds, so nobody reads it.',
   },
   {
+    within: 'StepKeys.#pin',
+    names: ['isInStore: false, → ∅'],
+    why: 'It is only asked whether it holds, and undefined does not.',
+  },
+  {
     within: 'StepKeys.#quickKey',
     names: ['source.value.at(-1)?.key → source.value.at(-1).key'],
     why: 'Only for the types: each stage has a first step, its base image.',

@@ -1,4 +1,4 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
@@ -113,15 +113,46 @@ describe('a step that is made', () => {
     });
   });
 
-  it('fails where nobody can see to it that what was removed before cannot come back', async () => {
+  it.each(['was removed', 'could not be removed'])(
+    'fails where it %s before, and nobody can see to it that the index will not bring it back',
+    async (how) => {
+      await using world = await openWorld({ a: writes('a') });
+      const a = await built(world.builder, A);
+      const remove = world.store.remove.bind(world.store);
+      if (how !== 'was removed') world.store.remove = async () => err(failed('it is busy'));
+      expect((await world.builder.remove(a)).isOk()).toBe(how === 'was removed');
+      world.store.remove = remove;
+      await rm(join(world.stateDir, 'index.db-wal'));
+      const error = expectErr(await world.builder.build(request(A)));
+      expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
+      expect(world.sandbox.ran).toEqual(['a']);
+      expect(expectOk(await world.builder.list())).toHaveLength(1);
+    },
+  );
+
+  it('has the store remove what a removal that failed left, though it is not found any more', async () => {
     await using world = await openWorld({ a: writes('a') });
     const a = await built(world.builder, A);
-    expectOk(await world.builder.remove(a));
-    await rm(join(world.stateDir, 'index.db-wal'));
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async () => err(failed('it is busy'));
+    expectErr(await world.builder.remove(a));
+    expectOk(await remove(a));
+    const removed: StepKey[] = [];
+    world.store.remove = async (key) => {
+      removed.push(key);
+      return remove(key);
+    };
+    await built(world.builder, A);
+    expect(removed).toEqual([a]);
+  });
+
+  it('fails where its record cannot be written, before anything runs', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await plannedKey(world, A);
+    await mkdir(join(world.stateDir, 'steps', a.slice(0, 2), `${a}.json.new`), { recursive: true });
     const error = expectErr(await world.builder.build(request(A)));
-    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
-    expect(world.sandbox.ran).toEqual(['a']);
-    expect(expectOk(await world.builder.list())).toHaveLength(1);
+    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('EISDIR') });
+    expect(world.sandbox.ran).toEqual([]);
   });
 
   it('is made again where what it is built on was removed while it waited for its turn', async () => {
