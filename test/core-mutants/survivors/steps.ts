@@ -89,6 +89,11 @@ const KEYS: readonly Survivor[] = [
     why: 'No fetcher is asked for an image that the store holds, so nobody reads it.',
   },
   {
+    within: 'StepKeys.#pin',
+    names: ['isInStore: false, → ∅'],
+    why: 'It is only asked whether it holds, and undefined does not.',
+  },
+  {
     within: 'StepKeys.#quickKey',
     names: ['source.value.at(-1)?.key → source.value.at(-1).key'],
     why: 'Only for the types: each stage has a first step, its base image.',
@@ -100,7 +105,50 @@ const KEYS: readonly Survivor[] = [
   },
 ];
 
+const IN_TURN = 'The log writes in turn what it is asked to, and a note never rejects.';
+
 const RUN: readonly Survivor[] = [
+  {
+    within: 'runInputs',
+    names: ['settings.user === undefined → false'],
+    why: 'What is undefined does not enter a key.',
+  },
+  {
+    within: 'versionOf',
+    names: ['secret instanceof Uint8Array → false'],
+    why: 'Bytes have no version, and what is undefined does not enter a key.',
+  },
+  {
+    within: 'runBody',
+    names: ['cancelled(io.signal) → cancelled()'],
+    why: 'It throws then, and what is thrown after the signal was aborted is told as cancelled by the same signal.',
+  },
+  {
+    within: 'isSuccess',
+    names: ["exit.type === 'exited' && exit.code === 0 → exit.code === 0"],
+    why: 'Only for the types: no other kind of end has a code.',
+  },
+  {
+    within: 'CacheCopies.checkOut',
+    names: [
+      'await this.#note(`The cache "${id}" could not be copied, and begins anew: ${dropped.messag… → this.#note(`The cache "${id}" could not be copied, and begins anew: ${dropped.message}`)',
+    ],
+    why: IN_TURN,
+  },
+  {
+    within: 'CacheCopies.finish',
+    names: [
+      'await this.#note(`What is in the cache "${id}" cannot be kept: ${finished.error.message}`) → this.#note(`What is in the cache "${id}" cannot be kept: ${finished.error.message}`)',
+    ],
+    why: IN_TURN,
+  },
+  {
+    within: 'CacheCopies.#note',
+    names: [
+      'await this.#log.write(`${text}\\n`).catch(() => {}) → this.#log.write(`${text}\\n`).catch(() => {})',
+    ],
+    why: IN_TURN,
+  },
   {
     within: 'argvOf',
     names: ['first ?? op.command → first'],
@@ -118,8 +166,17 @@ const RUN: readonly Survivor[] = [
   },
 ];
 
+const PRODUCE: readonly Survivor[] = [
+  {
+    within: 'produce',
+    names: ['step.parent === undefined → true', 'step.parent === undefined → step.parent !== undefined'],
+    why: 'Each build that waits for the step has leased its parent as well, and without one that waits nothing is made.',
+  },
+];
+
 export const STEPS: Survivors = {
   'build/make-room.ts': ROOM,
+  'build/produce.ts': PRODUCE,
   'build/restore-index.ts': RESTORE,
   'build/run-step.ts': RUN,
   'build/step-keys.ts': KEYS,

@@ -154,7 +154,11 @@ describe('a cache', () => {
       const copy = expectOk(await checkOut(id, owner));
       out.add(id);
       const dispose = copy[Symbol.asyncDispose].bind(copy);
-      return ok(Object.assign(copy, { [Symbol.asyncDispose]: () => dispose().then(() => out.delete(id)) }));
+      const slowly = async (): Promise<void> => {
+        for (let i = 0; i < 50; i += 1) await setImmediate();
+        await dispose().then(() => out.delete(id));
+      };
+      return ok(Object.assign(copy, { [Symbol.asyncDispose]: slowly }));
     };
     const spec = '((from base) (run (cache (one (target /one)) (two (target /two))) (shell fill)))';
     expect(expectErr(await place.world.builder.build(request(spec)))).toMatchObject({

@@ -112,6 +112,11 @@ needs('root')('a full disk of the builder itself', () => {
       { stateDisk },
     );
     const base = await built(world.builder, '((from base))');
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async (key) => {
+      for (let i = 0; i < 50; i += 1) await new Promise(setImmediate);
+      return remove(key);
+    };
     const error = expectErr(await world.builder.build(request(A)));
     expect(error).toMatchObject({ type: 'store', error: { type: 'no-space' } });
     expect(expectOk(await world.store.list())).toEqual([base]);

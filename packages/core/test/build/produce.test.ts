@@ -1,15 +1,25 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
-import { err, failed, ok, type StepKey, type Store, type StoreError, toHostPath } from '../../src/index.ts';
+import {
+  type Exit,
+  err,
+  failed,
+  ok,
+  type StepKey,
+  type Store,
+  type StoreError,
+  toHostPath,
+} from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/index.ts';
 import { save } from '../testing/store-scene.ts';
 import { built, gate, listen, openWorld, request, type World, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
 const AB = '((from base) (run (shell a)) (run (shell b)))';
+type ScriptedExit = number | Exit;
 const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
 
 describe('a step that is made', () => {
@@ -31,6 +41,23 @@ describe('a step that is made', () => {
     const step = expectOk(await world.builder.list()).find(({ key }) => key === a);
     expect(step).toMatchObject({ title: '(run (shell a))', parent: base?.key, milliseconds: 250 });
   });
+
+  it.each<readonly [ScriptedExit, Exit, string]>([
+    [3, { type: 'exited', code: 3 }, 'the command exited with 3'],
+    [
+      { type: 'signalled', signal: 'SIGKILL' },
+      ...([{ type: 'signalled', signal: 'SIGKILL' }, 'the command was killed by SIGKILL'] as const),
+    ],
+  ])(
+    'and fails is told with its key, its place in the spec and how it ended: %j',
+    async (ended, exit, message) => {
+      await using world = await openWorld({ a: async () => ended });
+      const key = await plannedKey(world, A);
+      const error = expectErr(await world.builder.build(request(A)));
+      const op = { op: 'run', command: 'a', network: [], caches: [], secrets: [] };
+      expect(error).toEqual({ type: 'step-failed', key, stage: 'main', op, exit, message });
+    },
+  );
 
   it('takes the place of a snapshot of its key that nobody promised, which is removed first', async () => {
     await using world = await openWorld({ a: writes('a'), b: writes('b') });
@@ -86,15 +113,46 @@ describe('a step that is made', () => {
     });
   });
 
-  it('fails where nobody can see to it that what was removed before cannot come back', async () => {
+  it.each(['was removed', 'could not be removed'])(
+    'fails where it %s before, and nobody can see to it that the index will not bring it back',
+    async (how) => {
+      await using world = await openWorld({ a: writes('a') });
+      const a = await built(world.builder, A);
+      const remove = world.store.remove.bind(world.store);
+      if (how !== 'was removed') world.store.remove = async () => err(failed('it is busy'));
+      expect((await world.builder.remove(a)).isOk()).toBe(how === 'was removed');
+      world.store.remove = remove;
+      await rm(join(world.stateDir, 'index.db-wal'));
+      const error = expectErr(await world.builder.build(request(A)));
+      expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
+      expect(world.sandbox.ran).toEqual(['a']);
+      expect(expectOk(await world.builder.list())).toHaveLength(1);
+    },
+  );
+
+  it('has the store remove what a removal that failed left, though it is not found any more', async () => {
     await using world = await openWorld({ a: writes('a') });
     const a = await built(world.builder, A);
-    expectOk(await world.builder.remove(a));
-    await rm(join(world.stateDir, 'index.db-wal'));
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async () => err(failed('it is busy'));
+    expectErr(await world.builder.remove(a));
+    expectOk(await remove(a));
+    const removed: StepKey[] = [];
+    world.store.remove = async (key) => {
+      removed.push(key);
+      return remove(key);
+    };
+    await built(world.builder, A);
+    expect(removed).toEqual([a]);
+  });
+
+  it('fails where its record cannot be written, before anything runs', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const a = await plannedKey(world, A);
+    await mkdir(join(world.stateDir, 'steps', a.slice(0, 2), `${a}.json.new`), { recursive: true });
     const error = expectErr(await world.builder.build(request(A)));
-    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('index.db-wal') });
-    expect(world.sandbox.ran).toEqual(['a']);
-    expect(expectOk(await world.builder.list())).toHaveLength(1);
+    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('EISDIR') });
+    expect(world.sandbox.ran).toEqual([]);
   });
 
   it('is made again where what it is built on was removed while it waited for its turn', async () => {
