@@ -83,8 +83,11 @@ describe('a build whose saved steps are gone from the store', () => {
       b,
     });
     loseInPart(world, await built(world.builder, A), () => order.push('it is removed'));
-    await built(world.builder, AB);
-    expect(order).toEqual(['it runs', 'it is removed', 'it runs']);
+    const onEvent = ({ type }: BuildEvent): void => {
+      if (type === 'note') order.push('it is told');
+    };
+    await built(world.builder, AB, { onEvent });
+    expect(order).toEqual(['it runs', 'it is removed', 'it is told', 'it runs']);
   });
 
   it('leaves alone what is in use, where it is cancelled before it runs that again', async () => {

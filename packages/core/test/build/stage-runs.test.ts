@@ -1,3 +1,4 @@
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
@@ -60,6 +61,23 @@ describe('a build of several stages', () => {
       { type: 'stage-started', stage: 'main', steps: 3 },
     ]);
     expect(heard.sources()).toEqual(['cache', 'cache', 'ran']);
+  });
+
+  it('fails where a stage lacks what is copied from it', async () => {
+    await using world = await openWorld({ other: writes('other') });
+    const error = expectErr(await world.builder.build(request(FROM('other'))));
+    expect(error).toMatchObject({ type: 'invalid-context', path: 'out' });
+  });
+
+  it('copies from a stage also what takes long to look at', async () => {
+    await using world = await openWorld({
+      out: async ({ root }) => {
+        await writeFile(join(root, 'out'), '');
+        await truncate(join(root, 'out'), 32 * 1024 * 1024);
+        return 0;
+      },
+    });
+    expect(await built(world.builder, FROM('out'))).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('fails with what is wrong with the context also where that is found after a stage was built', async () => {
