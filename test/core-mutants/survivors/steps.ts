@@ -104,6 +104,21 @@ const KEYS: readonly Survivor[] = [
     why: 'Only for the types: each stage has a first step, its base image.',
   },
   {
+    within: 'StepKeys.#step',
+    names: [', quick: quick.value → ∅'],
+    why: 'Where the key is known without the files, it is remembered under the quick one already.',
+  },
+  {
+    within: 'StepKeys.#quickKey',
+    names: ['stage === undefined → false'],
+    why: 'No key is ever remembered under a quick one without a stage: what is made has sources whose keys are known.',
+  },
+  {
+    within: 'StepKeys.#quickKey',
+    names: ["op: 'copy-from-stage', → ∅", "'copy-from-stage' → ''"],
+    why: 'No other key is made of these members.',
+  },
+  {
     within: 'StepKeys.#contextManifest',
     names: ['root === undefined → false'],
     why: '`checkRequest` has refused what copies from no context.',
@@ -171,7 +186,49 @@ const RUN: readonly Survivor[] = [
   },
 ];
 
+const NO_QUOTA = '`checkRequest` has refused `diskBytes` where the store has no quotas.';
+
 const PRODUCE: readonly Survivor[] = [
+  {
+    within: 'fill',
+    names: [
+      'engine.store.quota?.limit(active, step.diskBytes) → engine.store.quota.limit(active, step.diskBytes)',
+      'limited?.isErr() → limited.isErr()',
+    ],
+    why: NO_QUOTA,
+  },
+  {
+    within: 'fill',
+    names: [
+      'engine.disks.begin(active.volumes, allowance) → __undisposed(engine.disks.begin(active.volumes, allowance))',
+    ],
+    why: 'All that was mounted for the step is unmounted by then, and with that it is watched no more.',
+  },
+  {
+    within: 'fill',
+    names: ["'perhaps' → ''"],
+    why: 'It is only told apart from the other two kinds.',
+  },
+  {
+    within: 'fillAndCommit',
+    names: ['cancelled(io.signal) → cancelled()'],
+    why: 'It throws then, and what is thrown after the signal was aborted is told as cancelled by the same signal.',
+  },
+  {
+    within: 'fillAndCommit',
+    names: ["step.op.op === 'base' → true"],
+    why: 'Only slower: of any other step the same record is written once more.',
+  },
+  {
+    within: 'allowanceOf',
+    names: [
+      '(await store.quota?.isUsedUp(active))?.unwrapOr(false) ?? false → (await store.quota?.isUsedUp(active))?.unwrapOr(false)',
+      '(await store.quota?.isUsedUp(active))?.unwrapOr(false) → (await store.quota?.isUsedUp(active)).unwrapOr(false)',
+      'store.quota?.isUsedUp(active) → store.quota.isUsedUp(active)',
+      'false → true #2',
+    ],
+    why: NO_QUOTA,
+  },
   {
     within: 'produce',
     names: ['step.parent === undefined → true', 'step.parent === undefined → step.parent !== undefined'],
