@@ -10,7 +10,6 @@ import { built, gate, listen, openWorld, request, type World, writes } from './w
 
 const A = '((from base) (run (shell a)))';
 const AB = '((from base) (run (shell a)) (run (shell b)))';
-type ScriptedExit = number | Exit;
 const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
 
 describe('a step that is made', () => {
@@ -33,7 +32,7 @@ describe('a step that is made', () => {
     expect(step).toMatchObject({ title: '(run (shell a))', parent: base?.key, milliseconds: 250 });
   });
 
-  it.each<readonly [ScriptedExit, Exit, string]>([
+  it.each<readonly [number | Exit, Exit, string]>([
     [3, { type: 'exited', code: 3 }, 'the command exited with 3'],
     [
       { type: 'signalled', signal: 'SIGKILL' },
