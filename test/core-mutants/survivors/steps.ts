@@ -75,19 +75,10 @@ const ROOM: readonly Survivor[] = [
   },
 ];
 
-const ABSENT = 'A property that is absent reads as undefined, which it would be.';
+const NOT_KEYED = 'What is undefined does not enter a key.';
 
 const KEYS: readonly Survivor[] = [
-  {
-    within: 'StepKeys.#chain',
-    names: ['draft: undefined, → ∅', ', quick: undefined → ∅'],
-    why: ABSENT,
-  },
-  {
-    within: 'StepKeys.#step',
-    names: ['key: undefined, → ∅', 'inputs: undefined, → ∅', ', quick: undefined → ∅'],
-    why: ABSENT,
-  },
+  { within: 'destination', names: ['user === undefined → false'], why: NOT_KEYED },
   {
     within: 'StepKeys.#pin',
     names: ['{ image: own.value, isInStore: true, pull } → { image: own.value, isInStore: true }'],
@@ -131,7 +122,7 @@ const RUN: readonly Survivor[] = [
   {
     within: 'runInputs',
     names: ['settings.user === undefined → false'],
-    why: 'What is undefined does not enter a key.',
+    why: NOT_KEYED,
   },
   {
     within: 'versionOf',
@@ -231,7 +222,12 @@ const PRODUCE: readonly Survivor[] = [
   },
   {
     within: 'produce',
-    names: ['step.parent === undefined → true', 'step.parent === undefined → step.parent !== undefined'],
+    names: [
+      'step.parent === undefined → true',
+      'step.parent === undefined → false',
+      'step.parent === undefined → step.parent !== undefined',
+      'await catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefin… → catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefined : a…',
+    ],
     why: 'Each build that waits for the step has leased its parent as well, and without one that waits nothing is made.',
   },
 ];

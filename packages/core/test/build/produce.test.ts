@@ -1,5 +1,6 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
@@ -143,6 +144,26 @@ describe('a step that is made', () => {
     const error = expectErr(await world.builder.build(request(A)));
     expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('EISDIR') });
     expect(world.sandbox.ran).toEqual([]);
+  });
+
+  it('is gone from the store, when its build hears of it, if the index could not take note of it', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const base = await built(world.builder, '((from base))');
+    await world.builder[Symbol.asyncDispose]();
+    {
+      using db = new DatabaseSync(join(world.stateDir, 'index.db'));
+      db.exec(`CREATE TRIGGER refuse BEFORE UPDATE ON steps WHEN NEW.state = 'saved' AND OLD.state != 'saved'
+        BEGIN SELECT RAISE(FAIL, 'not now'); END`);
+    }
+    const builder = await world.reopen();
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async (key) => {
+      for (let i = 0; i < 50; i += 1) await new Promise(setImmediate);
+      return remove(key);
+    };
+    expect(expectErr(await builder.build(request(A)))).toMatchObject({ type: 'store', message: 'not now' });
+    expect(world.sandbox.ran).toEqual(['a']);
+    expect(expectOk(await world.store.list())).toEqual([base]);
   });
 
   it('is made again where what it is built on was removed while it waited for its turn', async () => {
