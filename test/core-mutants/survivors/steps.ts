@@ -70,19 +70,10 @@ const ROOM: readonly Survivor[] = [
   },
 ];
 
-const ABSENT = 'A property that is absent reads as undefined, which it would be.';
+const NOT_KEYED = 'What is undefined does not enter a key.';
 
 const KEYS: readonly Survivor[] = [
-  {
-    within: 'StepKeys.#chain',
-    names: ['draft: undefined, → ∅', ', quick: undefined → ∅'],
-    why: ABSENT,
-  },
-  {
-    within: 'StepKeys.#step',
-    names: ['key: undefined, → ∅', 'inputs: undefined, → ∅', ', quick: undefined → ∅'],
-    why: ABSENT,
-  },
+  { within: 'destination', names: ['user === undefined → false'], why: NOT_KEYED },
   {
     within: 'StepKeys.#pin',
     names: ['{ image: own.value, isInStore: true, pull } → { image: own.value, isInStore: true }'],
@@ -99,6 +90,21 @@ const KEYS: readonly Survivor[] = [
     why: 'Only for the types: each stage has a first step, its base image.',
   },
   {
+    within: 'StepKeys.#step',
+    names: [', quick: quick.value → ∅'],
+    why: 'Where the key is known without the files, it is remembered under the quick one already.',
+  },
+  {
+    within: 'StepKeys.#quickKey',
+    names: ['stage === undefined → false'],
+    why: 'No key is ever remembered under a quick one without a stage: what is made has sources whose keys are known.',
+  },
+  {
+    within: 'StepKeys.#quickKey',
+    names: ["op: 'copy-from-stage', → ∅", "'copy-from-stage' → ''"],
+    why: 'No other key is made of these members.',
+  },
+  {
     within: 'StepKeys.#contextManifest',
     names: ['root === undefined → false'],
     why: '`checkRequest` has refused what copies from no context.',
@@ -111,7 +117,7 @@ const RUN: readonly Survivor[] = [
   {
     within: 'runInputs',
     names: ['settings.user === undefined → false'],
-    why: 'What is undefined does not enter a key.',
+    why: NOT_KEYED,
   },
   {
     within: 'versionOf',
@@ -166,10 +172,57 @@ const RUN: readonly Survivor[] = [
   },
 ];
 
+const NO_QUOTA = '`checkRequest` has refused `diskBytes` where the store has no quotas.';
+
 const PRODUCE: readonly Survivor[] = [
   {
+    within: 'fill',
+    names: [
+      'engine.store.quota?.limit(active, step.diskBytes) → engine.store.quota.limit(active, step.diskBytes)',
+      'limited?.isErr() → limited.isErr()',
+    ],
+    why: NO_QUOTA,
+  },
+  {
+    within: 'fill',
+    names: [
+      'engine.disks.begin(active.volumes, allowance) → __undisposed(engine.disks.begin(active.volumes, allowance))',
+    ],
+    why: 'All that was mounted for the step is unmounted by then, and with that it is watched no more.',
+  },
+  {
+    within: 'fill',
+    names: ["'perhaps' → ''"],
+    why: 'It is only told apart from the other two kinds.',
+  },
+  {
+    within: 'fillAndCommit',
+    names: ['cancelled(io.signal) → cancelled()'],
+    why: 'It throws then, and what is thrown after the signal was aborted is told as cancelled by the same signal.',
+  },
+  {
+    within: 'fillAndCommit',
+    names: ["step.op.op === 'base' → true"],
+    why: 'Only slower: of any other step the same record is written once more.',
+  },
+  {
+    within: 'allowanceOf',
+    names: [
+      '(await store.quota?.isUsedUp(active))?.unwrapOr(false) ?? false → (await store.quota?.isUsedUp(active))?.unwrapOr(false)',
+      '(await store.quota?.isUsedUp(active))?.unwrapOr(false) → (await store.quota?.isUsedUp(active)).unwrapOr(false)',
+      'store.quota?.isUsedUp(active) → store.quota.isUsedUp(active)',
+      'false → true #2',
+    ],
+    why: NO_QUOTA,
+  },
+  {
     within: 'produce',
-    names: ['step.parent === undefined → true', 'step.parent === undefined → step.parent !== undefined'],
+    names: [
+      'step.parent === undefined → true',
+      'step.parent === undefined → false',
+      'step.parent === undefined → step.parent !== undefined',
+      'await catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefin… → catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefined : a…',
+    ],
     why: 'Each build that waits for the step has leased its parent as well, and without one that waits nothing is made.',
   },
 ];

@@ -16,14 +16,14 @@ import { runInputs } from './run-step.ts';
 /** A step as far as it is known before it runs. */
 export interface KeyedStep {
   readonly op: StepOp;
-  /** Undefined for the base. */
-  readonly draft: StepDraft | undefined;
+  /** None for the base. */
+  readonly draft?: StepDraft;
   /** Undefined where it depends on files that a stage has yet to make. */
-  readonly key: StepKey | undefined;
+  readonly key?: StepKey | undefined;
   /** Undefined where the key is not known, or known only from an earlier build. */
-  readonly inputs: KeyedInputs | undefined;
+  readonly inputs?: KeyedInputs;
   /** For a `copy` from a stage: the key it had before its files were looked at. */
-  readonly quick: StepKey | undefined;
+  readonly quick?: StepKey | undefined;
 }
 
 type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
@@ -79,7 +79,7 @@ export class StepKeys {
     const base = await this.base(stage);
     if (base.isErr()) return err(base.error);
     const { op, key, inputs } = base.value;
-    const steps: KeyedStep[] = [{ op, key, inputs, draft: undefined, quick: undefined }];
+    const steps: KeyedStep[] = [{ op, key, inputs }];
     let parent: StepKey | undefined = key;
     for (const draft of stage.steps) {
       const step = await this.#step(draft, parent);
@@ -104,7 +104,7 @@ export class StepKeys {
 
   async #step(draft: StepDraft, parent: StepKey | undefined): Promise<Result<KeyedStep, BuildError>> {
     const { op } = draft;
-    const common = { op, draft, key: undefined, inputs: undefined, quick: undefined };
+    const common = { op, draft };
     if (parent === undefined) return ok(common);
     if (op.op === 'run') {
       const inputs = runInputs(this.#engine, { parent, op, settings: draft.settings }, this.#secrets);

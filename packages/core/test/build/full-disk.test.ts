@@ -131,6 +131,22 @@ needs('root')('a command that ends on a full disk', () => {
     expect(world.sandbox.ran).toEqual(['a']);
   });
 
+  it('has used up what it may write, though there is room again by now', async () => {
+    await using disk = await SmallDisk.make();
+    await using world = await openOn(disk, { a: async () => void (await disk.fill()) as undefined });
+    await built(world.builder, '((from base))');
+    const run = world.sandbox.run.bind(world.sandbox);
+    world.sandbox.run = async (...asked) => {
+      const exit = await run(...asked);
+      await disk.empty();
+      return exit;
+    };
+    const error = expectErr(await world.builder.build(request(A, { diskBytes: 30 * MIB })));
+    const exit = { type: 'limit-exceeded', limit: 'diskBytes' };
+    expect(error).toMatchObject({ type: 'step-failed', exit });
+    expect(world.sandbox.ran).toEqual(['a']);
+  });
+
   it('is trusted where the builder was told to trust it', async () => {
     await using disk = await SmallDisk.make();
     const script = { a: carelessly('a', () => disk.fill()) };

@@ -1,25 +1,16 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
-import {
-  type Exit,
-  err,
-  failed,
-  ok,
-  type StepKey,
-  type Store,
-  type StoreError,
-  toHostPath,
-} from '../../src/index.ts';
+import { type Exit, err, failed, ok, type StepKey, type StoreError, toHostPath } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/index.ts';
 import { save } from '../testing/store-scene.ts';
 import { built, gate, listen, openWorld, request, type World, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
 const AB = '((from base) (run (shell a)) (run (shell b)))';
-type ScriptedExit = number | Exit;
 const FULL: StoreError = { type: 'no-space', message: 'the disk is full' };
 
 describe('a step that is made', () => {
@@ -42,7 +33,7 @@ describe('a step that is made', () => {
     expect(step).toMatchObject({ title: '(run (shell a))', parent: base?.key, milliseconds: 250 });
   });
 
-  it.each<readonly [ScriptedExit, Exit, string]>([
+  it.each<readonly [number | Exit, Exit, string]>([
     [3, { type: 'exited', code: 3 }, 'the command exited with 3'],
     [
       { type: 'signalled', signal: 'SIGKILL' },
@@ -155,6 +146,26 @@ describe('a step that is made', () => {
     expect(world.sandbox.ran).toEqual([]);
   });
 
+  it('is gone from the store, when its build hears of it, if the index could not take note of it', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const base = await built(world.builder, '((from base))');
+    await world.builder[Symbol.asyncDispose]();
+    {
+      using db = new DatabaseSync(join(world.stateDir, 'index.db'));
+      db.exec(`CREATE TRIGGER refuse BEFORE UPDATE ON steps WHEN NEW.state = 'saved' AND OLD.state != 'saved'
+        BEGIN SELECT RAISE(FAIL, 'not now'); END`);
+    }
+    const builder = await world.reopen();
+    const remove = world.store.remove.bind(world.store);
+    world.store.remove = async (key) => {
+      for (let i = 0; i < 50; i += 1) await new Promise(setImmediate);
+      return remove(key);
+    };
+    expect(expectErr(await builder.build(request(A)))).toMatchObject({ type: 'store', message: 'not now' });
+    expect(world.sandbox.ran).toEqual(['a']);
+    expect(expectOk(await world.store.list())).toEqual([base]);
+  });
+
   it('is made again where what it is built on was removed while it waited for its turn', async () => {
     const busy = gate('');
     await using world = await openWorld(
@@ -200,53 +211,38 @@ describe('a step that is made', () => {
   });
 });
 
-describe('a step with a limit of what it may write', () => {
-  it('is not begun where the store cannot limit it', async () => {
-    await using world = await openWorld({ a: writes('a') });
-    await built(world.builder, '((from base))');
-    quotaOf(world).limit = async () => err(failed('quotas are off'));
-    const error = expectErr(await world.builder.build(request(A, { diskBytes: 1000 })));
-    expect(error).toMatchObject({ type: 'store', error: failed('quotas are off') });
-    expect([world.sandbox.ran, world.store.mounted]).toEqual([[], 0]);
-  });
-
-  it('is tried again where the disk has no room for the limit', async () => {
-    await using world = await openWorld({ a: writes('a') });
-    const quota = quotaOf(world);
-    const limit = quota.limit.bind(quota);
-    let calls = 0;
-    quota.limit = async (active, bytes) => {
-      calls += 1;
-      return calls === 1 ? err(FULL) : limit(active, bytes);
+describe('a base image that is unpacked', () => {
+  it('is not saved when its build was cancelled by then', async () => {
+    await using world = await openWorld({});
+    const stop = new AbortController();
+    const unpack = world.fetcher.unpack.bind(world.fetcher);
+    world.fetcher.unpack = async (...asked) => {
+      const unpacked = await unpack(...asked);
+      stop.abort(new Error('enough'));
+      return unpacked;
     };
-    await built(world.builder, A, { diskBytes: 1000 });
-    expect(calls).toBe(3);
+    const { signal } = stop;
+    const error = expectErr(await world.builder.build(request('((from base))', { signal })));
+    expect(error).toEqual({ type: 'cancelled', reason: new Error('enough') });
+    expect(expectOk(await world.store.list())).toEqual([]);
   });
 
-  it('is not said to have exceeded it where the store cannot tell', async () => {
-    await using world = await openWorld({ a: writes('a') });
-    await built(world.builder, '((from base))');
-    quotaOf(world).isUsedUp = async () => err(failed('it does not answer'));
-    fullAtCommit(world);
-    const error = expectErr(await world.builder.build(request(A, { diskBytes: 1000 })));
-    expect(error).toMatchObject({ type: 'store', error: FULL });
+  it('is not saved where what it says of commands cannot be recorded', async () => {
+    await using world = await openWorld({});
+    const key = await plannedKey(world, '((from base))');
+    const unpack = world.fetcher.unpack.bind(world.fetcher);
+    world.fetcher.unpack = async (...asked) => {
+      await mkdir(join(world.stateDir, 'steps', key.slice(0, 2), `${key}.json.new`));
+      return unpack(...asked);
+    };
+    const error = expectErr(await world.builder.build(request('((from base))')));
+    expect(error).toMatchObject({ type: 'store', message: expect.stringContaining('EISDIR') });
+    expect(expectOk(await world.store.list())).toEqual([]);
   });
 });
 
-function quotaOf({ store }: World): NonNullable<Store['quota']> {
-  if (store.quota === undefined) throw new Error('the memory store has quotas');
-  return store.quota;
-}
-
 async function plannedKey({ builder }: World, spec: string): Promise<StepKey> {
   return expectOk(await builder.plan(request(spec))).at(-1)?.key as StepKey;
-}
-
-/** Lets the store have no room for what was made, whatever it is. */
-function fullAtCommit({ store }: World): void {
-  const prepare = store.prepare.bind(store);
-  store.prepare = async (asked) =>
-    (await prepare(asked)).map((active) => Object.assign(active, { commit: async () => err(FULL) }));
 }
 
 /** Closes the builder meanwhile. */
