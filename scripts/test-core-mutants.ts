@@ -11,7 +11,7 @@ import { instrumentAll } from '../test/core-mutants/all-mutants.ts';
 import type { Mutant } from '../test/core-mutants/instrument.ts';
 import { judgeAll, measure } from '../test/core-mutants/processes.ts';
 import { printReport } from '../test/core-mutants/report.ts';
-import { isListed } from '../test/core-mutants/survivors.ts';
+import { listed } from '../test/core-mutants/survivors.ts';
 import { CPU_MS, SLOWEST_CPU_MS, TESTS } from '../test/core-mutants/targets.ts';
 import { privateTemp } from './checks/leftovers.ts';
 import { repository } from './checks/run-tool.ts';
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   const tests = await measure(shop, files.sort());
   const broken = tests.filter(({ failure }) => failure !== undefined);
   for (const { name, failure } of broken) console.log(`✗ ${name} fails with no mutant: ${failure}`);
-  const survivors = mutants.filter(isListed).map(({ id }) => id);
+  const survivors = mutants.filter(listed).map(({ id }) => id);
   const verdicts = await judgeAll(shop, {
     files,
     tests: tests.filter(
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
     survivors,
     cpuMilliseconds: CPU_MS,
   });
-  const isGood = printReport(mutants, { verdicts, isListed, isVerbose: values.verbose });
+  const isGood = printReport(mutants, { verdicts, isVerbose: values.verbose });
   // Mutants leave mounts and loop devices.
   await takeAway(shop.directory);
   await rmdir(shop.directory);

@@ -5,7 +5,7 @@ import { CACHE } from './survivors/cache.ts';
 import { LOG } from './survivors/log.ts';
 import { PLAN } from './survivors/plan.ts';
 import { STEPS } from './survivors/steps.ts';
-import type { Survivors } from './survivors/survivor.ts';
+import type { Survivor, Survivors } from './survivors/survivor.ts';
 
 /** By file. */
 export const SURVIVORS: Survivors = {
@@ -17,7 +17,7 @@ export const SURVIVORS: Survivors = {
   ...STEPS,
 };
 
-/** Whether it is known that no test kills a mutant. */
-export function isListed({ file, within, name }: Mutant): boolean {
-  return (SURVIVORS[file] ?? []).some((one) => one.within === within && one.names.includes(name));
+/** What is known of a mutant that no test kills. */
+export function listed({ file, within, name }: Mutant): Survivor | undefined {
+  return SURVIVORS[file]?.find((one) => one.within === within && one.names.includes(name));
 }

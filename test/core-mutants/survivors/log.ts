@@ -88,6 +88,7 @@ export const LOG: Survivors = {
         'await this.#tail?.close() → this.#tail?.close()',
       ],
       why: 'The system closes a file within microseconds, before anybody could look.',
+      isRace: true,
     },
     {
       within: 'unwritable',
@@ -102,6 +103,12 @@ export const LOG: Survivors = {
   ],
   'log/log-tail.ts': [
     {
+      within: 'LogTail.write',
+      names: ['await writeAt(this.#file, part, { position }) → writeAt(this.#file, part, { position })'],
+      why: 'Who reads the bytes asks for them later than they are written, by one round of the event loop.',
+      isRace: true,
+    },
+    {
       within: 'LogTail.#claimed',
       names: ['0 → 1'],
       why: 'The first write makes it at least that, and before there is nothing to read.',
@@ -115,6 +122,7 @@ export const LOG: Survivors = {
       within: 'LogTail.close',
       names: ['await closeFile(this.#file) → closeFile(this.#file)'],
       why: 'The system closes a file within microseconds, before anybody could look.',
+      isRace: true,
     },
   ],
   'log/step-logs.ts': [

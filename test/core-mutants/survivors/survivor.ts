@@ -5,6 +5,8 @@ export interface Survivor {
   /** As the command names them. */
   readonly names: readonly string[];
   readonly why: string;
+  /** Now and then a test comes early enough to kill them. */
+  readonly isRace?: true;
 }
 
 /** By file, below `packages/core/src`. */

@@ -147,6 +147,17 @@ needs('root')('a command that ends on a full disk', () => {
     expect(world.sandbox.ran).toEqual(['a']);
   });
 
+  it('is run again where the store is full, and not what it may write used up', async () => {
+    await using disk = await SmallDisk.make();
+    const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
+    await using world = await openOn(disk, { a });
+    await built(world.builder, '((from base))');
+    world.store.usage = async () => ok([{ axis: 'bytes', used: 10, total: 10 }]);
+    const heard = untilFull(() => disk.empty());
+    await built(world.builder, A, { diskBytes: 30 * MIB, ...heard });
+    expect(world.sandbox.ran).toEqual(['a', 'a']);
+  });
+
   it('is trusted where the builder was told to trust it', async () => {
     await using disk = await SmallDisk.make();
     const script = { a: carelessly('a', () => disk.fill()) };
