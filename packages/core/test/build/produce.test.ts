@@ -158,7 +158,7 @@ describe('a step that is made', () => {
     const builder = await world.reopen();
     const remove = world.store.remove.bind(world.store);
     world.store.remove = async (key) => {
-      for (let i = 0; i < 50; i += 1) await new Promise(setImmediate);
+      for (let i = 0; i < 150; i += 1) await stat(world.dir);
       return remove(key);
     };
     expect(expectErr(await builder.build(request(A)))).toMatchObject({ type: 'store', message: 'not now' });

@@ -3,7 +3,10 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
+import { sweepLeftovers } from '../../src/build/sweep-leftovers.ts';
 import type { BuildRequest, StepKey } from '../../src/index.ts';
+import { key } from '../cache/keys.ts';
+import { openRoom, writeLog } from './room-place.ts';
 import { built, gate, openWorld, request, type World, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
@@ -99,17 +102,17 @@ describe('a prune', () => {
   });
 
   it('leaves what a step left that was saved meanwhile', async () => {
-    let isBad = true;
-    await using world = await openWorld({ bad: (io) => (isBad ? printsAndFails(io) : writes('bad')(io)) });
-    await failed(world);
-    isBad = false;
-    const others = Array.from({ length: 100 }, (_, i) => logOf(world, `${i}`.padStart(64, '0')));
-    for (const [i, file] of others.entries()) await writeOld(file, i);
-    const pruned = world.builder.prune({});
-    while (existsSync(others[0] as string)) await new Promise(setImmediate);
-    await using result = expectOk(await world.builder.build(request(BAD)));
-    expectOk(await pruned);
-    expect(existsSync(logOf(world, result.key))).toBe(true);
+    await using place = await openRoom({ steps: 0 });
+    const [first, last] = [await writeLog(place.stateDir, key(1)), await writeLog(place.stateDir, key(2))];
+    await utimes(first, OLD, OLD);
+    const remove = place.records.remove.bind(place.records);
+    place.records.remove = async (at) => {
+      if (at === key(1)) place.index.begin(key(2), { parent: undefined, op: 'run', title: 'run' });
+      if (at === key(1)) place.index.saved(key(2), 1);
+      return remove(at);
+    };
+    await sweepLeftovers(place, { before: Number.POSITIVE_INFINITY });
+    expect([first, last].map((path) => existsSync(path))).toEqual([false, true]);
   });
 
   it('may be asked for twice at once', async () => {
