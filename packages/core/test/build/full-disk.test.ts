@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
 import { type BuildEvent, type LeasedSnapshot, ok } from '../../src/index.ts';
@@ -90,6 +91,8 @@ needs('root')('a command that ends on a full disk', () => {
     await using world = await openOn(disk, {
       a: async (io) => {
         const exit = await greedy(io);
+        // The disk is looked at now and then: four times a second at least.
+        await delay(1000);
         await disk.empty();
         return exit;
       },
