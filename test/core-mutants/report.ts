@@ -17,8 +17,9 @@ export function printReport(mutants: readonly Mutant[], findings: Findings): boo
   for (const mutant of mutants) {
     const verdict = verdicts.get(mutant.id);
     const known = listed(mutant);
-    const isExpected = (verdict?.is === 'survived') === (known !== undefined) || known?.isRace === true;
-    if (!isExpected || verdict === undefined) isGood = false;
+    const isRight = (verdict?.is === 'survived') === (known !== undefined) || known?.isRace === true;
+    const isExpected = verdict !== undefined && isRight;
+    if (!isExpected) isGood = false;
     if (!isExpected || isVerbose) console.log(describe(mutant, { verdict, isListed: known !== undefined }));
   }
   console.log(`\n${row('', 'mutants', 'killed', 'survived', 'score')}`);

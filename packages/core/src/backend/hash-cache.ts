@@ -13,6 +13,7 @@ const SETTLED_MS = 100;
 const SETTLED_SECONDS_MS = 2100;
 const SECOND = 1_000_000_000n;
 const BATCH = 1000;
+const MOST_ROWS = 500_000;
 /** These two are of https://www.sqlite.org/rescode.html. */
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
@@ -126,16 +127,17 @@ function insertIfRoom(table: HashTable, rows: Parameters<HashTable['insert']>[0]
 }
 
 function openTable(path: string, { isShared = false }: Sharing): HashTable {
+  const options = { boot: bootId(), mostRows: MOST_ROWS };
   for (const place of [path, path]) {
     try {
-      return HashTable.open(place, { boot: bootId() });
+      return HashTable.open(place, options);
     } catch (error) {
       debug('%s cannot be used: %o', place, error);
       if (isShared && resultCode(error) === SQLITE_BUSY) break;
       removeFiles(path);
     }
   }
-  return HashTable.open(':memory:', { boot: bootId() });
+  return HashTable.open(':memory:', options);
 }
 
 /** Whatever lies there, a directory too. */

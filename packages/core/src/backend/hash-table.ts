@@ -11,8 +11,8 @@ export interface FileRow {
 export interface TableOptions {
   /** Names this boot of the machine. */
   readonly boot: string;
-  /** By default half a million. */
-  readonly mostRows?: number;
+  /** Rows beyond them empty the table first. */
+  readonly mostRows: number;
 }
 
 /**
@@ -30,7 +30,7 @@ export class HashTable {
   /** At least as many as there are: those that replace others are counted too. */
   #rows: number;
 
-  private constructor(db: DatabaseSync, { boot, mostRows = MOST_ROWS }: TableOptions) {
+  private constructor(db: DatabaseSync, { boot, mostRows }: TableOptions) {
     this.#db = db;
     this.#mostRows = mostRows;
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF');
@@ -92,8 +92,6 @@ export class HashTable {
 
 /** What SQLite found no fault with. */
 class Unusable extends Error {}
-
-const MOST_ROWS = 500_000;
 
 const SCHEMA = `
   CREATE TABLE boot (id TEXT NOT NULL) STRICT;

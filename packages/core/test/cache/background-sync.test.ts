@@ -5,7 +5,7 @@ import { Durability } from '../../src/cache/durability.ts';
 import { IndexDb } from '../../src/cache/index-db.ts';
 import { err, failed, ok, type Result, type StoreError, toHostPath } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/index.ts';
-import { key } from './keys.ts';
+import { key, save } from './keys.ts';
 
 const BROKEN = err(failed('the disk does not answer'));
 
@@ -178,10 +178,7 @@ async function openPlace() {
     /** Settles when just these have been marked. */
     untilMarked: (...numbers: readonly number[]) =>
       vi.waitFor(() => expect(keysMarked()).toEqual(numbers.map(key))),
-    save: (number: number): void => {
-      index.begin(key(number), { parent: undefined, op: 'run', title: 'run' });
-      index.saved(key(number), 1);
-    },
+    save: (number: number) => save(index, number),
     [Symbol.asyncDispose]: async () => {
       index[Symbol.dispose]();
       await dir[Symbol.asyncDispose]();

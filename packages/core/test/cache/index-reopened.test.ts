@@ -4,7 +4,7 @@ import { systemClock } from '../../src/backend/clock.ts';
 import { IndexDb } from '../../src/cache/index-db.ts';
 import type { RestoredStep } from '../../src/cache/saved-step.ts';
 import { toHostPath } from '../../src/index.ts';
-import { key } from './keys.ts';
+import { key, save } from './keys.ts';
 
 const RESTORED: readonly RestoredStep[] = [
   {
@@ -69,10 +69,7 @@ async function openPlace() {
       index[Symbol.dispose]();
       index = open();
     },
-    save: (number: number): void => {
-      index.begin(key(number), { parent: undefined, op: 'run', title: 'run' });
-      index.saved(key(number), 1);
-    },
+    save: (number: number) => save(index, number),
     [Symbol.asyncDispose]: async () => {
       index[Symbol.dispose]();
       await dir[Symbol.asyncDispose]();
