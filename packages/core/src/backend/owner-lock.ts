@@ -1,6 +1,7 @@
 import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
 import { failed, type StoreError } from './failures.ts';
@@ -10,6 +11,10 @@ import type { HostPath } from './names.ts';
 
 const debug: createDebug.Debugger = createDebug('snapstep:lock');
 const LOCK_FILE = 'owner.lock';
+
+/** What a killed owner was about to start has its locks until it is a program of its own. On a busy machine that takes. */
+const DYING_MS = 3000;
+const PAUSE_MS = 20;
 
 /** Ownership of a directory. Disposing it, or the end of the process in any way, gives it up. */
 export interface OwnerLock extends AsyncDisposable {
@@ -23,10 +28,28 @@ export interface OwnerLock extends AsyncDisposable {
  * same process: SQLite's exclusive lock on `owner.lock`, and flock(2) on the directory, where that can be had. The
  * first is lost when this process reads the file elsewhere, so {@link heldDirectory} knows the directory.
  *
- * @returns `busy`, with the pid of the owner, if another has it.
+ * @returns `busy`, with the pid of the owner, if another has it: at once if that one lives, else after a moment.
  */
 export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLock, StoreError>> {
   const pidFile = join(directory, 'owner.pid');
+  const patience = performance.now() + DYING_MS;
+  for (;;) {
+    const lock = await tryLock(directory, pidFile);
+    if (lock !== 'busy') return lock;
+    const owner = readOwner(pidFile);
+    if (owner === undefined || isAlive(owner) || performance.now() > patience)
+      return err({
+        type: 'busy',
+        message: `${directory} is in use by ${owner ? `process ${owner}` : 'another process'}`,
+      });
+    await delay(PAUSE_MS);
+  }
+}
+
+async function tryLock(
+  directory: HostPath,
+  pidFile: string,
+): Promise<Result<OwnerLock, StoreError> | 'busy'> {
   const locks: AsyncDisposable[] = [];
   const release = async (): Promise<void> => {
     for (const lock of locks.splice(0).reverse()) await lock[Symbol.asyncDispose]();
@@ -36,8 +59,7 @@ export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLo
     writeOwner(pidFile);
   } catch (error) {
     await release();
-    if (isLocked(error))
-      return err({ type: 'busy', message: `${directory} is in use by ${readOwner(pidFile)}` });
+    if (isLocked(error)) return 'busy';
     return err(failed(`cannot lock ${directory}: ${error instanceof Error ? error.message : error}`, error));
   }
   return ok({ directory, [Symbol.asyncDispose]: release });
@@ -98,11 +120,21 @@ function writeOwner(pidFile: string): void {
   }
 }
 
-function readOwner(pidFile: string): string {
+/** @returns A pid; undefined where none is told. */
+function readOwner(pidFile: string): number | undefined {
   try {
     const flag = constants.O_RDONLY | constants.O_NONBLOCK;
-    return `process ${readFileSync(pidFile, { encoding: 'utf8', flag }).trim()}`;
+    const pid = Number(readFileSync(pidFile, { encoding: 'utf8', flag }));
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
   } catch {
-    return 'another process';
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
 import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -89,6 +90,19 @@ describe('the lock of a directory', () => {
     await new Promise((resolve) => child.once('close', resolve));
     await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
   });
+
+  it.runIf(process.platform === 'linux')(
+    'is free once what its killed owner left behind has ended',
+    async () => {
+      await using dir = await tempDir();
+      const owner = spawn('true');
+      await once(owner, 'close');
+      await writeFile(join(dir.path, 'owner.pid'), `${owner.pid}\n`);
+      const heir = spawn('flock', [dir.path, 'sh', '-c', 'echo; exec sleep 0.3']);
+      await once(heir.stdout, 'data');
+      await expectOk(await lockDirectory(toHostPath(dir.path)))[Symbol.asyncDispose]();
+    },
+  );
 
   // A process gives up all its POSIX locks on a file when it closes any descriptor of it.
   it('stays with a process that reads the lock file itself', async () => {
