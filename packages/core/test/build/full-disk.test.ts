@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectErr, expectOk, needs } from '@snapstep/test-support';
 import { expect, it } from 'vitest';
-import { type BuildEvent, type LeasedSnapshot, ok } from '../../src/index.ts';
-import { carelessly, openOn, SmallDisk } from './small-disk.ts';
-import { built, gate, type Heard, listen, request, writes } from './world.ts';
+import { type LeasedSnapshot, ok } from '../../src/index.ts';
+import { carelessly, openOn, SmallDisk, type SmallWorld } from './small-disk.ts';
+import { built, gate, listen, request, writes } from './world.ts';
 
 const A = '((from base) (run (shell a)))';
 const B = '((from base) (run (shell b)))';
@@ -20,7 +20,8 @@ needs('root')('a command that ends on a full disk', () => {
     await using disk = await SmallDisk.make();
     const a = carelessly('a', async (times) => (times === 1 ? fill(disk) : undefined));
     await using world = await openOn(disk, { a });
-    const heard = untilFull(() => disk.empty());
+    emptiedForRoom(world, disk);
+    const heard = listen();
     await using result = expectOk(await world.builder.build(request(A, heard)));
     expect(await sizeOf(result, 'a')).toBe(MIB);
     expect(world.sandbox.ran).toEqual(['a', 'a']);
@@ -38,11 +39,8 @@ needs('root')('a command that ends on a full disk', () => {
         return 1;
       },
     });
-    await built(
-      world.builder,
-      A,
-      untilFull(() => disk.empty()),
-    );
+    emptiedForRoom(world, disk);
+    await built(world.builder, A);
     expect(world.sandbox.ran).toEqual(['a', 'a']);
   });
 
@@ -62,11 +60,7 @@ needs('root')('a command that ends on a full disk', () => {
     const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
     await using world = await openOn(disk, { a, b: writes('b') });
     await built(world.builder, B);
-    // As on a disk that takes a while to give back what was deleted.
-    world.store.reclaimed = async () => {
-      await disk.empty();
-      return ok();
-    };
+    emptiedForRoom(world, disk);
     await built(world.builder, A);
     expect(expectOk(await world.builder.list())).toHaveLength(3);
   });
@@ -118,8 +112,11 @@ needs('root')('a command that ends on a full disk', () => {
     });
     const spec = '((from base) (run (cache (c (target /cache))) (shell a)))';
     const stop = new AbortController();
-    const heard = untilFull(async () => stop.abort(new Error('enough')));
-    expectErr(await world.builder.build(request(spec, { ...heard, signal: stop.signal })));
+    world.store.reclaimed = async () => {
+      stop.abort(new Error('enough'));
+      return ok();
+    };
+    expectErr(await world.builder.build(request(spec, { signal: stop.signal })));
     expect(expectOk(await world.builder.caches.list())).toEqual([]);
   });
 
@@ -157,8 +154,8 @@ needs('root')('a command that ends on a full disk', () => {
     await using world = await openOn(disk, { a });
     await built(world.builder, '((from base))');
     world.store.usage = async () => ok([{ axis: 'bytes', used: 10, total: 10 }]);
-    const heard = untilFull(() => disk.empty());
-    await built(world.builder, A, { diskBytes: 30 * MIB, ...heard });
+    emptiedForRoom(world, disk);
+    await built(world.builder, A, { diskBytes: 30 * MIB });
     expect(world.sandbox.ran).toEqual(['a', 'a']);
   });
 
@@ -188,11 +185,8 @@ needs('root')('a command', () => {
     });
     const first = built(world.builder, A);
     await started.promise;
-    await built(
-      world.builder,
-      B,
-      untilFull(() => disk.empty()),
-    );
+    emptiedForRoom(world, disk);
+    await built(world.builder, B);
     a.open();
     await first;
     expect(world.sandbox.ran).toEqual(['a', 'b', 'b', 'a']);
@@ -202,30 +196,18 @@ needs('root')('a command', () => {
     await using disk = await SmallDisk.make();
     const a = carelessly('a', async (times) => (times === 1 ? disk.fill() : undefined));
     await using world = await openOn(disk, { a, c: writes('c') });
-    await built(
-      world.builder,
-      A,
-      untilFull(() => disk.empty()),
-    );
+    emptiedForRoom(world, disk);
+    await built(world.builder, A);
     await built(world.builder, C);
     expect(world.sandbox.ran).toEqual(['a', 'a', 'c']);
   });
 });
 
-/** A listener that does something as soon as it is told that room is made. */
-function untilFull(
-  then: () => Promise<void>,
-): Heard & { readonly onEvent: (event: BuildEvent) => Promise<void> } {
-  const heard = listen();
-  let isTold = false;
-  return {
-    ...heard,
-    onEvent: async (event) => {
-      heard.onEvent(event);
-      if (isTold || !heard.output().includes('The disk is full')) return;
-      isTold = true;
-      await then();
-    },
+/** As on a disk that takes a while to give back what was deleted: what filled it goes once room is to be made. */
+function emptiedForRoom({ store }: SmallWorld, disk: SmallDisk): void {
+  store.reclaimed = async () => {
+    await disk.empty();
+    return ok();
   };
 }
 
