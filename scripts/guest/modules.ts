@@ -71,5 +71,6 @@ async function compile(
     `./configure -q --with-config=kernel --disable-dependency-tracking --with-linux=${common} --with-linux-obj=${headers}`,
   );
   log.step(`OpenZFS ${zfs}: compile (5 to 10 minutes, only this once)`);
-  await inSources(`make -s -j${availableParallelism()}`);
+  // The headers ask for debugging symbols, which are stripped.
+  await inSources(`make -s -j${availableParallelism()} KCFLAGS=-g0`);
 }
