@@ -6,7 +6,7 @@ import { datasetsIn } from '../support/leftovers.ts';
 import { home, key, lookup, openWorld, prepare, save, volumeOf, type World } from './support/world.ts';
 
 /** Such as `SNAPSTEP_SCALE=1000 npm run test:openzfs -- packages/store-zfs/test/openzfs/scale.test.ts`, at least 50. */
-const RESULTS = Number(process.env.SNAPSTEP_SCALE ?? 100);
+const RESULTS = Number(process.env.SNAPSTEP_SCALE ?? 50);
 /** So many steps has each build. */
 const STEPS = 10;
 /** So many are compared at the beginning and at the end. */
