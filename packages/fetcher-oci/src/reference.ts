@@ -56,8 +56,11 @@ export function registryUrl(reference: RegistryReference): string {
 
 /** The text without the `user:password@` that a URL may have; what is logged or shown goes through here. */
 export function withoutUserinfo(text: string): string {
-  const [, scheme = '', body = '', digest = ''] = /^([a-z-]+:\/\/)?(.*?)(@sha256:[^@]*)?$/s.exec(text) ?? [];
-  return scheme + body.slice(body.lastIndexOf('@') + 1) + digest;
+  const [scheme = ''] = /^[a-z-]+:\/\//.exec(text) ?? [];
+  const last = text.lastIndexOf('@');
+  const end = text.startsWith('@sha256:', last) ? last : text.length;
+  const body = text.slice(scheme.length, end);
+  return scheme + body.slice(body.lastIndexOf('@') + 1) + text.slice(end);
 }
 
 export function isDigest(text: string): boolean {
@@ -84,10 +87,9 @@ const REPOSITORY: RegExp = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 
 /** The grammar of https://pkg.go.dev/github.com/distribution/reference, with Docker Hub's short names. */
 function parseRegistry(text: string): RegistryReference | string {
-  const [, name = '', tag = 'latest', digest] =
-    /^([^@]*?)(?::([\w][\w.-]{0,127}))?(?:@(.*))?$/s.exec(text) ?? [];
+  const { name, tag, digest } = splitVersion(text);
   if (text.includes('://')) return 'this kind of URL is not known';
-  if (/@.*\//s.test(text) || (digest !== undefined && !isDigest(digest))) {
+  if (digest !== undefined && !isDigest(digest)) {
     return 'after "@" comes sha256: and 64 hex digits; credentials belong in an auth file ("skopeo login")';
   }
   const { registry, repository } = splitRegistry(name);
@@ -96,6 +98,18 @@ function parseRegistry(text: string): RegistryReference | string {
     return `"${repository}" is not a name (small letters, digits, ".", "_", "-" and "/")`;
   }
   return { kind: 'docker', registry, repository, version: digest ?? tag };
+}
+
+function splitVersion(text: string): { name: string; tag: string; digest: string | undefined } {
+  const at = text.indexOf('@');
+  const tagged = at < 0 ? text : text.slice(0, at);
+  const colon = tagged.lastIndexOf(':');
+  const tag = colon < 0 ? undefined : /^\w[\w.-]{0,127}$/.exec(tagged.slice(colon + 1))?.[0];
+  return {
+    name: tag === undefined ? tagged : tagged.slice(0, colon),
+    tag: tag ?? 'latest',
+    digest: at < 0 ? undefined : text.slice(at + 1),
+  };
 }
 
 /** A first component with a dot or a colon, or `localhost`, is a host; all else is on Docker Hub. */

@@ -9,7 +9,7 @@ import type { Engine } from './engine.ts';
 
 /** Everything that can be wrong with a request and be known before anything runs. */
 export function checkRequest(engine: Engine, request: BuildRequest): Result<void, BuildError> {
-  const checked = checkSpec(request.spec);
+  const checked = checkSpec(request.spec, engine.specLimits);
   if (checked.isErr()) return err({ type: 'invalid-spec', ...checked.error });
   const steps = allSteps(planStages(request.spec));
   return checkLimits(engine, request)

@@ -11,6 +11,7 @@ import type { Leases } from '../cache/leases.ts';
 import type { Slots } from '../cache/slots.ts';
 import type { StepTable } from '../cache/step-table.ts';
 import type { StepLogs } from '../log/step-logs.ts';
+import type { SpecLimits } from '../spec/index.ts';
 import type { BuildError } from './builder.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { FailedLogs } from './failed-logs.ts';
@@ -32,6 +33,7 @@ export interface Engine {
   readonly logs: StepLogs;
   /** How many bytes of a step's log are kept where a build does not say. */
   readonly logBytes: number;
+  readonly specLimits: SpecLimits;
   readonly failedLogs: FailedLogs;
   readonly hashes: HashCache;
   readonly durability: Durability;

@@ -16,6 +16,7 @@ import { Leases } from '../cache/leases.ts';
 import { Slots } from '../cache/slots.ts';
 import { StepTable } from '../cache/step-table.ts';
 import { StepLogs } from '../log/step-logs.ts';
+import { type SpecLimits, specLimits } from '../spec/spec-limits.ts';
 import type { Builder } from './builder.ts';
 import { checkLogBytes } from './check-request.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -48,6 +49,8 @@ export interface BuilderOptions<F extends StoreFeature> {
    * of it each. Default: 32 MiB. `Infinity` keeps all.
    */
   readonly logBytes?: number;
+  /** How much a spec may ask for. Those that are absent have their defaults. */
+  readonly specLimits?: Partial<SpecLimits>;
   /** Which logs of steps that failed outlive their builds. They go at the next prune, and when they become too many. */
   readonly keepFailedLogs?: KeptLogs;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
@@ -87,6 +90,7 @@ async function open<F extends StoreFeature>(
     throw new RangeError(`concurrency is ${options.concurrency}, but must be at least 1`);
   }
   if (options.logBytes !== undefined) checkLogBytes(options.logBytes);
+  specLimits(options.specLimits);
   const ownership = await own(options);
   if (ownership.isErr()) return err(ownership.error);
   const opened: Disposable[] = [];
@@ -174,6 +178,7 @@ function makeEngine<F extends StoreFeature>(
     records,
     logs,
     logBytes: options.logBytes ?? LOG_BYTES,
+    specLimits: specLimits(options.specLimits),
     failedLogs,
     leases,
     hashes,

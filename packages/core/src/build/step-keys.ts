@@ -12,6 +12,7 @@ import type { Engine } from './engine.ts';
 import { fromFetcher, fromStore } from './errors.ts';
 import type { StepToMake } from './produce.ts';
 import { runInputs } from './run-step.ts';
+import { Turn } from './turn.ts';
 
 /** A step as far as it is known before it runs. */
 export interface KeyedStep {
@@ -40,6 +41,8 @@ export class StepKeys {
   readonly #bases = new Map<string, Promise<Result<Base, BuildError>>>();
   readonly #contextManifests = new Map<string, Promise<Result<string, BuildError>>>();
   readonly #stageManifests = new Map<StepDraft, string>();
+  /** The steps whose keys cannot change any more, unless their parents do. */
+  readonly #finished = new Map<StepDraft, { readonly parent: StepKey; readonly step: KeyedStep }>();
 
   constructor(
     engine: Engine,
@@ -80,11 +83,15 @@ export class StepKeys {
     if (base.isErr()) return err(base.error);
     const { op, key, inputs } = base.value;
     const steps: KeyedStep[] = [{ op, key, inputs }];
+    const turn = new Turn();
     let parent: StepKey | undefined = key;
     for (const draft of stage.steps) {
+      await turn.share();
       const step = await this.#step(draft, parent);
       if (step.isErr()) return err(step.error);
       steps.push(step.value);
+      if (parent && step.value.key && step.value.inputs)
+        this.#finished.set(draft, { parent, step: step.value });
       parent = step.value.key;
     }
     return ok(steps);
@@ -106,6 +113,8 @@ export class StepKeys {
     const { op } = draft;
     const common = { op, draft };
     if (parent === undefined) return ok(common);
+    const finished = this.#finished.get(draft);
+    if (finished?.parent === parent) return ok(finished.step);
     if (op.op === 'run') {
       const inputs = runInputs(this.#engine, { parent, op, settings: draft.settings }, this.#secrets);
       return ok({ ...common, inputs, key: stepKey(inputs) });

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import type { CopyOp, Op, RunOp, Spec, UserRef } from '../spec/spec.ts';
+import { StageScope } from '../spec/stage-scope.ts';
 
 /** The stage that gives the result of the build. Stages of the spec are called by their names. */
 const MAIN_STAGE = 'main';
@@ -39,45 +40,63 @@ interface Scoped {
   readonly name: string;
   readonly spec: Spec;
   /** The stages outside that it may copy from. Default: none. */
-  readonly scope?: ReadonlyMap<string, StagePlan>;
+  readonly outside?: StageScope<StagePlan>;
 }
 
-function planStage({ name, spec, scope }: Scoped): StagePlan {
-  const visible = new Map(scope);
+function planStage({ name, spec, outside }: Scoped): StagePlan {
+  const visible = new StageScope(outside);
   for (const stage of spec.stages) {
-    visible.set(stage.name, planStage({ name: stage.name, spec: stage.spec, scope: visible }));
+    visible.add(stage.name, planStage({ name: stage.name, spec: stage.spec, outside: visible }));
   }
   const steps: StepDraft[] = [];
-  let settings: Settings = { env: {}, cwd: '' };
+  const said = new Said();
   for (const op of spec.ops) {
     if (op.op === 'run' || op.op === 'copy') {
-      steps.push({ op, number: steps.length + 2, settings, source: sourceOf(op, visible) });
+      const number = steps.length + 2;
+      steps.push({ op, number, settings: said.settings(), source: sourceOf(op, visible) });
     } else {
-      settings = applied(settings, op);
+      said.apply(op);
     }
   }
   return { name, image: spec.from, steps };
 }
 
-function sourceOf(op: RunOp | CopyOp, visible: ReadonlyMap<string, StagePlan>): StagePlan | undefined {
+function sourceOf(op: RunOp | CopyOp, visible: StageScope<StagePlan>): StagePlan | undefined {
   if (op.op === 'run' || op.from === 'context') return undefined;
-  const source = visible.get(op.from.stage);
+  const source = visible.find(op.from.stage);
   if (source === undefined) throw new Error(`the spec was not checked: there is no stage "${op.from.stage}"`);
   return source;
 }
 
-function applied(settings: Settings, op: Exclude<Op, RunOp | CopyOp>): Settings {
-  switch (op.op) {
-    case 'comment':
-      return settings;
-    case 'env':
-      return { ...settings, env: { ...settings.env, [op.name]: op.value } };
-    case 'workdir':
-      return { ...settings, cwd: joinPath(settings.cwd, op.path) };
-    case 'user':
-      return { ...settings, user: op.user };
-    case 'shell':
-      return { ...settings, shell: op.argv };
+/** What the ops of a stage have said so far. Steps with nothing said between them share their settings. */
+class Said {
+  #now: Settings = { env: {}, cwd: '' };
+  readonly #env = new Map<string, string>();
+  #isEnvNew = false;
+
+  settings(): Settings {
+    if (this.#isEnvNew) this.#now = { ...this.#now, env: Object.fromEntries(this.#env) };
+    this.#isEnvNew = false;
+    return this.#now;
+  }
+
+  apply(op: Exclude<Op, RunOp | CopyOp>): void {
+    switch (op.op) {
+      case 'comment':
+        return;
+      case 'env':
+        this.#env.set(op.name, op.value);
+        this.#isEnvNew = true;
+        return;
+      case 'workdir':
+        this.#now = { ...this.#now, cwd: joinPath(this.#now.cwd, op.path) };
+        return;
+      case 'user':
+        this.#now = { ...this.#now, user: op.user };
+        return;
+      case 'shell':
+        this.#now = { ...this.#now, shell: op.argv };
+    }
   }
 }
 

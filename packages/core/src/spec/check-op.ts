@@ -3,16 +3,53 @@ import { checkMounts } from './check-mounts.ts';
 import { checkText, checkTexts, type Finding } from './check-text.ts';
 import { parseExclude } from './exclude-rules.ts';
 import type { CopyOp, Op, RunOp, UserRef } from './spec.ts';
+import type { SpecSize } from './spec-limits.ts';
+import type { StageScope } from './stage-scope.ts';
 import { didYouMean, enumerate, quote } from './suggest.ts';
 
 export type { Finding };
 
 /** What an op's rules depend on besides the op; the ops of a spec change it one after the other. */
-export interface Surroundings {
+export class Surroundings {
   /** The stages that a copy may name. */
-  readonly stages: readonly string[];
+  readonly stages: StageScope<true>;
+  #workdir: string | undefined;
+  #workdirLength = 0;
+  readonly #size: SpecSize;
+  readonly #environment = new Map<string, number>();
+  #environmentBytes = 0;
+
+  constructor(stages: StageScope<true>, size: SpecSize) {
+    this.stages = stages;
+    this.#size = size;
+  }
+
   /** Undefined while only the base image knows it. */
-  workdir: string | undefined;
+  get workdir(): string | undefined {
+    return this.#workdir;
+  }
+
+  /** @returns Whether the path that all `workdir` make together is one that a kernel takes. */
+  enter(path: string): boolean {
+    this.#workdirLength = path.startsWith('/') ? path.length : this.#workdirLength + 1 + path.length;
+    if (this.#workdirLength > LONGEST_PATH) return false;
+    if (path.startsWith('/')) this.#workdir = path;
+    else if (this.#workdir !== undefined) this.#workdir = posix.join(this.#workdir, path);
+    return true;
+  }
+
+  /** From here on each run has this variable. */
+  setVariable(name: string, value: string): void {
+    // A "=", a NUL and a pointer.
+    const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + 10;
+    this.#environmentBytes += bytes - (this.#environment.get(name) ?? 0);
+    this.#environment.set(name, bytes);
+  }
+
+  /** @returns What is wrong, where it has more than is left. */
+  addRun(): string | undefined {
+    return this.#size.add(this.#environmentBytes, 'environmentBytes');
+  }
 }
 
 export function* checkOp(
@@ -24,12 +61,13 @@ export function* checkOp(
       return yield* checkText(op.text, { path: `${path}.text` });
     case 'workdir':
       yield* checkText(op.path, { path: `${path}.path`, what: 'the working directory' });
-      around.workdir = enter(around.workdir, op.path);
+      if (!around.enter(op.path)) yield { path: `${path}.path`, message: TOO_LONG };
       return;
     case 'shell':
       return yield* checkTexts(op.argv, { path: `${path}.argv` });
     case 'env':
       yield* checkEnvName(op.name, `${path}.name`);
+      around.setVariable(op.name, op.value);
       return yield* checkText(op.value, { path: `${path}.value` });
     case 'user':
       return yield* checkUser(op.user, `${path}.user`);
@@ -40,10 +78,9 @@ export function* checkOp(
   }
 }
 
-function enter(workdir: string | undefined, path: string): string | undefined {
-  if (path.startsWith('/')) return path;
-  return workdir === undefined ? undefined : posix.join(workdir, path);
-}
+/** PATH_MAX of Linux. */
+const LONGEST_PATH = 4096;
+const TOO_LONG = `the working directory is longer than ${LONGEST_PATH} characters, as no path may be`;
 
 function* checkEnvName(name: string, path: string): Generator<Finding> {
   yield* checkText(name, { path, what: 'the name of an environment variable' });
@@ -68,6 +105,8 @@ function* checkUser(user: UserRef, path: string): Generator<Finding> {
 }
 
 function* checkRun(op: RunOp, { path, around }: { path: string; around: Surroundings }): Generator<Finding> {
+  const tooMuch = around.addRun();
+  if (tooMuch !== undefined) yield { path, message: tooMuch };
   yield* checkText(op.command, { path: `${path}.command` });
   yield* checkNetwork(op.network, `${path}.network`);
   yield* checkMounts(op, { path, workdir: around.workdir });
@@ -86,7 +125,7 @@ function* checkNetwork(network: readonly string[], path: string): Generator<Find
 
 function* checkCopy(
   op: CopyOp,
-  { path, stages }: { path: string; stages: readonly string[] },
+  { path, stages }: { path: string; stages: StageScope<true> },
 ): Generator<Finding> {
   if (op.from !== 'context') yield* checkStageName(op.from.stage, { path: `${path}.from.stage`, stages });
   yield* checkSources(op.src, `${path}.src`);
@@ -100,13 +139,17 @@ function* checkCopy(
   yield* checkExcludes(op.exclude, `${path}.exclude`);
 }
 
+/** So many names are looked through for one that may have been meant. */
+const HINTS = 200;
+
 function* checkStageName(
   name: string,
-  { path, stages }: { path: string; stages: readonly string[] },
+  { path, stages }: { path: string; stages: StageScope<true> },
 ): Generator<Finding> {
-  if (stages.includes(name)) return;
-  const seen = enumerate([...new Set(stages)].slice(0, 20).map(quote));
-  const hint = didYouMean(name, stages) || (seen ? `; there is ${seen}` : '; there is none');
+  if (stages.has(name)) return;
+  const names = [...new Set(stages.names().take(HINTS))];
+  const seen = enumerate(names.slice(0, 20).map(quote));
+  const hint = didYouMean(name, names) || (seen ? `; there is ${seen}` : '; there is none');
   yield { path, message: `no stage before this copy is named ${quote(name)}${hint}` };
 }
 
@@ -121,14 +164,15 @@ function* checkSources(sources: readonly string[], path: string): Generator<Find
 
 function* checkExcludes(patterns: readonly string[], path: string): Generator<Finding> {
   yield* checkTexts(patterns, { path, what: 'a pattern to exclude' });
+  let isFirst = true;
   for (const [index, pattern] of patterns.entries()) {
     const rule = parseExclude(pattern);
-    const isFirst = !patterns.slice(0, index).some((before) => !before.startsWith('!'));
     const wrong = rule.isErr()
       ? rule.error
       : rule.value.takesBack && isFirst
         ? 'takes nothing back: nothing before it is excluded'
         : undefined;
     if (wrong) yield { path: `${path}[${index}]`, message: `the pattern ${quote(pattern)} ${wrong}` };
+    isFirst &&= pattern.startsWith('!');
   }
 }

@@ -1,32 +1,45 @@
 import type { Finding } from './check-text.ts';
 import type { Op } from './spec.ts';
+import { type SpecLimits, SpecSize } from './spec-limits.ts';
 import { didYouMean, enumerate, quote } from './suggest.ts';
 
-/** Whether `value`, which may come from JSON, has the types of a spec. It may even contain itself. */
-export function checkShape(value: unknown, limits: { readonly maxStageDepth: number }): Finding | undefined {
-  return spec(value, { path: '', depth: limits.maxStageDepth });
+/**
+ * Whether `value`, which may come from JSON, has the types of a spec, and no more of anything than it may have. It may
+ * even contain itself.
+ */
+export function checkShape(value: unknown, limits: SpecLimits): Finding | undefined {
+  return spec(value, { path: '', depth: limits.depth, size: new SpecSize(limits) });
 }
 
 interface Place {
   readonly path: string;
   /** How many stages may still lie within stages. */
   readonly depth: number;
+  readonly size: SpecSize;
 }
 
 type Shape = (value: unknown, place: Place) => Finding | undefined;
 
-const text: Shape = (value, { path }) =>
-  typeof value === 'string' ? undefined : expected('a string', { value, path });
+const text: Shape = (value, { path, size }) => {
+  if (typeof value !== 'string') return expected('a string', { value, path });
+  return counted(size.add(Buffer.byteLength(value), 'bytes'), path);
+};
+
+function counted(message: string | undefined, path: string): Finding | undefined {
+  return message === undefined ? undefined : { path, message };
+}
 
 const number: Shape = (value, { path }) =>
   typeof value === 'number' ? undefined : expected('a number', { value, path });
 
 const listOf =
   (item: Shape): Shape =>
-  (value, { path, depth }) => {
+  (value, { path, ...place }) => {
     if (!Array.isArray(value)) return expected('an array', { value, path });
     for (const [index, element] of value.entries()) {
-      const finding = item(element, { path: `${path}[${index}]`, depth });
+      // A list of nothing has a size as well.
+      const finding =
+        counted(place.size.add(1, 'bytes'), path) ?? item(element, { path: `${path}[${index}]`, ...place });
       if (finding) return finding;
     }
     return undefined;
@@ -34,13 +47,13 @@ const listOf =
 
 const record =
   (fields: Readonly<Record<string, Shape>>, optional: readonly string[] = []): Shape =>
-  (value, { path, depth }) => {
+  (value, { path, ...place }) => {
     if (!isRecord(value)) return expected('an object', { value, path });
     const unknown = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
     if (unknown !== undefined) return unknownField(unknown, { names: Object.keys(fields), path });
     for (const [name, shape] of Object.entries(fields)) {
       if (value[name] === undefined && optional.includes(name)) continue;
-      const finding = shape(value[name], { path: path === '' ? name : `${path}.${name}`, depth });
+      const finding = shape(value[name], { path: path === '' ? name : `${path}.${name}`, ...place });
       if (finding) return finding;
     }
     return undefined;
@@ -78,6 +91,8 @@ const ops: Readonly<Record<Op['op'], Shape>> = {
 };
 
 const op: Shape = (value, place) => {
+  const tooMany = counted(place.size.add(1, 'ops'), place.path);
+  if (tooMany) return tooMany;
   if (!isRecord(value)) return expected('an object', { value, path: place.path });
   const name = value.op;
   if (typeof name === 'string' && Object.hasOwn(ops, name)) return ops[name as Op['op']](value, place);
@@ -90,9 +105,12 @@ const op: Shape = (value, place) => {
 const spec: Shape = (value, place) =>
   record({ stages: listOf(stage), from: text, ops: listOf(op) })(value, place);
 
-const stage: Shape = (value, { path, depth }) => {
-  if (depth === 0) return { path, message: 'stages nest too deep here' };
-  return record({ name: text, spec })(value, { path, depth: depth - 1 });
+const stage: Shape = (value, { path, depth, size }) => {
+  const tooMany = counted(size.add(1, 'stages'), path);
+  if (tooMany) return tooMany;
+  if (depth === 0)
+    return { path, message: `stages nest more than ${size.limits.depth} deep here (the limit "depth")` };
+  return record({ name: text, spec })(value, { path, depth: depth - 1, size });
 };
 
 function isRecord(value: unknown): value is Record<string, unknown> {

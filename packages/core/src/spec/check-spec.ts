@@ -1,11 +1,10 @@
 import { err, ok, type Result } from 'neverthrow';
-import { checkOp, type Finding, type Surroundings } from './check-op.ts';
+import { checkOp, type Finding, Surroundings } from './check-op.ts';
 import { checkShape } from './check-shape.ts';
 import { checkText } from './check-text.ts';
 import type { Spec, SpecError, Stage } from './spec.ts';
-
-/** How deep stages may lie within stages. */
-const maxStageDepth = 64;
+import { type SpecLimits, SpecSize, specLimits } from './spec-limits.ts';
+import { StageScope } from './stage-scope.ts';
 
 /**
  * Checks a spec that was made by hand or came from JSON; {@link parseSpec} has checked its own.
@@ -21,19 +20,23 @@ const maxStageDepth = 64;
  * - a uid or gid is a whole number from 0 to 2³²−2;
  * - the name of an environment variable has no `=`, white space or control character;
  * - no two mounts of a `run` have the same target, and none is the root directory;
- * - a cache id is short enough for a file name of the store.
+ * - a cache id is short enough for a file name of the store;
+ * - nothing goes beyond the limits.
  *
+ * @param limits - Those that are absent have their defaults.
  * @returns The first error, with the place in the spec, such as `stages[0].spec.ops[2].src[1]`, in its message.
  */
-export function checkSpec(spec: Spec): Result<void, SpecError> {
-  const finding = checkShape(spec, { maxStageDepth }) ?? firstFinding(spec);
+export function checkSpec(spec: Spec, limits?: Partial<SpecLimits>): Result<void, SpecError> {
+  const finding = firstFinding(spec, specLimits(limits));
   if (finding === undefined) return ok(undefined);
   return err({ message: finding.path === '' ? finding.message : `${finding.path}: ${finding.message}` });
 }
 
-/** The first rule that a spec of the right types breaks. */
-export function firstFinding(spec: Spec): Finding | undefined {
-  for (const finding of checkNested(spec, { path: '', stages: [] })) return finding;
+/** The first rule that a spec breaks. */
+export function firstFinding(spec: Spec, limits: SpecLimits): Finding | undefined {
+  const ofShape = checkShape(spec, limits);
+  if (ofShape !== undefined) return ofShape;
+  for (const finding of checkNested(spec, { path: '', size: new SpecSize(limits) })) return finding;
   return undefined;
 }
 
@@ -42,29 +45,28 @@ export function below(path: string, field: string): string {
   return path === '' ? field : `${path}.${field}`;
 }
 
-function* checkNested(
-  spec: Spec,
-  { path, stages }: { path: string; stages: readonly string[] },
-): Generator<Finding> {
-  const visible = [...stages];
+interface Nested {
+  readonly path: string;
+  readonly outside?: StageScope<true>;
+  readonly size: SpecSize;
+}
+
+function* checkNested(spec: Spec, { path, outside, size }: Nested): Generator<Finding> {
+  const visible = new StageScope<true>(outside);
   for (const [index, stage] of spec.stages.entries()) {
-    yield* checkStage(stage, { path: below(path, `stages[${index}]`), stages: visible });
-    visible.push(stage.name);
+    yield* checkStage(stage, { path: below(path, `stages[${index}]`), outside: visible, size });
+    visible.add(stage.name, true);
   }
   yield* checkText(spec.from, { path: below(path, 'from'), what: 'the base image' });
   if (/\p{Cc}/u.test(spec.from)) {
     yield { path: below(path, 'from'), message: 'the base image may not contain control characters' };
   }
-  const around: Surroundings = { stages: visible, workdir: undefined };
+  const around = new Surroundings(visible, size);
   for (const [index, op] of spec.ops.entries())
     yield* checkOp(op, { path: below(path, `ops[${index}]`), around });
 }
 
-function* checkStage(stage: Stage, at: { path: string; stages: readonly string[] }): Generator<Finding> {
+function* checkStage(stage: Stage, at: Nested): Generator<Finding> {
   yield* checkText(stage.name, { path: `${at.path}.name`, what: 'the name of a stage' });
-  if (at.path.split('stages[').length - 1 > maxStageDepth) {
-    yield { path: at.path, message: `stages nest more than ${maxStageDepth} deep here` };
-    return;
-  }
-  yield* checkNested(stage.spec, { path: `${at.path}.spec`, stages: at.stages });
+  yield* checkNested(stage.spec, { ...at, path: `${at.path}.spec` });
 }

@@ -4,3 +4,4 @@ export * from './make-spec.ts';
 export { parseSpec } from './parse-spec.ts';
 export { printSpec, titleOf } from './print-spec.ts';
 export type * from './spec.ts';
+export type { SpecLimits } from './spec-limits.ts';

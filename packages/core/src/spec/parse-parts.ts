@@ -9,7 +9,12 @@ export type Parsed<T> = Result<T, Fault>;
 export interface ParseContext {
   /** Such as `stages[0].spec.ops[2]`. */
   readonly path: string;
-  readonly places: Map<string, number>;
+  readonly places: Places;
+}
+
+/** Gets the offset of each part. */
+export interface Places {
+  set(path: string, at: number): void;
 }
 
 export function wrong(sexp: Sexp, message: string): Parsed<never> {

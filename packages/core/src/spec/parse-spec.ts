@@ -5,6 +5,7 @@ import { headed, type ParseContext, type Parsed, textsOf, wrong } from './parse-
 import { readSexp, type Sexp } from './sexp.ts';
 import type { Fault } from './sexp-lexer.ts';
 import type { Op, Spec, SpecError, Stage } from './spec.ts';
+import { type SpecLimits, specLimits, tooMuch } from './spec-limits.ts';
 import { didYouMean, quote } from './suggest.ts';
 
 /**
@@ -23,13 +24,16 @@ import { didYouMean, quote } from './suggest.ts';
  * A spec is UTF-8: a text in it that is not, also one written with escapes such as `\255`, is an error,
  * because the fields of a {@link Spec} are strings. Bytes in comments are not looked at.
  *
+ * @param limits - Those that are absent have their defaults.
  * @returns The first error, with its line and column. Nothing is thrown, whatever the bytes.
  */
-export function parseSpec(text: string | Uint8Array): Result<Spec, SpecError> {
+export function parseSpec(text: string | Uint8Array, limits?: Partial<SpecLimits>): Result<Spec, SpecError> {
+  const all = specLimits(limits);
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  if (bytes.length > all.bytes) return err({ message: tooMuch(all, 'bytes') });
   return checkText(text)
     .andThen(() => readSexp(bytes))
-    .andThen(parseChecked)
+    .andThen((sexp) => parseChecked(sexp, all))
     .mapErr(({ message, at }) => ({ message, ...position(bytes, at) }));
 }
 
@@ -41,12 +45,18 @@ function checkText(text: string | Uint8Array): Result<void, Fault> {
   return err({ message: 'half of a surrogate pair is not a character', at });
 }
 
-function parseChecked(sexp: Sexp): Parsed<Spec> {
-  const places = new Map<string, number>();
-  return parseNested(sexp, { path: '', places }).andThen((spec) => {
-    const finding = firstFinding(spec);
-    return finding ? err({ message: finding.message, at: nearestPlace(places, finding.path) }) : ok(spec);
+function parseChecked(sexp: Sexp, limits: SpecLimits): Parsed<Spec> {
+  return parseNested(sexp, { path: '', places: { set() {} } }).andThen((spec) => {
+    const finding = firstFinding(spec, limits);
+    return finding ? err({ message: finding.message, at: placeOf(sexp, finding.path) }) : ok(spec);
   });
+}
+
+/** Where a part of the spec is. It is read once more for that: most specs have nothing wrong in them. */
+function placeOf(sexp: Sexp, path: string): number {
+  const places = new Map<string, number>();
+  parseNested(sexp, { path: '', places });
+  return nearestPlace(places, path);
 }
 
 function parseNested(sexp: Sexp, { path, places }: ParseContext): Parsed<Spec> {

@@ -112,9 +112,18 @@ function endsAtom(byte: number | undefined): boolean {
 }
 
 function quotedAtom(bytes: Uint8Array, start: number): Result<Token, Fault> {
+  const plain = endOfPlainString(bytes, start + 1);
+  if (bytes[plain] === QUOTE) return decode(bytes.subarray(start + 1, plain), { at: start, next: plain + 1 });
   return scanString(bytes, start).andThen(({ value, next }) =>
     decode(Uint8Array.from(value), { at: start, next }),
   );
+}
+
+/** Where a string ends that has no escapes, or its first escape is. */
+function endOfPlainString(bytes: Uint8Array, from: number): number {
+  let at = from;
+  while (at < bytes.length && bytes[at] !== QUOTE && bytes[at] !== BACKSLASH) at += 1;
+  return at;
 }
 
 function decode(bytes: Uint8Array, place: { at: number; next: number }): Result<Token, Fault> {

@@ -2,9 +2,9 @@ import { closest, distance } from 'fastest-levenshtein';
 
 /** `: did you mean "run"?`, or nothing if no candidate is near: it has the same letters, or at most two others. */
 export function didYouMean(text: string, candidates: readonly string[]): string {
-  if (candidates.length === 0 || text.length > 100) return '';
-  const best =
-    candidates.find((candidate) => sorted(candidate) === sorted(text)) ?? closest(text, candidates);
+  const alike = candidates.filter(({ length }) => Math.abs(length - text.length) <= 2);
+  if (alike.length === 0 || text.length > 100) return '';
+  const best = alike.find((candidate) => sorted(candidate) === sorted(text)) ?? closest(text, alike);
   const near = text.length <= 3 ? 1 : 2;
   const isNear = sorted(best) === sorted(text) || distance(text, best) <= near;
   return isNear && best.length > 1 ? `: did you mean ${JSON.stringify(best)}?` : '';

@@ -197,10 +197,10 @@ describe('a spec that is made by hand', () => {
   });
 
   it('is refused if it has more, or contains itself', () => {
-    expect(problemOf(nested(65))).toMatch(/stages nest too deep here$/);
+    expect(problemOf(nested(65))).toMatch(/stages nest more than 64 deep here \(the limit "depth"\)$/);
     const stages: unknown[] = [];
     const spec = { stages, from: 'a', ops: [] };
     stages.push({ name: 's', spec });
-    expect(problemOf(spec)).toMatch(/stages nest too deep here$/);
+    expect(problemOf(spec)).toMatch(/stages nest more than 64 deep here \(the limit "depth"\)$/);
   });
 });

@@ -1,0 +1,43 @@
+/** Of the whole work, at one, two and four times the size, in milliseconds of this thread's processor. */
+export type Growth = readonly [number, number, number];
+
+/** Twice the time for twice the size is what is wanted: four times at the end. Twice that is no longer noise. */
+const MOST = 8;
+/** What is so short, at four times the size, is noise. */
+const SHORT_MS = 10;
+/** What grows with the square in one run and not in the others was disturbed. */
+const TRIES = 4;
+
+export interface Work<T> {
+  /** Of this size; made before the time counts. */
+  readonly input: (size: number) => T;
+  readonly run: (input: T) => unknown;
+}
+
+/** Measures work at one, two and four times its size, the best of some runs each. */
+export async function growthOf<T>({ input, run }: Work<T>, size: number): Promise<Growth> {
+  const inputs = [1, 2, 4].map((times) => input(times * size));
+  let best: Growth = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let tries = 0; tries < TRIES && !isLinear(best); tries += 1) {
+    const now: number[] = [];
+    for (const one of inputs) now.push(await millisecondsOf(() => run(one)));
+    best = best.map((before, i) => Math.min(before, now[i] as number)) as unknown as Growth;
+  }
+  return best;
+}
+
+export function isLinear([once, , fourTimes]: Growth): boolean {
+  if (!Number.isFinite(fourTimes)) return false;
+  return fourTimes <= Math.max(SHORT_MS, MOST * once);
+}
+
+export function tell(growth: Growth): string {
+  return growth.map((milliseconds) => milliseconds.toFixed(1).padStart(7)).join(' ');
+}
+
+async function millisecondsOf(work: () => unknown): Promise<number> {
+  const start = process.threadCpuUsage();
+  await work();
+  const { user, system } = process.threadCpuUsage(start);
+  return (user + system) / 1000;
+}
