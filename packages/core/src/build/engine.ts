@@ -50,9 +50,9 @@ export interface Engine {
 
 /**
  * What had no room. `store`: it said so, or a sandbox or fetcher did. `perhaps`: it was nearly full for a time, and nobody
- * said that anything failed. `state`: the builder's own directory.
+ * said that anything failed. `doubtful`: it may have been. `state`: the builder's own directory.
  */
-export type Full = 'store' | 'perhaps' | 'state';
+export type Full = 'store' | 'perhaps' | 'doubtful' | 'state';
 
 /** Space for those who found a disk full. */
 export interface Room {

@@ -10,7 +10,7 @@ import type { BuildError, StepOp } from './builder.ts';
 import type { Allowance, StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
 import { catchThrown, fromStore, isNoSpace, lost } from './errors.ts';
-import { type Attempted, toldByState, toldByStore, withRoom } from './make-room.ts';
+import { type Attempted, toldByState, toldByStore, toldByWatch, withRoom } from './make-room.ts';
 import { isStoreShort } from './spare-room.ts';
 
 /** A step that is to be made: where from, and what fills it. */
@@ -114,7 +114,7 @@ async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Atte
   const { error } = made;
   if (!isNoSpace(error)) return err({ error });
   if (watch.verdict === 'used-up' || (await allowance?.isUsedUp())) return err({ error: overLimit(step) });
-  return err(watch.verdict === undefined ? toldByStore(error) : { error, full: 'perhaps' });
+  return err(toldByWatch(error, watch));
 }
 
 async function fillAndCommit(
