@@ -42,6 +42,8 @@ export interface Engine {
   readonly caches: CacheBroker;
   /** Steps that may run at once. */
   readonly slots: Slots;
+  /** Places for base images that are fetched: a registry that is slow keeps no step waiting. */
+  readonly pulls: Slots;
   /** Commands that the sandbox may run at once. */
   readonly commands: Slots;
   readonly room: Room;
