@@ -23,6 +23,13 @@ export const PLAN: Survivors = {
       why: 'Only slower: another read finds the end of the file, and the digest is the same.',
     },
   ],
+  'plan/stages.ts': [
+    {
+      within: 'Said.#isEnvNew',
+      names: ['false → true'],
+      why: 'Only slower: before anything is said, an empty environment is made once more.',
+    },
+  ],
   'plan/source-walk.ts': [
     {
       within: 'SourceWalk.#checkOnTheWay',

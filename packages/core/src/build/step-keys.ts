@@ -43,7 +43,10 @@ export class StepKeys {
   readonly #contextManifests = new Map<string, Promise<Result<string, BuildError>>>();
   readonly #stageManifests = new Map<StepDraft, string>();
   /** The steps whose keys cannot change any more, unless their parents do. */
-  readonly #finished = new Map<StepDraft, { readonly parent: StepKey; readonly step: KeyedStep }>();
+  readonly #finished = new Map<
+    StepDraft,
+    { readonly parent: StepKey | undefined; readonly step: KeyedStep }
+  >();
 
   constructor(
     engine: Engine,
@@ -94,8 +97,7 @@ export class StepKeys {
       const step = await this.#step(draft, parent);
       if (step.isErr()) return err(step.error);
       steps.push(step.value);
-      if (parent && step.value.key && step.value.inputs)
-        this.#finished.set(draft, { parent, step: step.value });
+      if (step.value.inputs) this.#finished.set(draft, { parent, step: step.value });
       parent = step.value.key;
     }
     return ok(steps);

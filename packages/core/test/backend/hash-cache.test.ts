@@ -106,6 +106,24 @@ describe('what is remembered of a file', () => {
     expect(left).toEqual(['step/aa', 'step/aab/f', 'step/a/f', 'x/step/aa/']);
   });
 
+  it('is forgotten with all others when they would be more than half a million, and not before', async () => {
+    await using place = await openCache();
+    const stat = place.keep('first');
+    place.close();
+    // Names that come in their order are written faster.
+    place.sql(`WITH RECURSIVE n (i) AS (VALUES (1000) UNION ALL SELECT i + 1 FROM n WHERE i < 1999)
+      INSERT INTO file SELECT a.i || b.i, '', '', 0 FROM n AS a, n AS b LIMIT 499998`);
+    place.reopen();
+    place.keep('last');
+    expect(['first', 'last'].map((name) => place.cache.find(name, stat))).toEqual([SHA256, SHA256]);
+    place.keep('more');
+    expect(['first', 'last', 'more'].map((name) => place.cache.find(name, stat))).toEqual([
+      undefined,
+      undefined,
+      SHA256,
+    ]);
+  });
+
   it('is found by the next process also if nobody flushed it', async () => {
     await using place = await openCache();
     const stat = place.remember('f');

@@ -46,4 +46,50 @@ describe('the keys of a build', () => {
     expect(heard.events).toEqual([]);
     expect(expectErr(await world.builder.plan(request(spec)))).toEqual(error);
   });
+
+  it('are made once, also where more is known later of what a copy behind them reads', async () => {
+    await using world = await openWorld({ a: writes('a'), b: writes('b'), c: writes('c') });
+    const spec = `((build s ((from base) (run (shell a)))) (build t ((from base) (run (shell b))))
+      (from base) (run (secrets (token (target /token))) (shell c))
+      (copy (from (build s)) (src a) (dst /a)) (copy (from (build t)) (src b) (dst /b)))`;
+    const secrets = new AskedSecrets(() => {});
+    await built(world.builder, spec, { secrets });
+    // For the key, and for the command.
+    expect(secrets.asked).toBe(2);
+  });
+
+  it('let the rest of the process go on while those of a long stage are made', async () => {
+    await using world = await openWorld({});
+    let rounds = 0;
+    const seen: number[] = [];
+    const secrets = new AskedSecrets(() => seen.push(rounds));
+    const run = '(run (secrets (token (target /token))) (shell a))';
+    const counting = setInterval(() => {
+      rounds += 1;
+    });
+    const steps = expectOk(
+      await world.builder.plan(request(`((from base) ${run.repeat(2000)})`, { secrets })),
+    );
+    clearInterval(counting);
+    expect(steps).toHaveLength(2001);
+    expect(seen).toHaveLength(2000);
+    expect(seen.at(-1)).toBeGreaterThan(seen[0] as number);
+  });
 });
+
+/** Secrets that tell each time that somebody takes one. */
+class AskedSecrets extends Map<string, Uint8Array> {
+  asked = 0;
+  readonly #onAsked: () => void;
+
+  constructor(onAsked: () => void) {
+    super([['token', Buffer.from('secret')]]);
+    this.#onAsked = onAsked;
+  }
+
+  override get(id: string): Uint8Array | undefined {
+    this.asked += 1;
+    this.#onAsked();
+    return super.get(id);
+  }
+}

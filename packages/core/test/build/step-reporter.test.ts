@@ -80,11 +80,13 @@ describe('the report of a step that runs', () => {
     const report = place.reporter.begin(PLACE);
     report.started('joined', writer.log);
     await write(writer, 'before');
+    await longEnough();
     place.stop.abort(new Error('enough'));
     await write(writer, 'after');
     await report.ended('again');
-    expect(place.heard).toEqual(['step-started', 'before']);
     await writer.end();
+    await longEnough();
+    expect(place.heard).toEqual(['step-started', 'before']);
   });
 
   it('says so, in a note, where its log cannot be read, also before the listener is there', async () => {
@@ -96,8 +98,7 @@ describe('the report of a step that runs', () => {
     const report = place.reporter.begin(PLACE);
     report.started('ran', writer.log);
     await place.slow;
-    // Longer than it takes to find that out.
-    for (let i = 0; i < 50; i += 1) await stat(import.meta.filename);
+    await longEnough();
     place.goOn();
     await report.ended(ok());
     expect(place.heard).toEqual([
@@ -195,6 +196,11 @@ async function write(writer: LogWriter, ...texts: readonly string[]): Promise<vo
     await writer.write(text);
     await ticks();
   }
+}
+
+/** Longer than it takes to read a short log, or to find out that it cannot be read. */
+async function longEnough(): Promise<void> {
+  for (let i = 0; i < 50; i += 1) await stat(import.meta.filename);
 }
 
 async function ticks(): Promise<void> {

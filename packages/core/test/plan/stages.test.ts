@@ -24,6 +24,15 @@ describe('the plan of a spec', () => {
     ]);
   });
 
+  it('holds once what several steps have in common of what was said', () => {
+    const plan = planOf(`((from base) (env A 1) (run (shell first)) (comment "hello") (run (shell second))
+      (workdir /x) (run (shell third)) (env B 2) (run (shell fourth)))`);
+    const [first, second, third, fourth] = plan.steps.map(({ settings }) => settings);
+    expect(second).toBe(first);
+    expect(third?.env).toBe(first?.env);
+    expect([first?.env, fourth?.env]).toEqual([{ A: '1' }, { A: '1', B: '2' }]);
+  });
+
   it('has the stages that are copied from, by their names, and no others', () => {
     const plan = planOf(`((build one ((from base) (run (shell a))))
       (build two ((from other) (copy (from (build one)) (src a) (dst /a))))
