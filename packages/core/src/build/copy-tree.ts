@@ -139,7 +139,7 @@ class TreeCopy {
     try {
       const sha256 = linked ? ok(known) : await this.#writeContent(entry, fd);
       if (sha256.isErr()) return sha256;
-      if (linked && !isSameFile(lstatSync(entry.host, { bigint: true }), entry.stat)) return changed(entry);
+      if (linked && !isSameFile(lstatSync(entry.at, { bigint: true }), entry.stat)) return changed(entry);
       fchownSync(fd, this.#request.owner.uid, this.#request.owner.gid);
       fchmodSync(fd, entry.executable ? 0o755 : 0o644);
       futimesSync(fd, seconds(entry), seconds(entry));
@@ -168,7 +168,7 @@ class TreeCopy {
   /** Shares the blocks of a file whose hash is known; false where the disk cannot. */
   #reflink(entry: SourceEntry, place: Buffer): boolean {
     try {
-      copyFileSync(entry.host, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+      copyFileSync(entry.at, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
       chmodSync(place, 0o600);
       return true;
     } catch {

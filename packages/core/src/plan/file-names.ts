@@ -1,4 +1,4 @@
-import type { BytePath } from '../backend/byte-path.ts';
+import { type BytePath, toFsPath } from '../backend/byte-path.ts';
 import { FileIdentities } from '../backend/file-identity.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { SourceEntry } from './source-walk.ts';
@@ -9,7 +9,7 @@ export type FileNames = (entry: SourceEntry) => BytePath;
 /** Of a directory of the host, which holds whatever is there now. For one walk. */
 export function hostFiles(): FileNames {
   const identities = new FileIdentities();
-  return ({ host, stat }) => `host/${identities.of(stat, host)}`;
+  return ({ host, stat }) => `host/${identities.of(stat, toFsPath(host))}`;
 }
 
 /**

@@ -88,7 +88,7 @@ export function isSameFile(a: BigIntStats, b: BigIntStats): boolean {
 /** Opens a file for reading, if it is still the one that was seen. */
 export function openSeen(entry: SourceEntry): Result<number, SourceError> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const opened = readable(toReadable(entry.host.toString('latin1')), () => ok(openSync(entry.host, flags)));
+  const opened = readable(toReadable(entry.host), () => ok(openSync(entry.at, flags)));
   if (opened.isErr()) return err(opened.error);
   const fd = opened.value;
   if (isSameFile(fstatSync(fd, { bigint: true }), entry.stat)) return ok(fd);
@@ -97,7 +97,7 @@ export function openSeen(entry: SourceEntry): Result<number, SourceError> {
 }
 
 export function changed(entry: SourceEntry): Result<never, SourceError> {
-  const path = toReadable(entry.host.toString('latin1'));
+  const path = toReadable(entry.host);
   return err({ type: 'invalid-source', path, message: `"${path}" changed while it was read` });
 }
 

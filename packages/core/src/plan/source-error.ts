@@ -18,7 +18,9 @@ export function readable<T>(shown: string, look: () => Result<T, SourceError>): 
     return look();
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
-    const why = error.code === 'ENOENT' ? 'went away while it was read' : `cannot be read: ${error.message}`;
+    // The path of the system call need not be one that people know.
+    const reason = error.message.replace(/, \w+ '.*'$/s, '');
+    const why = error.code === 'ENOENT' ? 'went away while it was read' : `cannot be read: ${reason}`;
     return invalid(shown, `"${shown}" ${why}`);
   }
 }

@@ -4,6 +4,7 @@ import { type BytePath, toBytePath, toFsPath, toReadable } from '../backend/byte
 import { heldDirectory } from '../backend/held-directories.ts';
 import type { HostPath } from '../backend/names.ts';
 import type { IgnoreFile } from './ignore-files.ts';
+import { OpenDirectory } from './open-directory.ts';
 import { invalid, readable, type SourceError } from './source-error.ts';
 import { SourceFilter } from './source-filter.ts';
 import { isBelow, TREE_ROOT, type TreePath, toTreePath, within } from './tree-path.ts';
@@ -14,7 +15,10 @@ export type SourceEntry = {
   readonly path: TreePath;
   /** Below the root of the tree. */
   readonly below: TreePath;
-  readonly host: Buffer;
+  /** Its path on the host, for people, when it was looked at. */
+  readonly host: BytePath;
+  /** For system calls: the thing that was looked at, or one that has its name in its directory by now. Until the next entry. */
+  readonly at: Buffer;
   readonly stat: BigIntStats;
 } & (
   | { readonly kind: 'file'; readonly executable: boolean }
@@ -41,7 +45,15 @@ export function baseName(source: string): string {
  * No link is followed, whether in the source's path or below it. It ends with the first error.
  */
 export function* walkSource(tree: SourceTree, source: string): Generator<Result<SourceEntry, SourceError>> {
-  const walk = new SourceWalk(tree, source);
+  // A context may be reached through a link; from there on none is followed.
+  const opened = readable(source, () => {
+    const root = realpathSync.native(tree.root, 'latin1');
+    return ok({ root, directory: OpenDirectory.open(root) });
+  });
+  if (opened.isErr()) return yield err(opened.error);
+  const { root, directory } = opened.value;
+  using _open = directory;
+  const walk = new SourceWalk(tree, { source, root, directory });
   const start = readable(source, () => walk.locate());
   if (start.isErr()) return yield err(start.error);
   yield* walk.entries(start.value);
@@ -52,6 +64,10 @@ interface Spot {
   /** Below the root of the tree. */
   readonly below: TreePath;
   readonly host: BytePath;
+  /** In its directory; `.` for the root of the tree. */
+  readonly name: BytePath;
+  /** How deep that directory is. */
+  readonly depth: number;
 }
 
 /** A place that is still to be looked at. */
@@ -61,13 +77,23 @@ interface Place extends Spot {
 }
 
 class SourceWalk {
-  readonly #root: HostPath;
+  readonly #root: BytePath;
+  /** Where the walk is now. */
+  readonly #directory: OpenDirectory;
   readonly #source: string;
   readonly #start: TreePath;
   readonly #filter: SourceFilter;
 
-  constructor({ root, exclude, ignore = [] }: SourceTree, source: string) {
+  constructor(
+    { exclude, ignore = [] }: SourceTree,
+    {
+      source,
+      root,
+      directory,
+    }: { readonly source: string; readonly root: BytePath; readonly directory: OpenDirectory },
+  ) {
     this.#root = root;
+    this.#directory = directory;
     this.#source = source;
     this.#start = toTreePath(source);
     this.#filter = new SourceFilter(exclude, ignore);
@@ -78,14 +104,13 @@ class SourceWalk {
     const source = this.#source;
     const names = components(source);
     if (names.includes('..')) return invalid(source, `".." is not allowed in "${source}"`);
-    // A context may be reached through a link; from there on none is followed.
-    let spot: Spot = { below: TREE_ROOT, host: realpathSync.native(this.#root, 'latin1') };
-    const isFree = refuseHeld(spot.host, { stat: statOf(spot.host), source });
+    let spot: Spot = { below: TREE_ROOT, host: this.#root, name: '.', depth: 0 };
+    const isFree = refuseHeld(spot.host, { stat: statOf(this.#directory.path('.')), source });
     if (isFree.isErr()) return err(isFree.error);
     for (const [i, name] of names.entries()) {
-      const entered = this.#filter.enter(spot.below, spot.host);
+      const entered = this.#filter.enter(spot.below, this.#directory.path('.'));
       if (entered.isErr()) return err(entered.error);
-      spot = spotIn(spot, toBytePath(name));
+      spot = spotIn(spot, { name: toBytePath(name), depth: this.#directory.depth });
       const found = this.#checkOnTheWay(spot, { name, isLast: i === names.length - 1 });
       if (found.isErr()) return err(found.error);
     }
@@ -93,16 +118,19 @@ class SourceWalk {
   }
 
   #checkOnTheWay(
-    { host, below }: Spot,
+    spot: Spot,
     { name, isLast }: { readonly name: string; readonly isLast: boolean },
   ): Result<void, SourceError> {
     const source = this.#source;
-    const stat = lstatSync(toFsPath(host), { bigint: true, throwIfNoEntry: false });
+    const { host, below } = spot;
+    const at = this.#directory.path(spot.name);
+    const stat = lstatSync(toFsPath(at), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return invalid(source, `"${name}" of "${source}" was not found`);
     const isFree = refuseHeld(host, { stat, source });
     if (isFree.isErr()) return err(isFree.error);
     if (this.#filter.verdict(below, TREE_ROOT, stat.isDirectory()) === 'leave') return this.#isLeftOut();
-    if (isLast || stat.isDirectory()) return ok();
+    if (isLast) return ok();
+    if (stat.isDirectory()) return this.#directory.enter(spot.name, stat, source);
     const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
     return invalid(source, `"${name}" of "${source}" ${what}`);
   }
@@ -134,18 +162,27 @@ class SourceWalk {
 
   /** @returns Undefined if it is left out. */
   #look(place: Place): Result<Looked | undefined, SourceError> {
-    const stat = statOf(place.host);
+    const shown = this.#describe(place);
+    const left = this.#directory.leave(place.depth, shown);
+    if (left.isErr()) return err(left.error);
+    const at = this.#directory.path(place.name);
+    const stat = statOf(at);
     const verdict = this.#filter.verdict(this.#start, place.path, stat.isDirectory());
     if (verdict === 'leave') return ok(undefined);
-    const entry = readEntry(place, { stat, shown: this.#describe(place) });
+    const entry = readEntry(place, { at, stat, shown });
     if (entry.isErr()) return err(entry.error);
     const waits = verdict === 'look';
     if (entry.value.kind !== 'directory') return ok({ entry: entry.value, children: [], waits });
-    const entered = this.#filter.enter(place.below, place.host);
+    const isRoot = place.name === '.';
+    const into = isRoot ? ok() : this.#directory.enter(place.name, stat, shown);
+    if (into.isErr()) return err(into.error);
+    const here = this.#directory.path('.');
+    const entered = this.#filter.enter(place.below, here);
     if (entered.isErr()) return err(entered.error);
-    const children = readdirSync(toFsPath(place.host), 'latin1')
+    const { depth } = this.#directory;
+    const children = readdirSync(toFsPath(here), 'latin1')
       .sort()
-      .map((name) => ({ path: within(place.path, name), ...spotIn(place, name) }))
+      .map((name) => ({ path: within(place.path, name), ...spotIn(place, { name, depth }) }))
       // What is left out whatever it is may even go away meanwhile.
       .filter(({ path }) =>
         [true, false].some((is) => this.#filter.verdict(this.#start, path, is) !== 'leave'),
@@ -168,25 +205,26 @@ interface Looked {
   readonly waits: boolean;
 }
 
-function statOf(host: BytePath): BigIntStats {
-  return lstatSync(toFsPath(host), { bigint: true });
+function statOf(at: BytePath): BigIntStats {
+  return lstatSync(toFsPath(at), { bigint: true });
 }
 
-function spotIn({ below, host }: Spot, name: BytePath): Spot {
-  return { below: within(below, name), host: `${host === '/' ? '' : host}/${name}` };
+function spotIn({ below, host }: Spot, at: Pick<Spot, 'name' | 'depth'>): Spot {
+  return { below: within(below, at.name), host: `${host === '/' ? '' : host}/${at.name}`, ...at };
 }
 
 function readEntry(
-  { path, below, host: place }: Place,
-  { stat, shown }: { readonly stat: BigIntStats; readonly shown: string },
+  { path, below, host }: Place,
+  look: { readonly at: BytePath; readonly stat: BigIntStats; readonly shown: string },
 ): Result<SourceEntry, SourceError> {
-  const isFree = refuseHeld(place, { stat, source: shown });
+  const { stat, shown } = look;
+  const isFree = refuseHeld(host, { stat, source: shown });
   if (isFree.isErr()) return err(isFree.error);
-  const host = toFsPath(place);
-  const common = { path, below, host, stat };
+  const at = toFsPath(look.at);
+  const common = { path, below, host, at, stat };
   if (stat.isFile()) return ok({ ...common, kind: 'file', executable: (stat.mode & 0o111n) !== 0n });
   if (stat.isDirectory()) return ok({ ...common, kind: 'directory' });
-  if (stat.isSymbolicLink()) return ok({ ...common, kind: 'link', target: readlinkSync(host, 'latin1') });
+  if (stat.isSymbolicLink()) return ok({ ...common, kind: 'link', target: readlinkSync(at, 'latin1') });
   return invalid(
     shown,
     `"${shown}" is ${describe(stat)}, which cannot be copied; leave it out with "exclude"`,

@@ -125,7 +125,7 @@ describe('the digest of what a copy would write', () => {
     await using place = await openPlace();
     await writeTree(place.path, { f: 'text' });
     const names: FileNames = (entry) => {
-      rmSync(entry.host);
+      rmSync(entry.at);
       return place.names(entry);
     };
     expect(expectErr(await place.manifest(['f'], { names })).message).toMatch(
@@ -162,9 +162,8 @@ describe('a file that was seen', () => {
   it('is opened as long as it is the same', async () => {
     await using place = await openPlace();
     await writeTree(place.path, { f: 'text' });
-    const [entry] = place.entries('f');
-    if (entry === undefined) throw new Error('there is a file');
-    closeSync(expectOk(openSeen(entry)));
+    using seen = place.seen('f');
+    closeSync(expectOk(openSeen(seen.entry)));
   });
 
   it.each<readonly [what: string, change: (file: string) => Promise<unknown>]>([
@@ -173,12 +172,11 @@ describe('a file that was seen', () => {
   ])('and that %s since is not read, and not left open', async (_, change) => {
     await using place = await openPlace();
     await writeTree(place.path, { f: 'text' });
-    const [entry] = place.entries('f');
-    if (entry === undefined) throw new Error('there is a file');
+    using seen = place.seen('f');
     await change(join(place.path, 'f'));
     const before = (await readdir('/dev/fd')).length;
     const path = join(place.path, 'f');
-    expect(expectErr(openSeen(entry))).toEqual({
+    expect(expectErr(openSeen(seen.entry))).toEqual({
       type: 'invalid-source',
       path,
       message: `"${path}" changed while it was read`,
@@ -192,11 +190,10 @@ describe('a file that was seen', () => {
   ])('and in whose place there is %s is not read', async (_, put, message) => {
     await using place = await openPlace();
     await writeTree(place.path, { f: 'text' });
-    const [entry] = place.entries('f');
-    if (entry === undefined) throw new Error('there is a file');
+    using seen = place.seen('f');
     await rm(join(place.path, 'f'));
     await put(join(place.path, 'f'));
-    expect(expectErr(openSeen(entry)).message).toContain(message);
+    expect(expectErr(openSeen(seen.entry)).message).toContain(message);
   });
 
   it.each<keyof BigIntStats>(['ino', 'dev', 'size', 'mtimeNs', 'ctimeNs'])(
@@ -281,6 +278,14 @@ async function openPlace() {
     names: ownNames,
     manifest,
     digest: async (src: readonly string[], options?: Options) => expectOk(await manifest(src, options)),
+    /** The first entry, while the walk is there. */
+    seen: (source: string): Disposable & { readonly entry: SourceEntry } => {
+      const walk = walkSource(tree, source);
+      const first = walk.next();
+      if (first.done) throw new Error('there is a file');
+      const entry = expectOk(first.value);
+      return { entry, [Symbol.dispose]: () => void walk.return(undefined) };
+    },
     entries: (source: string): SourceEntry[] => [...walkSource(tree, source)].map((entry) => expectOk(entry)),
     [Symbol.asyncDispose]: async () => {
       hashes[Symbol.dispose]();
