@@ -42,7 +42,7 @@ needs('root', 'busybox')('the sandbox on the page about writing one', () => {
     const controller = new AbortController();
     const script = 'setsid sleep 1000 <&- & echo started; sleep 1000';
     const aborted = await runOnPage(script, { controller });
-    expect(expectErr(aborted.exit)).toEqual({ type: 'cancelled', reason: 'enough' });
+    expect(expectErr(aborted.exit)).toMatchObject({ type: 'cancelled', reason: 'enough' });
   });
 });
 

@@ -48,8 +48,7 @@ async function doJob(builder: Builder, { id, spec, context }: Job): Promise<Answ
     return { id, error: `${parsed.error.line}:${parsed.error.column}: ${parsed.error.message}` };
   const request = { spec: parsed.value, ...(context === undefined ? {} : { context: toHostPath(context) }) };
   const built = await builder.build(request);
-  if (built.isErr())
-    return { id, error: built.error.type === 'cancelled' ? 'cancelled' : built.error.message };
+  if (built.isErr()) return { id, error: built.error.message };
   await using result = built.value;
   return { id, key: result.key };
 }

@@ -37,6 +37,14 @@ export function storeFailure(error: StoreError): Failure {
   return error.type === 'not-found' ? usageFailure(error.message) : machineFailure(error.message);
 }
 
+/** What to tell the user of a store, a sandbox or a builder that cannot be opened. */
+export function openFailure(error: StoreError): Failure {
+  if (error.type !== 'busy') return storeFailure(error);
+  return machineFailure(
+    `${error.message}: wait until that has ended, or name another --store, which has its own directories`,
+  );
+}
+
 /** The builder was stopped; whoever stopped it knows the exit code. */
 function cancelledFailure(reason: unknown): Failure {
   return machineFailure(`stopped: ${reason instanceof Error ? reason.message : reason}`);

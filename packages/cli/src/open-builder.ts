@@ -11,7 +11,7 @@ import {
   toHostPath,
 } from '@snapstep/core';
 import { checkReference, type OciFetcherOptions, openOciFetcher } from '@snapstep/fetcher-oci';
-import { storeFailure } from './build-failure.ts';
+import { openFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import { type AnySandbox, openSandbox } from './open-sandbox.ts';
 import { openStore } from './open-store.ts';
@@ -57,7 +57,7 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
   const matched = match(store.value, sandbox.value);
   if (matched.isErr()) return err(matched.error);
   const fetcher = await openOciFetcher({ stateDir: toHostPath(fetcherDir), ...fetcherOptions(options) });
-  if (fetcher.isErr()) return err(storeFailure(fetcher.error));
+  if (fetcher.isErr()) return err(openFailure(fetcher.error));
   hold(fetcher.value);
   const builder = await openBuilder<StoreFeature>({
     store: matched.value,
@@ -67,7 +67,7 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
     adopt: options.adopt ?? false,
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   });
-  if (builder.isErr()) return err(storeFailure(builder.error));
+  if (builder.isErr()) return err(openFailure(builder.error));
   hold(builder.value);
   return ok(builder.value);
 }

@@ -7,7 +7,7 @@ import {
   type StoreFeature,
   toHostPath,
 } from '@snapstep/core';
-import { storeFailure } from './build-failure.ts';
+import { openFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
 import { coveredPlaces, withoutCovered } from './macos-places.ts';
@@ -37,7 +37,7 @@ async function openRunc(stateDir: HostPath, options: ImageOptions): Promise<Resu
     fastSync: options.fastSync ?? false,
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
   });
-  return sandbox.mapErr(storeFailure);
+  return sandbox.mapErr(openFailure);
 }
 
 async function openMacos(stateDir: HostPath, options: ImageOptions): Promise<Result<AnySandbox, Failure>> {
@@ -52,7 +52,7 @@ async function openMacos(stateDir: HostPath, options: ImageOptions): Promise<Res
     users,
     ...(homebrewPrefix === undefined ? {} : { homebrewPrefix: toHostPath(homebrewPrefix) }),
   });
-  return sandbox.isErr() ? err(storeFailure(sandbox.error)) : ok(sandbox.value as AnySandbox);
+  return sandbox.isErr() ? err(openFailure(sandbox.error)) : ok(sandbox.value as AnySandbox);
 }
 
 function whyNotMacos({ macosUser, runtime, fastSync }: ImageOptions): string | undefined {

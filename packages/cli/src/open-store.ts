@@ -1,5 +1,5 @@
 import { err, ok, type Result, type Store, type StoreError, toHostPath } from '@snapstep/core';
-import { storeFailure } from './build-failure.ts';
+import { openFailure } from './build-failure.ts';
 import { type Failure, usageFailure } from './failure.ts';
 import type { StoreLocation } from './store-location.ts';
 
@@ -8,7 +8,7 @@ export async function openStore(location: StoreLocation): Promise<Result<Store, 
   const named = await checkName(location);
   if (named.isErr()) return err(named.error);
   const store = await openByKind(location);
-  return store.isErr() ? err(storeFailure(store.error)) : ok(store.value);
+  return store.isErr() ? err(openFailure(store.error)) : ok(store.value);
 }
 
 /** What no dataset can be called is the user's mistake, and not that of the pool. */

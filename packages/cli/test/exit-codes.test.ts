@@ -163,6 +163,8 @@ needs(
     await first.prints('| begun\n');
     const second = await place.snapstep(['ls']);
     expect(second).toMatchObject({ exitCode: 3, stdout: '' });
-    expect(second.stderr).toContain(`in use by process ${first.pid}`);
+    expect(second.stderr).toContain(
+      `in use by process ${first.pid}: wait until that has ended, or name another --store, which has its own directories`,
+    );
   });
 });

@@ -56,7 +56,7 @@ async function takeArea(parent: string): Promise<Result<Area, Failed>> {
     await mkdir(path, { mode: 0o700 });
     const lock = await lockDirectory(toHostPath(path));
     if (lock.isErr()) {
-      reason = 'message' in lock.error ? lock.error.message : lock.error.type;
+      reason = lock.error.message;
       continue;
     }
     return ok({

@@ -205,7 +205,7 @@ needs(
     const pinning = bench.fetcher.pin(name, controller.signal);
     await asked;
     controller.abort('enough');
-    expect(expectErr(await pinning)).toEqual({ type: 'cancelled', reason: 'enough' });
+    expect(expectErr(await pinning)).toMatchObject({ type: 'cancelled', reason: 'enough' });
   });
 
   test('that no longer has what was pinned is asked what the name means, the next time', async () => {

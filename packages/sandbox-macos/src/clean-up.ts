@@ -20,7 +20,7 @@ export async function endUser({ name, uid, gid }: MacosUser): Promise<string | u
   const [, crontab] = await Promise.all([bootOutUser(uid), removeCrontab(name)]);
   report(name, crontab);
   const left = await endProcesses({ uid, gid });
-  if (left.isErr()) return `cannot end the processes of ${name}: ${describe(left.error)}`;
+  if (left.isErr()) return `cannot end the processes of ${name}: ${left.error.message}`;
   return left.value.length === 0 ? undefined : `processes ${left.value.join(', ')} of ${name} do not end`;
 }
 
@@ -40,14 +40,10 @@ export async function removeResidue(
 }
 
 function report(user: string, done: Result<unknown, Failed | Cancelled>): void {
-  if (done.isErr()) warn(user, describe(done.error));
+  if (done.isErr()) warn(user, done.error.message);
 }
 
 function warn(user: string, what: string): void {
   debug('left of %s: %s', user, what);
   process.emitWarning(`something of the user ${user} was left behind: ${what}`);
-}
-
-function describe(error: Failed | Cancelled): string {
-  return error.type === 'cancelled' ? String(error.reason) : error.message;
 }

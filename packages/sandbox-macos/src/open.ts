@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Busy,
   err,
   failed,
   type HostPath,
@@ -65,7 +66,7 @@ export interface MacosSandboxOptions {
  */
 export async function openMacosSandbox(
   options: MacosSandboxOptions,
-): Promise<Result<Sandbox<'placement'>, SandboxError>> {
+): Promise<Result<Sandbox<'placement'>, SandboxError | Busy>> {
   const wrong =
     process.getuid?.() === 0
       ? whyNotUsers(options.users)
@@ -76,7 +77,7 @@ export async function openMacosSandbox(
   if (isNew) await chmod(options.stateDir, 0o711);
   const stateDir = (await realpath(options.stateDir)) as HostPath;
   const lock = await lockDirectory(stateDir);
-  if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
+  if (lock.isErr()) return err(lock.error);
   const release = async () => lock.value[Symbol.asyncDispose]();
   const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {
     await release();

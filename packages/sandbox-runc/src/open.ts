@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Busy,
   err,
   failed,
   type HostPath,
@@ -66,7 +67,9 @@ export interface RuncSandboxOptions {
  *
  * Closing it never rejects; what it could not take away is told as a process warning, and goes at the next opening.
  */
-export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
+export async function openRuncSandbox(
+  options: RuncSandboxOptions,
+): Promise<Result<Sandbox, SandboxError | Busy>> {
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
   try {
     return await open(options);
@@ -78,11 +81,11 @@ export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Resu
   }
 }
 
-async function open(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError>> {
+async function open(options: RuncSandboxOptions): Promise<Result<Sandbox, SandboxError | Busy>> {
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const stateDir = (await realpath(options.stateDir)) as HostPath;
   const lock = await lockDirectory(stateDir);
-  if (lock.isErr()) return err(failed(lock.error.type === 'cancelled' ? 'cancelled' : lock.error.message));
+  if (lock.isErr()) return err(lock.error);
   const workshop = await setUp(stateDir, options).catch(async (error: unknown) => {
     await lock.value[Symbol.asyncDispose]();
     throw error;
@@ -227,16 +230,12 @@ async function containerDefaults(options: {
 async function close({ layout, parent, runDir }: Workshop, lock: OwnerLock): Promise<void> {
   try {
     const cleared = await clear(layout, parent, runDir);
-    if (cleared.isErr()) report(describe(cleared.error));
+    if (cleared.isErr()) report(cleared.error.message);
   } catch (error) {
     report(String(error));
   } finally {
     await lock[Symbol.asyncDispose]();
   }
-}
-
-function describe(error: SandboxError): string {
-  return error.type === 'cancelled' ? String(error.reason) : error.message;
 }
 
 function report(problem: string): void {

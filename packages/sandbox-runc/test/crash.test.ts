@@ -68,7 +68,7 @@ withEachRuntime('the owner of a state directory', (runtime) => {
     await started.promise;
     const second = await openRuncSandbox({ stateDir: toHostPath(bench.stateDir), runtime });
     expect(expectErr(second)).toMatchObject({
-      type: 'failed',
+      type: 'busy',
       message: expect.stringContaining(`process ${process.pid}`),
     });
     expect(expectOk((await running).result)).toEqual({ type: 'exited', code: 0 });

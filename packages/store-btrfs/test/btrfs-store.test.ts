@@ -74,7 +74,7 @@ needs('root', 'btrfs')('the Btrfs store', () => {
     const reason = new Error('enough');
     await save(store, 1);
     expectOk(await store.remove(key(1)));
-    expect(expectErr(await store.reclaimed(AbortSignal.abort(reason)))).toEqual({
+    expect(expectErr(await store.reclaimed(AbortSignal.abort(reason)))).toMatchObject({
       type: 'cancelled',
       reason,
     });

@@ -15,7 +15,7 @@ export async function probeOverlay(layout: Layout): Promise<Result<void, StoreEr
   const discarded = await layout.workspace.discard(directory);
   // A full disk cannot be asked. It had an overlay when there was room, and a store that opens can make room.
   if (tried.isOk() || tried.error.type === 'no-space') return discarded;
-  const reason = 'message' in tried.error ? tried.error.message : tried.error.type;
+  const reason = tried.error.message;
   return err(
     failed(
       `${layout.layers} cannot hold the layers of an overlay. It takes root (CAP_SYS_ADMIN) and a disk such as ` +

@@ -81,9 +81,5 @@ async function tryMethods(
   const rsync = await checkRsync();
   return rsync.isOk()
     ? ok('rsync')
-    : err(failed(`neither GNU cp nor rsync can be used: ${message(rsync.error)}`));
-}
-
-function message(error: StoreError): string {
-  return error.type === 'cancelled' ? 'cancelled' : error.message;
+    : err(failed(`neither GNU cp nor rsync can be used: ${rsync.error.message}`));
 }

@@ -24,7 +24,7 @@ export async function* sendSnapshot(
 ): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
   const refusal = commands.refusal();
-  if (refusal !== undefined) throw new Error(messageOf(refusal));
+  if (refusal !== undefined) throw new Error(refusal.message);
   const args = ['send', ...(since === undefined ? [] : ['-i', since]), snapshot];
   const process = new StreamingZfs(commands, { args, stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => process.kill();
@@ -33,15 +33,11 @@ export async function* sendSnapshot(
     for await (const chunk of process.child.stdout ?? []) yield chunk;
     signal.throwIfAborted();
     const sent = await process.ended();
-    if (sent.isErr()) throw new Error(messageOf(sent.error));
+    if (sent.isErr()) throw new Error(sent.error.message);
   } finally {
     signal.removeEventListener('abort', kill);
     await process.end();
   }
-}
-
-function messageOf(error: StoreError): string {
-  return 'message' in error ? error.message : error.type;
 }
 
 /** A `zfs receive` that is fed with a stream. Ends by {@link finish} or by disposing it. */

@@ -108,7 +108,7 @@ const aborts: readonly SandboxBreakage[] = [
     first: ['ends what runs, and keeps what it printed'],
     run: (run) => async (request) =>
       (await run(request)).mapErr((error) =>
-        error.type === 'cancelled' ? { type: 'cancelled', reason: new Error('killed') } : error,
+        error.type === 'cancelled' ? cancelled({ reason: new Error('killed') }) : error,
       ),
   },
   {

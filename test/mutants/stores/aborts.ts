@@ -1,6 +1,14 @@
 import { readdir, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { err, ok, orThrow, type Result, runCommand, type StoreError } from '@snapstep/core/backend';
+import {
+  cancelled,
+  err,
+  ok,
+  orThrow,
+  type Result,
+  runCommand,
+  type StoreError,
+} from '@snapstep/core/backend';
 import type { Mutant } from '../mutant.ts';
 import { fail, firstPath, patch, pathOfSaved } from './patch.ts';
 import { storeMutant } from './store-mutant.ts';
@@ -47,7 +55,7 @@ export const abortMutants: readonly Mutant[] = [
             else signal.addEventListener('abort', () => resolve('aborted'));
           });
           const first = await Promise.race([copying, aborted]);
-          return first === 'aborted' ? err({ type: 'cancelled', reason: signal.reason }) : first;
+          return first === 'aborted' ? err(cancelled(signal)) : first;
         },
       })),
   }),
@@ -118,7 +126,7 @@ export const abortMutants: readonly Mutant[] = [
 async function deleteFiles(path: string, signal: AbortSignal | undefined): Promise<Result<void, StoreError>> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
-    if (signal?.aborted) return err({ type: 'cancelled', reason: signal.reason });
+    if (signal?.aborted) return err(cancelled(signal));
     if (entry.isFile()) await unlink(join(entry.parentPath, entry.name));
   }
   return ok();

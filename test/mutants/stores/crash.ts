@@ -22,7 +22,7 @@ function crashMutant(name: Crashing, breaks: keyof typeof storePromises): Mutant
     name,
     promise: storePromises[breaks],
     killedBy: dueTo(storePromises[breaks]),
-    secondsPerTest: 200,
+    secondsPerTest: 600,
     suite: (functions) => crashSuite(functions, { place: () => crashPlace(name), rounds: 40 }),
   };
 }

@@ -13,6 +13,7 @@ export type Outcome<T, E> = Promise<Result<T, E>> | ResultAsync<T, E>;
 export interface Cancelled {
   readonly type: 'cancelled';
   readonly reason: unknown;
+  readonly message: string;
 }
 
 /** Anything without a tag of its own. The message names the command or path and what was said about it. */
@@ -35,19 +36,25 @@ export interface Stuck {
   readonly needsReboot: boolean;
 }
 
+/** Something still uses it, or another process owns the directory. Trying later may succeed. */
+export interface Busy {
+  readonly type: 'busy';
+  readonly message: string;
+}
+
 /** There is one member for each thing a caller can do about a failure, and no more. */
 export type StoreError =
   /** The snapshot named as the parent is gone. The builder builds it again. */
   | { readonly type: 'not-found'; readonly key: StepKey; readonly message: string }
   | NoSpace
-  /** Something still uses it, or another process owns the store. Trying later may succeed. */
-  | { readonly type: 'busy'; readonly message: string }
+  | Busy
   | Stuck
   | Failed
   | Cancelled;
 
-export function cancelled(signal: AbortSignal): Cancelled {
-  return { type: 'cancelled', reason: signal.reason };
+export function cancelled({ reason }: Pick<AbortSignal, 'reason'>): Cancelled {
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return { type: 'cancelled', reason, message: `cancelled: ${why}` };
 }
 
 export function failed(message: string, cause?: unknown): Failed {

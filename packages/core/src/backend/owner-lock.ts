@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import createDebug from 'debug';
 import { err, ok, type Result } from 'neverthrow';
-import { failed, type StoreError } from './failures.ts';
+import { type Busy, type Failed, failed } from './failures.ts';
 import { flockDirectory } from './flock.ts';
 import { holdDirectory } from './held-directories.ts';
 import type { HostPath } from './names.ts';
@@ -30,7 +30,7 @@ export interface OwnerLock extends AsyncDisposable {
  *
  * @returns `busy`, with the pid of the owner, if another has it: at once if that one lives, else after a moment.
  */
-export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLock, StoreError>> {
+export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLock, Busy | Failed>> {
   const pidFile = join(directory, 'owner.pid');
   const patience = performance.now() + DYING_MS;
   for (;;) {
@@ -46,10 +46,7 @@ export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLo
   }
 }
 
-async function tryLock(
-  directory: HostPath,
-  pidFile: string,
-): Promise<Result<OwnerLock, StoreError> | 'busy'> {
+async function tryLock(directory: HostPath, pidFile: string): Promise<Result<OwnerLock, Failed> | 'busy'> {
   const locks: AsyncDisposable[] = [];
   const release = async (): Promise<void> => {
     for (const lock of locks.splice(0).reverse()) await lock[Symbol.asyncDispose]();

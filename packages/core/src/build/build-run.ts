@@ -147,9 +147,9 @@ class BuildRun implements Disposable {
     const known = this.#stages.get(stage);
     if (known) return known;
     const end = catchThrown(this.#engine, this.#signal, () => this.#buildStage(stage)).then((result) => {
-      if (result.isErr() && !this.#signal.aborted) {
-        this.#failure = result.error;
-        this.#abort.abort(new Error(`stage "${stage.name}" failed`));
+      if (result.isErr()) {
+        this.#failed(result.error);
+        if (this.#failure) this.#abort.abort(new Error(`stage "${stage.name}" failed`));
       }
       return result;
     });
@@ -159,6 +159,11 @@ class BuildRun implements Disposable {
     });
     this.#stages.set(stage, end);
     return end;
+  }
+
+  /** What happens first is what is told, also where a listener that hears of it stops the build. */
+  #failed(error: BuildError): void {
+    if (!this.#signal.aborted) this.#failure ??= error;
   }
 
   async #buildStage(stage: StagePlan): Promise<Result<StepKey, BuildError>> {
@@ -254,6 +259,7 @@ class BuildRun implements Disposable {
       if (lease.isOk()) this.#leases.add(lease.value);
       // What was wrong with the other build's files, secrets or limits need not be wrong with ours.
       const again = lease.isErr() && report.source === 'joined' && isOwnersFault(lease.error, place.op);
+      if (lease.isErr() && !again) this.#failed(lease.error);
       await report.ended(again ? 'again' : lease);
       if (!again) return lease;
     }

@@ -9,6 +9,5 @@ export async function hostTool(
 ): Promise<string> {
   const done = await runCommand(file, args, options);
   if (done.isOk()) return done.value;
-  const reason = 'message' in done.error ? done.error.message : done.error.type;
-  return assert.fail(`this test needs a program that did not do its work here: ${reason}`);
+  return assert.fail(`this test needs a program that did not do its work here: ${done.error.message}`);
 }

@@ -19,6 +19,14 @@ export function keepsEqual(promise: SuitePromise, actual: unknown, expected: unk
   assert.fail(`broken promise: ${promise}\nexpected: ${show(expected)}\nseen: ${show(actual)}`);
 }
 
+/** Fails the test unless `actual` is the failure of a call that was stopped for this reason; its message is its own. */
+export function keepsCancelled(promise: SuitePromise, actual: unknown, reason: unknown): void {
+  const seen = typeof actual === 'object' && actual !== null ? actual : {};
+  const { message, ...rest } = seen as { readonly message?: unknown };
+  keepsEqual(promise, rest, { type: 'cancelled', reason });
+  keepsEqual(promise, typeof message, 'string');
+}
+
 /** What was seen, in a length that a person reads. */
 export function show(value: unknown): string {
   return inspect(value, { depth: 6, maxStringLength: 2000, breakLength: 110 });

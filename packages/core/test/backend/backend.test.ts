@@ -188,7 +188,7 @@ describe('a host command', () => {
     const stop = new AbortController();
     const sleeping = runCommand('sleep', ['100'], { signal: stop.signal });
     stop.abort(new Error('enough'));
-    expect(expectErr(await sleeping)).toEqual({ type: 'cancelled', reason: new Error('enough') });
+    expect(expectErr(await sleeping)).toMatchObject({ type: 'cancelled', reason: new Error('enough') });
   });
 });
 

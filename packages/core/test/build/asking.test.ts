@@ -49,7 +49,7 @@ describe('a base image, where nobody answers who knows it', () => {
     const onEvent = () => {
       throw bug;
     };
-    expect(expectErr(await world.builder.build(request(A, { onEvent })))).toEqual({
+    expect(expectErr(await world.builder.build(request(A, { onEvent })))).toMatchObject({
       ...{ type: 'cancelled', reason: bug },
     });
   });

@@ -173,37 +173,6 @@ describe('one build', () => {
   });
 });
 
-describe('a listener', () => {
-  it('that throws ends only its own build [L10]', async () => {
-    const step = gate('working\n');
-    await using world = await openWorld({ a: step.command });
-    const spec = '((from base) (run (shell a)))';
-    const good = world.builder.build(request(spec));
-    await step.started;
-    const bad = await world.builder.build(
-      request(spec, {
-        onEvent: (event) => {
-          if (event.type === 'step-output') throw new Error('my bug');
-        },
-      }),
-    );
-    expect(expectErr(bad)).toMatchObject({ type: 'cancelled', reason: new Error('my bug') });
-    step.open();
-    await expectOk(await good)[Symbol.asyncDispose]();
-  });
-
-  it('that is slow holds up only itself [L10]', async () => {
-    await using world = await openWorld({ a: writes('a') });
-    const spec = '((from base) (run (shell a)))';
-    const { promise: never } = Promise.withResolvers<void>();
-    const stop = new AbortController();
-    const slow = world.builder.build(request(spec, { onEvent: () => never, signal: stop.signal }));
-    await built(world.builder, spec);
-    stop.abort(new Error('enough'));
-    expect(expectErr(await slow)).toMatchObject({ type: 'cancelled' });
-  });
-});
-
 describe('stages', () => {
   const spec = `(
     (build one ((from base) (run (shell a))))

@@ -49,7 +49,7 @@ describe('a build whose saved steps are gone from the store', () => {
       if (type === 'note') throw bug;
     };
     const error = expectErr(await world.builder.build(request(AB, { onEvent })));
-    expect(error).toEqual({ type: 'cancelled', reason: bug });
+    expect(error).toMatchObject({ type: 'cancelled', reason: bug });
     expect(heard.at(-1)).toBe('note');
     expect(world.sandbox.ran).toEqual(['a']);
   });

@@ -120,7 +120,7 @@ describe('a command', () => {
     const second = line.builder.build(request('((from base) (run (shell b)))', { signal: stop.signal }));
     await line.secondWaits();
     stop.abort(new Error('enough'));
-    expect(expectErr(await second)).toEqual({ type: 'cancelled', reason: new Error('enough') });
+    expect(expectErr(await second)).toMatchObject({ type: 'cancelled', reason: new Error('enough') });
     await line.endFirst();
     expect(line.world.sandbox.ran).toEqual(['a']);
   });
@@ -140,7 +140,10 @@ describe('a cache', () => {
 
   it('of a command that was cancelled at its end is not kept', async () => {
     await using place = await openCaches({ abortsAtItsEnd: true });
-    expect(expectErr(await place.build('fill'))).toEqual({ type: 'cancelled', reason: new Error('enough') });
+    expect(expectErr(await place.build('fill'))).toMatchObject({
+      type: 'cancelled',
+      reason: new Error('enough'),
+    });
     expect(await place.found()).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { inTime } from '../../src/build/time-limit.ts';
-import { err, failed, ok, type Result, type StepKey, toHostPath } from '../../src/index.ts';
+import { cancelled, err, failed, ok, type Result, type StepKey, toHostPath } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/index.ts';
 import { built, openWorld, request, type World } from './world.ts';
 
@@ -48,7 +48,7 @@ describe('the time limit of a build', () => {
       if (times > 1) return unpack(image, into, io);
       asked.resolve();
       await new Promise((resolve) => io.signal.addEventListener('abort', resolve));
-      return err({ type: 'cancelled', reason: io.signal.reason });
+      return err(cancelled(io.signal));
     };
     const short = place.build('((from base))');
     await asked.promise;

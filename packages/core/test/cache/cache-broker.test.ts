@@ -1,7 +1,7 @@
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import type { Owner, StoreError } from '../../src/backend/index.ts';
-import { err, failed, ok } from '../../src/index.ts';
+import { cancelled, err, failed, ok } from '../../src/index.ts';
 import { APT, ME, openBroker, watchOverlaps } from './broker-place.ts';
 
 describe('a cache that several steps used at the same time', () => {
@@ -194,7 +194,7 @@ describe('a cache that the store cannot copy', () => {
   it.each<readonly [why: string, error: StoreError]>([
     ['the disk is full', { type: 'no-space', message: 'full' }],
     ['the store is busy', { type: 'busy', message: 'busy' }],
-    ['the step was cancelled', { type: 'cancelled', reason: new Error('stop') }],
+    ['the step was cancelled', cancelled({ reason: new Error('stop') })],
     ['the store is stuck', { type: 'stuck', message: 'stuck', needsReboot: false }],
     ['a program cannot be started', { ...failed('EMFILE', { exitCode: undefined }) }],
     ['a program was killed', { ...failed('was killed by SIGKILL', { exitCode: undefined }) }],

@@ -226,7 +226,7 @@ describe('a prune', () => {
       return reclaimed(signal);
     };
     const onRemoved = (): void => stop.abort(new Error('enough'));
-    expect(expectErr(await prune(place.saved, { onRemoved }, stop.signal))).toEqual({
+    expect(expectErr(await prune(place.saved, { onRemoved }, stop.signal))).toMatchObject({
       type: 'cancelled',
       reason: new Error('enough'),
     });
@@ -239,7 +239,7 @@ describe('a prune', () => {
   it('that was aborted before it began is cancelled, also where there is nothing to remove', async () => {
     await using place = await openPlace();
     const signal = AbortSignal.abort(new Error('too late'));
-    expect(expectErr(await prune(place.saved, {}, signal))).toEqual({
+    expect(expectErr(await prune(place.saved, {}, signal))).toMatchObject({
       type: 'cancelled',
       reason: new Error('too late'),
     });

@@ -49,7 +49,7 @@ describe('removing a step', () => {
     await using place = await openPlace();
     place.save([1]);
     const signal = AbortSignal.abort(new Error('no'));
-    expect(expectErr(await removeWithDescendants(place.saved, key(1), signal))).toEqual({
+    expect(expectErr(await removeWithDescendants(place.saved, key(1), signal))).toMatchObject({
       type: 'cancelled',
       reason: new Error('no'),
     });

@@ -37,7 +37,7 @@ describe('a step whose log is being ended', () => {
     await place.holding;
     stop.abort(new Error('one goes'));
     expect(await place.isSettled(one)).toBe(true);
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
     place.release();
     expectOk(await two.result);
     expect(place.produced).toEqual(['one']);

@@ -1,6 +1,6 @@
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { err, ok } from '../../src/index.ts';
+import { cancelled, err, ok } from '../../src/index.ts';
 import { key } from './keys.ts';
 import { openTable, textOf } from './table-place.ts';
 
@@ -13,7 +13,7 @@ describe('one of several who leaves', () => {
     const [one, two] = [place.obtain('one'), place.obtain('two', { signal: stop.signal })];
     const run = await place.run('one');
     stop.abort(new Error('two goes'));
-    expect(expectErr(await two.result)).toEqual({ type: 'cancelled', reason: new Error('two goes') });
+    expect(expectErr(await two.result)).toMatchObject({ type: 'cancelled', reason: new Error('two goes') });
     expect(run.io.signal.aborted).toBe(false);
     run.end(ok());
     expectOk(await one.result)[Symbol.dispose]();
@@ -26,7 +26,7 @@ describe('one of several who leaves', () => {
     const [one, two] = [place.obtain('one', { signal: stop.signal }), place.obtain('two')];
     const run = await place.run('one');
     stop.abort(new Error('one goes'));
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
     expect(run.io.signal.aborted).toBe(false);
     run.end(ok());
     expectOk(await two.result);
@@ -43,8 +43,8 @@ describe('one of several who leaves', () => {
     stop.abort(new Error('one goes'));
     expect(first.io.signal.reason).toEqual(new Error('one goes'));
     expect(await place.isSettled(one)).toBe(false);
-    first.end(err({ type: 'cancelled', reason: first.io.signal.reason }));
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    first.end(err(cancelled(first.io.signal)));
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
     const second = await place.run('two');
     expect(second.io.signal.aborted).toBe(false);
     second.end(ok());
@@ -85,7 +85,7 @@ describe('one of several who leaves', () => {
     const two = place.obtain('two', { outlivesWaiter: false });
     const first = await place.run('one');
     stop.abort(new Error('one goes'));
-    first.end(err({ type: 'cancelled', reason: first.io.signal.reason }));
+    first.end(err(cancelled(first.io.signal)));
     (await place.run('two')).end(ok());
     expectErr(await one.result);
     expectOk(await two.result);
@@ -105,9 +105,9 @@ describe('the last who leaves', () => {
     expect(run.io.signal.reason).toEqual(new Error('two goes'));
     expect(await place.isSettled(two)).toBe(false);
     expect(place.table.isRunning(STEP)).toBe(true);
-    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    run.end(err(cancelled(run.io.signal)));
     expectErr(await one.result);
-    expect(expectErr(await two.result)).toEqual({ type: 'cancelled', reason: new Error('two goes') });
+    expect(expectErr(await two.result)).toMatchObject({ type: 'cancelled', reason: new Error('two goes') });
     expect([place.table.isRunning(STEP), place.leases.has(STEP)]).toEqual([false, false]);
   });
 
@@ -118,7 +118,7 @@ describe('the last who leaves', () => {
     const run = await place.run('one');
     stop.abort(new Error('one goes'));
     run.end(ok());
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
     expect(place.leases.has(STEP)).toBe(false);
   });
 
@@ -130,7 +130,7 @@ describe('the last who leaves', () => {
     stop.abort(new Error('one goes'));
     const two = place.obtain('two');
     expect([await place.isSettled(two), two.how, place.produced]).toEqual([false, [], ['one']]);
-    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    run.end(err(cancelled(run.io.signal)));
     expectErr(await one.result);
     (await place.run('two')).end(ok());
     expectOk(await two.result);
@@ -145,7 +145,7 @@ describe('the last who leaves', () => {
     );
     const run = await place.run('one');
     stops[0]?.abort(new Error('one goes'));
-    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    run.end(err(cancelled(run.io.signal)));
     await place.holding;
     stops[1]?.abort(new Error('two goes'));
     place.release();

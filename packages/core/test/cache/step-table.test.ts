@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { err, ok } from '../../src/index.ts';
+import { cancelled, err, ok } from '../../src/index.ts';
 import { key } from './keys.ts';
 import { openTable, textOf } from './table-place.ts';
 
@@ -83,7 +83,7 @@ describe('a step that is wanted', () => {
     await using place = await openTable();
     const stop = AbortSignal.abort(new Error('too late'));
     const one = place.obtain('one', { signal: stop, saved: () => place.leases.take(STEP) });
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('too late') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('too late') });
     expect([place.produced, place.leases.has(STEP)]).toEqual([[], false]);
   });
 
@@ -145,16 +145,14 @@ describe('stopping all', () => {
       stopped = true;
     });
     for (const { io } of runs) expect(io.signal.reason).toEqual(new Error('closed'));
-    const cancelled = err({ type: 'cancelled' as const, reason: new Error('closed') });
-    runs[0]?.end(cancelled);
+    const closed = cancelled({ reason: new Error('closed') });
+    runs[0]?.end(err(closed));
     await one.result;
     await setImmediate();
     expect(stopped).toBe(false);
-    runs[1]?.end(cancelled);
+    runs[1]?.end(err(closed));
     await stopping;
-    expect([expectErr(await one.result), expectErr(await two.result)]).toEqual(
-      Array(2).fill({ type: 'cancelled', reason: new Error('closed') }),
-    );
+    expect([expectErr(await one.result), expectErr(await two.result)]).toEqual(Array(2).fill(closed));
   });
 
   it('starts no step again of which a build that ran it has just left, and tells the others why', async () => {
@@ -164,13 +162,13 @@ describe('stopping all', () => {
     const two = place.obtain('two');
     const run = await place.run('one');
     stop.abort(new Error('one goes'));
-    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    run.end(err(cancelled(run.io.signal)));
     await place.holding;
     const stopping = place.table.stopAll(new Error('closed'));
     place.release();
     await stopping;
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
-    expect(expectErr(await two.result)).toEqual({ type: 'cancelled', reason: new Error('closed') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await two.result)).toMatchObject({ type: 'cancelled', reason: new Error('closed') });
     expect(place.produced).toEqual(['one']);
   });
 
@@ -181,7 +179,7 @@ describe('stopping all', () => {
     const stopping = place.table.stopAll(new Error('closed'));
     const two = place.obtain('two');
     expect(two.how).toEqual([]);
-    run.end(err({ type: 'cancelled', reason: run.io.signal.reason }));
+    run.end(err(cancelled(run.io.signal)));
     await stopping;
     expectErr(await one.result);
     expect(place.produced.slice(0, 1)).toEqual(['one']);
@@ -231,7 +229,7 @@ describe('a key that is reserved', () => {
     stop.abort(new Error('one goes'));
     task.resolve();
     await reserved;
-    expect(expectErr(await one.result)).toEqual({ type: 'cancelled', reason: new Error('one goes') });
+    expect(expectErr(await one.result)).toMatchObject({ type: 'cancelled', reason: new Error('one goes') });
     expect(place.produced).toEqual([]);
   });
 });

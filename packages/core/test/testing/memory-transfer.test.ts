@@ -97,7 +97,7 @@ describe('transfer between memory stores', () => {
     const controller = new AbortController();
     const waiting = new ReadableStream<Uint8Array>({ pull: () => controller.abort('enough') });
     const received = await pair.to.transfer.receive(key(1), waiting, { signal: controller.signal });
-    expect(expectErr(received)).toEqual({ type: 'cancelled', reason: 'enough' });
+    expect(expectErr(received)).toMatchObject({ type: 'cancelled', reason: 'enough' });
   });
 });
 

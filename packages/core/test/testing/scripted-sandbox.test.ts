@@ -70,7 +70,7 @@ describe('a scripted sandbox with a queue', () => {
       if (event.chunk && Buffer.from(event.chunk).toString() === 'started\n') controller.abort('enough');
     };
     const built = await world.builder.build(request(THREE, { onEvent, signal: controller.signal }));
-    expect(expectErr(built)).toEqual({ type: 'cancelled', reason: 'enough' });
+    expect(expectErr(built)).toMatchObject({ type: 'cancelled', reason: 'enough' });
     expect(world.store.mounted).toBe(0);
   });
   it('writes into a cache where a path lies in one', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunRequest } from '../../backend/sandbox.ts';
-import { keeps, keepsEqual } from '../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../promise.ts';
 import { expectGone, inSession, makeMark, runUntilPrinted } from './processes.ts';
 import { sandboxPromises as promises } from './promises.ts';
 import { collect, describeRan, type Ran, type SandboxScene, type SandboxTest } from './scene.ts';
@@ -109,5 +109,5 @@ async function abortedAfter(
 
 function expectCancelled(ran: Ran, reason: unknown): void {
   keeps(promises.cancelled, ran.result.isErr(), describeRan(ran));
-  keepsEqual(promises.cancelled, ran.result.error, { type: 'cancelled', reason });
+  keepsCancelled(promises.cancelled, ran.result.error, reason);
 }

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { Result } from 'neverthrow';
 import type { Outcome, StoreError } from '../../backend/failures.ts';
-import { keeps, keepsEqual } from '../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../promise.ts';
 import { runningProcesses } from '../running-processes.ts';
 import { describeDeep, makeDeep } from './deep-trees.ts';
 import { writeA, writeB } from './lifecycle.ts';
@@ -33,7 +33,7 @@ export function abortTests(test: StoreTest): void {
     );
     if (prepared.isOk()) await dispose(prepared.value);
     const answer = prepared.isErr() ? prepared.error : 'it was prepared';
-    keepsEqual(promises.cancelled, answer, { type: 'cancelled', reason });
+    keepsCancelled(promises.cancelled, answer, reason);
     keepsEqual(promises.abortedPrepare, await scene.list(), [key(1)]);
   });
   test('leaves nothing of a prepare that was aborted, at any moment', async (scene) => {
@@ -97,7 +97,7 @@ class Abort {
       [],
     );
     if (result.isOk()) return result;
-    keepsEqual(promises.cancelled, result.error, { type: 'cancelled', reason: this.reason });
+    keepsCancelled(promises.cancelled, result.error, this.reason);
     keeps(promises.cancelled, this.signal.aborted, 'it was not aborted');
     return result;
   }

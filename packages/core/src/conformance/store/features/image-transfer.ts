@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toVolumeName } from '../../../backend/names.ts';
-import { keeps, keepsEqual } from '../../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../../promise.ts';
 import { storePromises as promises } from '../promises.ts';
 import { bounded, expectOk, key, mounted, rootfs, type Scene, type StoreTest, settled } from '../scene.ts';
 import { contentOf, images, make, pin, write } from './base-images.ts';
@@ -80,7 +80,7 @@ export function imageTransferTests(test: StoreTest): void {
     await Promise.race([reached, receiving]);
     controller.abort(reason);
     const received = await receiving;
-    keepsEqual(promises.cancelled, received.isErr() && received.error, { type: 'cancelled', reason });
+    keepsCancelled(promises.cancelled, received.isErr() && received.error, reason);
     keepsEqual(promises.imageCut, await pin(other), old);
     keepsEqual(promises.leftNothing, await other.leftovers(), []);
   });
@@ -96,7 +96,7 @@ export function imageTransferTests(test: StoreTest): void {
       await settled(images(scene).receive('other', body, aborted)),
     ];
     for (const call of calls) {
-      keepsEqual(promises.cancelled, call.isErr() && call.error, { type: 'cancelled', reason });
+      keepsCancelled(promises.cancelled, call.isErr() && call.error, reason);
     }
     const names = (await expectOk(images(scene).list())).map(({ name }) => name);
     keepsEqual(promises.imageCommitted, names, ['tools']);

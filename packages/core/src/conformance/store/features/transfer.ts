@@ -3,7 +3,7 @@ import { appendFile, chmod, readFile, rm, symlink, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { type StepKey, toVolumeName } from '../../../backend/names.ts';
 import type { StoreFeatures, StoreWith } from '../../../backend/store.ts';
-import { keeps, keepsEqual } from '../../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../../promise.ts';
 import { storePromises as promises } from '../promises.ts';
 import { bounded, expectOk, key, mounted, type Scene, type StoreTest, settled } from '../scene.ts';
 import { bytesOf, stalledStream, streamOf } from './streams.ts';
@@ -117,7 +117,7 @@ function abortTests(test: StoreTest): void {
     const receiving = settled(transfer(other).receive(key(1), body, { signal: controller.signal }));
     controller.abort(reason);
     const received = await receiving;
-    if (received.isErr()) keepsEqual(promises.cancelled, received.error, { type: 'cancelled', reason });
+    if (received.isErr()) keepsCancelled(promises.cancelled, received.error, reason);
     keepsEqual(promises.transferCut, await other.list(), received.isOk() ? [key(1)] : []);
   });
   test('gives up a stream that stands still once it is aborted, and leaves nothing of it', async (scene) => {
@@ -130,7 +130,7 @@ function abortTests(test: StoreTest): void {
     await Promise.race([reached, receiving]);
     controller.abort(reason);
     const received = await receiving;
-    keepsEqual(promises.cancelled, received.isErr() && received.error, { type: 'cancelled', reason });
+    keepsCancelled(promises.cancelled, received.isErr() && received.error, reason);
     keepsEqual(promises.transferCut, await other.list(), []);
     keepsEqual(promises.leftNothing, await other.leftovers(), []);
     await expectOk(transfer(other).receive(key(1), streamOf(whole), { signal: signal() }));
@@ -141,10 +141,10 @@ function abortTests(test: StoreTest): void {
     const reason = { why: 'before' };
     const aborted = { signal: AbortSignal.abort(reason) };
     const sent = await settled(transfer(scene).send(key(1), aborted));
-    keepsEqual(promises.cancelled, sent.isErr() && sent.error, { type: 'cancelled', reason });
+    keepsCancelled(promises.cancelled, sent.isErr() && sent.error, reason);
     const body = await expectOk(transfer(scene).send(key(1), { signal: signal() }));
     const received = await settled(transfer(other).receive(key(1), body, aborted));
-    keepsEqual(promises.cancelled, received.isErr() && received.error, { type: 'cancelled', reason });
+    keepsCancelled(promises.cancelled, received.isErr() && received.error, reason);
     keepsEqual(promises.transferCut, await other.list(), []);
   });
 }
