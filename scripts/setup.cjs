@@ -10,6 +10,7 @@
  *   node scripts/setup.cjs test:copy-model  what copies do, held against a model: 10,000 cases on each disk
  *   node scripts/setup.cjs test:core-mutants  small changes of core must make its tests fail
  *   node scripts/setup.cjs test:damage  damaged files, full disks and the like must never give a wrong result
+ *   node scripts/setup.cjs test:growth  how the work for a text grows with it, for every shape that it can have
  *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
  *   node scripts/setup.cjs test:power-cut  builders whose power is cut, on Btrfs, XFS and ext4: nothing may be wrong
@@ -31,6 +32,7 @@ const JOBS = {
   'test:copy-model': 'scripts/test-copy-model.ts',
   'test:core-mutants': 'scripts/test-core-mutants.ts',
   'test:damage': 'scripts/test-damage.ts',
+  'test:growth': 'scripts/test-growth.ts',
   'test:macos': 'scripts/test-macos.ts',
   'test:mutants': 'scripts/test-mutants.ts',
   'test:nodes': 'scripts/test-nodes.ts',

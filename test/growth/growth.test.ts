@@ -11,7 +11,7 @@ import {
 } from '@snapstep/core';
 import { memoryStore, scriptedFetcher, scriptedSandbox } from '@snapstep/core/testing';
 import { checkReference } from '@snapstep/fetcher-oci';
-import { expectOk, type TempDir, tempDir } from '@snapstep/test-support';
+import { expectOk, tempDir } from '@snapstep/test-support';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Growth, growthOf, isLinear, tell } from './measure.ts';
 import { IGNORE_LINES, REFERENCES, SPECS } from './shapes.ts';
@@ -40,14 +40,14 @@ describe.each(Object.entries(SPECS))('a spec with %s', (name, shape) => {
     expectLinear(`read: ${name}`, await growthOf({ input: shape, run }, 1000));
   });
 
-  const isValid = parseSpec(shape(1000), NO_LIMITS).isOk();
+  if (parseSpec(shape(4000), NO_LIMITS).isErr()) return;
 
-  it.runIf(isValid).each(USES)('is %s in a time that grows as its text', async (use, run) => {
+  it.each(USES)('is %s in a time that grows as its text', async (use, run) => {
     const input = (size: number) => expectOk(parseSpec(shape(size), NO_LIMITS));
     expectLinear(`${use}: ${name}`, await growthOf({ input, run }, 1000));
   });
 
-  it.runIf(isValid)('is planned in a time that grows as its text', async () => {
+  it('is planned in a time that grows as its text', async () => {
     await using world = await Planner.open();
     const input = (size: number) => expectOk(parseSpec(shape(size), NO_LIMITS));
     expectLinear(`planned: ${name}`, await growthOf({ input, run: (spec) => world.plan(spec) }, 200));
@@ -79,10 +79,10 @@ it.each(Object.entries(IGNORE_LINES))(
 
 /** Plans specs, each with a builder that knows nothing yet. */
 class Planner implements AsyncDisposable {
-  readonly #dir: TempDir;
+  readonly #dir: Awaited<ReturnType<typeof tempDir>>;
   readonly context: string;
 
-  private constructor(dir: TempDir) {
+  private constructor(dir: Awaited<ReturnType<typeof tempDir>>) {
     this.#dir = dir;
     this.context = join(dir.path, 'context');
   }

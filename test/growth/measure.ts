@@ -3,8 +3,8 @@ export type Growth = readonly [number, number, number];
 
 /** Twice the time for twice the size is what is wanted: four times at the end. Twice that is no longer noise. */
 const MOST = 8;
-/** What is so short, at four times the size, is noise. */
-const SHORT_MS = 10;
+/** Some kernels count a thread's time in ticks of so much. */
+const TICK_MS = 4;
 /** What grows with the square in one run and not in the others was disturbed. */
 const TRIES = 4;
 
@@ -28,7 +28,7 @@ export async function growthOf<T>({ input, run }: Work<T>, size: number): Promis
 
 export function isLinear([once, , fourTimes]: Growth): boolean {
   if (!Number.isFinite(fourTimes)) return false;
-  return fourTimes <= Math.max(SHORT_MS, MOST * once);
+  return fourTimes <= MOST * Math.max(TICK_MS, once);
 }
 
 export function tell(growth: Growth): string {

@@ -19,6 +19,7 @@ import {
   type Volumes,
 } from '@snapstep/core/backend';
 import { archiveSource } from './archive-source.ts';
+import { type ImageLimits, imageLimits, openBudget } from './image-limits.ts';
 import { layoutSource } from './layout-source.ts';
 import { Pins } from './pins.ts';
 import { Recent } from './recent.ts';
@@ -54,6 +55,8 @@ export interface OciFetcherOptions {
    * What it means by now may take three times as long, and what it means at all, 24 times. Default: 5000.
    */
   readonly answerMilliseconds?: number;
+  /** How much an image may ask for. Those that are absent have their defaults. */
+  readonly limits?: Partial<ImageLimits>;
 }
 
 /** Disposing it removes its temporary files. Pulls must have settled by then. */
@@ -66,12 +69,15 @@ export interface OciFetcher extends Fetcher, AsyncDisposable {}
  * {@link OciFetcherOptions.images}, else references to registries: `debian:12` (Docker Hub), `HOST[:PORT]/NAME[:TAG]`,
  * `docker://HOST[:PORT]/NAME[:TAG|@DIGEST]`. What `images` gives a name to may also be `oci:PATH[:TAG]`,
  * `oci-archive:PATH[:TAG]`, `docker-archive:PATH[:NAME:TAG]`, or `rootfs:PATH`.
+ *
+ * @throws RangeError where a limit is not above 0.
  */
 export async function openOciFetcher(options: OciFetcherOptions): Promise<Result<OciFetcher, StoreError>> {
+  const limits = imageLimits(options.limits);
   const checked = checkOptions(options);
   if (checked.isErr()) return err(checked.error);
   try {
-    return ok(makeFetcher(options, await openState(options.stateDir)));
+    return ok(makeFetcher({ ...options, limits }, await openState(options.stateDir)));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return err(failed(`cannot use ${options.stateDir} for the state of the fetcher: ${reason}`, error));
@@ -108,8 +114,11 @@ async function openState(directory: HostPath): Promise<State> {
   };
 }
 
-function makeFetcher(options: OciFetcherOptions, state: State): OciFetcher {
-  const { tagTtlMilliseconds = 5000, answerMilliseconds = 5000 } = options;
+function makeFetcher(
+  options: OciFetcherOptions & { readonly limits: ImageLimits },
+  state: State,
+): OciFetcher {
+  const { tagTtlMilliseconds = 5000, answerMilliseconds = 5000, limits } = options;
   const shared = {
     ...state,
     recentPins: new Recent<string>(tagTtlMilliseconds),
@@ -138,7 +147,11 @@ function makeFetcher(options: OciFetcherOptions, state: State): OciFetcher {
       const mounted = await mountRootfs(into);
       if (mounted.isErr()) return err(mounted.error);
       await using rootfs = mounted.value;
-      return await toldFull(source.value.unpack({ ...io, digest: image.digest, rootfs: rootfs.path }));
+      using budget = openBudget(image.name, limits, io.signal);
+      const { signal } = budget;
+      const { digest } = image;
+      const target = { ...io, signal, budget, digest, rootfs: rootfs.path };
+      return budget.judge(await toldFull(source.value.unpack(target)));
     },
     async [Symbol.asyncDispose]() {
       state.hashes[Symbol.dispose]();

@@ -37,9 +37,10 @@ async function pull(
   reference: RegistryReference,
   { context, target, cwd, url }: Pull,
 ): Promise<Result<void, FetchError>> {
-  const { digest, log, signal } = target;
+  const { digest, log, signal, budget } = target;
   const access = context.access(reference.registry);
   await log.write(`Pulling ${url}\n`);
+  await using _size = budget.watch(cwd);
   await using _progress = await watchLayers(join(cwd, 'layout'), log);
   const copied = await copyImage({ from: url, to: 'oci:layout:image', cwd, access, signal });
   if (copied.isOk()) return copied.map(() => undefined);

@@ -7,6 +7,7 @@ import type {
   Result,
   UnpackIo,
 } from '@snapstep/core/backend';
+import type { ImageBudget } from './image-limits.ts';
 import type { Pins } from './pins.ts';
 import type { Recent } from './recent.ts';
 import type { Scratch } from './scratch.ts';
@@ -25,6 +26,8 @@ export interface Asking extends Required<PinOptions> {
 }
 
 export interface UnpackTarget extends UnpackIo {
+  /** Its signal is the one of this target. */
+  readonly budget: ImageBudget;
   readonly digest: string;
   /** An empty directory. */
   readonly rootfs: string;

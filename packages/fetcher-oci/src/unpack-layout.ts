@@ -10,6 +10,7 @@ import {
   type Result,
 } from '@snapstep/core/backend';
 import { type ImageManifest, type ImageParts, readImage, toImageConfig } from './image-config.ts';
+import { checkImage } from './image-limits.ts';
 import { choosePlatform } from './platform.ts';
 import { skopeoReason } from './registry-failure.ts';
 import { copyImage } from './skopeo.ts';
@@ -28,8 +29,11 @@ export async function unpackLayout(target: LayoutTarget): Promise<Result<ImageCo
   const { image, cwd, rootfs, log, signal } = target;
   const parts = await readImage(join(cwd, target.layout));
   if (parts.isErr()) return err(failed(`${image.name}: ${parts.error.message}`));
+  const { manifest } = parts.value;
+  const checked = await checkImage(join(cwd, target.layout), { manifest, limits: target.budget.limits });
+  if (checked.isErr()) return err(failed(`${image.name} cannot be unpacked: ${checked.error}`));
   await warnOfPlatform(parts.value, target);
-  const layout = await readableLayout(parts.value.manifest, target);
+  const layout = await readableLayout(manifest, target);
   if (layout.isErr()) return err(layout.error);
   const started = performance.now();
   const unpacked = await unpackRootfs({ layout: layout.value, tag: 'image', cwd, rootfs, signal });
@@ -38,7 +42,7 @@ export async function unpackLayout(target: LayoutTarget): Promise<Result<ImageCo
     return err(failed(`${image.name} cannot be unpacked: ${umociReason(unpacked.error)}`, unpacked.error));
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  await log.write(`Unpacked ${parts.value.manifest.layers.length} layers in ${seconds} s\n`);
+  await log.write(`Unpacked ${manifest.layers.length} layers in ${seconds} s\n`);
   const config = await toImageConfig(parts.value.config, rootfs);
   return config.mapErr((error) => failed(`${image.name}: ${error.message}`));
 }

@@ -109,8 +109,10 @@ async function setUp(
   const layout = await probeCgroups(`${parent}-probe`);
   if (layout.isErr()) return err(layout.error);
   const runDir = join(stateDir, 'run');
-  const cleared = await clear(layout.value, parent, runDir);
-  if (cleared.isErr()) return err(cleared.error);
+  for (const former of await formerParents(runDir, parent)) {
+    const cleared = await clear(layout.value, former, runDir);
+    if (cleared.isErr()) return err(cleared.error);
+  }
   const made = await furnish({ runtime: runtime.value, layout: layout.value, parent, runDir }, options).catch(
     async (error: unknown) => {
       await clear(layout.value, parent, runDir);
@@ -127,7 +129,7 @@ async function furnish(
   options: RuncSandboxOptions,
 ): Promise<Result<Workshop, SandboxError>> {
   const { runtime, layout, parent, runDir } = place;
-  const made = await makeRunDir(runDir);
+  const made = await makeRunDir(runDir, parent);
   if (made.isErr()) return err(made.error);
   const ownCgroups = runtime.kind === 'crun' && layout.version === 1;
   makeParent(layout, parent, ownCgroups);
@@ -140,6 +142,18 @@ async function furnish(
     pipes: new OutputPipes(runDir),
   });
 }
+
+/**
+ * The names of the cgroups that a dead owner may have left things in. Its own is also in its run directory, which lasts
+ * as long as the cgroups do: the file of the identity may have been damaged since.
+ */
+async function formerParents(runDir: string, parent: string): Promise<readonly string[]> {
+  const told = await readFile(join(runDir, PARENT_FILE), 'utf8').catch(() => '');
+  return PARENT.test(told) && told !== parent ? [told, parent] : [parent];
+}
+
+const PARENT_FILE = 'parent';
+const PARENT = /^snapstep-[0-9a-f]{12}$/;
 
 /** Not made from the path: two machines, or containers, that share cgroups may use the same one. */
 async function identity(stateDir: string): Promise<string> {
@@ -180,10 +194,11 @@ async function isMountPoint(path: string): Promise<boolean> {
   return mounts.some(({ target }) => target === path || target.startsWith(`${path}/`));
 }
 
-async function makeRunDir(runDir: string): Promise<Result<void, SandboxError>> {
+async function makeRunDir(runDir: string, parent: string): Promise<Result<void, SandboxError>> {
   await mkdir(runDir, { recursive: true });
   const mounted = await mountTmpfs(runDir);
   if (mounted.isErr()) return err(mounted.error);
+  await writeFile(join(runDir, PARENT_FILE), parent);
   await mkdir(join(runDir, 'bundles'));
   await mkdir(join(runDir, 'runtime'), { mode: 0o700 });
   await writeFile(join(runDir, 'hosts'), HOSTS, { mode: 0o644 });

@@ -31,6 +31,21 @@ withEachRuntime('the owner of a state directory', (runtime) => {
     }
   });
 
+  it('may die, and the name of its cgroups be lost: the next one ends what it left running all the same', async () => {
+    await using dir = await tempDir();
+    const { stateDir, rootfs } = await places(dir.path);
+    const owner = start(stateDir, rootfs, { runtime, script: 'echo running; sleep 4252' });
+    await once(owner.stdout ?? owner, 'data');
+    const file = join(stateDir, 'identity');
+    const name = `snapstep-${(await readFile(file, 'utf8')).trim()}`;
+    owner.kill('SIGKILL');
+    await once(owner, 'exit');
+    await writeFile(file, 'half');
+    await using _next = expectOk(await openRuncSandbox({ stateDir: toHostPath(stateDir), runtime }));
+    expect(await processesWith('4252')).toEqual([]);
+    expect((await cgroupRoots()).filter((root) => existsSync(join(root, name)))).toEqual([]);
+  });
+
   it('may die while it tries the cgroups out: the next one can, and leaves none (R1)', async () => {
     await using dir = await tempDir();
     const stateDir = toHostPath(join(dir.path, 'state'));

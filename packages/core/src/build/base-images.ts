@@ -10,7 +10,7 @@ import type { BaseImageError, BaseImageRequest } from './builder.ts';
 import type { StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
 import { catchThrown, describeExit, fromFetcher, fromSandbox, fromStore } from './errors.ts';
-import { type Attempted, toldByStore, withRoom } from './make-room.ts';
+import { type Attempted, toldByStore, toldByWatch, withRoom } from './make-room.ts';
 import { runWatched } from './run-step.ts';
 
 type Making = BaseImageRequest & { readonly signal: AbortSignal };
@@ -44,7 +44,7 @@ async function attemptOnce(
   using watch = engine.disks.begin(image.volumes);
   const made = await fill(engine, request, { image, watch });
   if (made.isOk()) return ok(made.value);
-  return err(watch.verdict === undefined ? toldByStore(made.error) : { error: made.error, full: 'perhaps' });
+  return err(toldByWatch(made.error, watch));
 }
 
 async function fill(

@@ -9,7 +9,7 @@ import type { StepToMake } from './produce.ts';
 export function baseStep(
   engine: Engine,
   base: { readonly image: PinnedImage; readonly isInStore: boolean; readonly pull: PullPolicy },
-): Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'> {
+): Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes' | 'timeoutMs'> {
   const { image } = base;
   const { layout } = engine.sandbox;
   const inputs: KeyedInputs = { op: 'base', digest: image.digest, platform: image.platform, layout };

@@ -75,6 +75,7 @@ class BuildRun implements Disposable {
       context: request.context,
       ignoreFiles: request.ignoreFiles ?? [],
       secrets: request.secrets ?? new Map(),
+      timeoutMs: request.limits?.timeoutMs,
       signal: this.#signal,
       pinning: { pull: request.pull ?? 'auto', note: (text) => events.emit({ type: 'note', text }) },
     });
@@ -220,7 +221,8 @@ class BuildRun implements Disposable {
     const opened = await openStep(this.#engine, source.value);
     if (opened.isErr()) return err(opened.error);
     await using place = opened.value;
-    const manifest = await manifestOfCopy(this.#engine, draft.op, { source: place, signal: this.#signal });
+    const limit = { timeoutMs: this.#request.limits?.timeoutMs, signal: this.#signal };
+    const manifest = await manifestOfCopy(this.#engine, draft.op, { source: place, ...limit });
     if (manifest.isErr()) return err(manifest.error);
     this.#keys.learn(draft, manifest.value);
     return ok();

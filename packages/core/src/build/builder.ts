@@ -90,7 +90,10 @@ export type BuildEvent =
 /** A secret's value, and a version that goes into the step key: raise it to run the steps that use it again. */
 export type SecretValue = Uint8Array | { readonly value: Uint8Array; readonly version: string };
 
-/** What each step of a build may use. Nothing of it is in a key. */
+/**
+ * What each step of a build may use. Nothing of it is in a key. `timeoutMs` is also how long a `copy` may take, and a base
+ * image that is fetched.
+ */
 export interface BuildLimits extends ResourceLimits {
   /**
    * How many bytes of what a step prints are kept: the beginning and the end, half of it each. Default: the builder's.

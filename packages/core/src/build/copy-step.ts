@@ -16,6 +16,7 @@ import type { Engine } from './engine.ts';
 import { fromSandbox, fromSource, fromStore, fromThrown } from './errors.ts';
 import type { StepIo } from './produce.ts';
 import { accountOf, ROOT, workingDirectory } from './run-step.ts';
+import { inTime, type Timed } from './time-limit.ts';
 
 /** A place that a `copy` reads from, for as long as it is not disposed. */
 export interface SourcePlace extends AsyncDisposable {
@@ -60,14 +61,19 @@ export async function openSnapshot(
   });
 }
 
-/** The digest of what a `copy` would write. */
+/** The digest of what a `copy` would write. Looking at the files may take as long as copying them. */
 export async function manifestOfCopy(
-  engine: Pick<Engine, 'hashes'>,
+  { hashes, clock }: Pick<Engine, 'hashes' | 'clock'>,
   op: CopyOp,
-  { source, signal }: { readonly source: SourcePlace; readonly signal: AbortSignal },
+  { source, ...limit }: { readonly source: SourcePlace } & Omit<Timed, 'clock'>,
 ): Promise<Result<string, BuildError>> {
-  const manifest = await manifestOf(sourcesOf(op, source), { cache: engine.hashes, signal });
-  return manifest.mapErr((error) => fromSource(error, placeOf(op, source.root)));
+  const look = (signal: AbortSignal) => manifestOf(sourcesOf(op, source), { cache: hashes, signal });
+  const manifest = await inTime({ ...limit, clock }, look);
+  const place = placeOf(op, source.root);
+  if (manifest !== 'late') return manifest.mapErr((error) => fromSource(error, place));
+  const path = op.src.join(' ');
+  const message = `looking at "${path}" took longer than its limit of ${limit.timeoutMs} ms (timeoutMs)`;
+  return err(fromSource({ type: 'invalid-source', path, message }, place));
 }
 
 /** Writes the files of a `copy` into the active snapshot. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ok } from 'neverthrow';
 import { DiskProbe, type DiskRoom } from '../backend/disk-room.ts';
 import type { StoreFeature, StoreFeatures } from '../backend/store.ts';
@@ -12,6 +13,12 @@ const PER_MS = { bytes: 2_000_000, inodes: 100 };
 
 /** A disk that was full so short a time ago may have been so again while nobody looked. */
 const TENSE_MS = 60_000;
+
+/**
+ * Why what a command did is not trusted: its disk was `full`; another step found that, or nobody looked for too long, which
+ * is `doubtful`; or it has `used-up` what it may write.
+ */
+export type Verdict = 'full' | 'doubtful' | 'used-up';
 
 /** What a step may write, and whether it has. */
 export interface Allowance {
@@ -38,6 +45,7 @@ export class DiskWatch {
   readonly rules: SpareRules;
   readonly #places = new Set<Place>();
   #alarms = 0;
+  #doubts = 0;
   #timer: NodeJS.Timeout | undefined;
   #due = Number.POSITIVE_INFINITY;
   /** When it was looked at last, and for how long after that it cannot have been filled. */
@@ -51,6 +59,22 @@ export class DiskWatch {
   /** How often somebody found the store full. */
   get alarms(): number {
     return this.#alarms;
+  }
+
+  /** How often nobody looked for so long that the disk may have been full again. */
+  get doubts(): number {
+    return this.#doubts;
+  }
+
+  /**
+   * Settles once the disk has not been found full for so long that a busy machine raises no doubts.
+   *
+   * @throws The signal's reason.
+   */
+  async calm(signal: AbortSignal): Promise<void> {
+    for (let left = this.#tenseFor(); left > 0; left = this.#tenseFor()) {
+      await delay(left, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
   }
 
   /** Somebody found the store full: no step that runs now is trusted. */
@@ -93,9 +117,13 @@ export class DiskWatch {
   /** Notices that the disk may have been full since the last look. */
   #looked(safeMs: number): void {
     const now = performance.now();
-    const isTense = now - this.#fullAt < TENSE_MS;
-    if (this.#last && isTense && now - this.#last.at > this.#last.safeMs) this.#alarms += 1;
+    if (this.#last && this.#tenseFor() > 0 && now - this.#last.at > this.#last.safeMs) this.#doubts += 1;
     this.#last = { at: now, safeMs };
+  }
+
+  /** In milliseconds. */
+  #tenseFor(): number {
+    return this.#fullAt + TENSE_MS - performance.now();
   }
 
   /** One place for all, in turn: they are on one disk, but for what an allowance makes of it. */
@@ -122,6 +150,8 @@ export class DiskWatch {
   }
 }
 
+const UNSEEN = 'it was full not long ago, and the machine was too busy to look again';
+
 /** Looks after the volumes of one step, for as long as it is not disposed. */
 export class StepWatch implements Disposable {
   /** The volumes of the step. What mounts them has them watched. */
@@ -131,8 +161,9 @@ export class StepWatch implements Disposable {
   readonly #originals = new Map<Volume, Volume>();
   readonly #places = new Set<Place>();
   readonly #alarms: number;
+  readonly #doubts: number;
   #worst: { readonly room: DiskRoom; readonly shortage: string } | undefined;
-  #verdict: 'full' | 'used-up' | undefined;
+  #verdict: Verdict | undefined;
 
   constructor(
     disks: DiskWatch,
@@ -141,6 +172,7 @@ export class StepWatch implements Disposable {
     this.#disks = disks;
     this.#allowance = parts.allowance;
     this.#alarms = disks.alarms;
+    this.#doubts = disks.doubts;
     this.volumes = new Map([...parts.volumes].map(([name, volume]) => [name, this.#watched(volume)]));
   }
 
@@ -165,7 +197,7 @@ export class StepWatch implements Disposable {
   }
 
   /** What {@link judge} said. */
-  get verdict(): 'full' | 'used-up' | undefined {
+  get verdict(): Verdict | undefined {
     return this.#verdict;
   }
 
@@ -173,7 +205,12 @@ export class StepWatch implements Disposable {
   async judge(): Promise<string | undefined> {
     this.#verdict = await this.#look();
     if (this.#verdict === undefined) return undefined;
-    return this.#worst?.shortage ?? 'another step found the store full';
+    if (this.#worst) return this.#worst.shortage;
+    return this.#isAlarmed ? 'another step found the store full' : UNSEEN;
+  }
+
+  get #isAlarmed(): boolean {
+    return this.#disks.alarms !== this.#alarms;
   }
 
   /** @internal */
@@ -187,11 +224,12 @@ export class StepWatch implements Disposable {
     for (const place of this.#places) this.#disks.leave(place);
   }
 
-  async #look(): Promise<'full' | 'used-up' | undefined> {
-    const isAlarmed = this.#disks.alarms !== this.#alarms;
-    if (this.#allowance === undefined || this.#worst === undefined) return isAlarmed ? 'full' : undefined;
+  async #look(): Promise<Verdict | undefined> {
+    const isDoubtful = this.#isAlarmed || this.#disks.doubts !== this.#doubts;
+    if (this.#worst === undefined) return isDoubtful ? 'doubtful' : undefined;
+    if (this.#allowance === undefined) return 'full';
     if (await this.#allowance.isUsedUp()) return 'used-up';
-    if (isAlarmed || (await this.#allowance.isStoreShort())) return 'full';
+    if (isDoubtful || (await this.#allowance.isStoreShort())) return 'full';
     // It was used up, and something was deleted since.
     return this.#worst.room.bytes.free === 0 ? 'used-up' : undefined;
   }

@@ -42,6 +42,8 @@ export interface Engine {
   readonly caches: CacheBroker;
   /** Steps that may run at once. */
   readonly slots: Slots;
+  /** Places for base images that are fetched: a registry that is slow keeps no step waiting. */
+  readonly pulls: Slots;
   /** Commands that the sandbox may run at once. */
   readonly commands: Slots;
   readonly room: Room;
@@ -50,9 +52,9 @@ export interface Engine {
 
 /**
  * What had no room. `store`: it said so, or a sandbox or fetcher did. `perhaps`: it was nearly full for a time, and nobody
- * said that anything failed. `state`: the builder's own directory.
+ * said that anything failed. `doubtful`: it may have been. `state`: the builder's own directory.
  */
-export type Full = 'store' | 'perhaps' | 'state';
+export type Full = 'store' | 'perhaps' | 'doubtful' | 'state';
 
 /** Space for those who found a disk full. */
 export interface Room {

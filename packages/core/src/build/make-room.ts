@@ -3,6 +3,7 @@ import { DiskProbe } from '../backend/disk-room.ts';
 import { prune, type Saved } from '../cache/prune.ts';
 import { Slots } from '../cache/slots.ts';
 import type { BaseImageError, BuildError } from './builder.ts';
+import type { StepWatch } from './disk-watch.ts';
 import type { Engine, Full, Room } from './engine.ts';
 import { catchThrown, isNoSpace } from './errors.ts';
 import { isStoreShort, shortageOf } from './spare-room.ts';
@@ -32,6 +33,15 @@ export function toldByStore<E extends BuildError | BaseImageError>(error: E): At
   return isNoSpace(error) ? { error, full: 'store' } : { error };
 }
 
+/** An error about a disk that was watched while a command ran. */
+export function toldByWatch<E extends BuildError | BaseImageError>(
+  error: E,
+  { verdict }: StepWatch,
+): AttemptFailure<E> {
+  if (verdict === undefined) return toldByStore(error);
+  return { error, full: verdict === 'doubtful' ? 'doubtful' : 'perhaps' };
+}
+
 /** An error about the builder's own directory. */
 export function toldByState<E extends BuildError | BaseImageError>(error: E): AttemptFailure<E> {
   return isNoSpace(error) ? { error, full: 'state' } : { error };
@@ -58,6 +68,11 @@ export async function withRoom<T, E extends BuildError | BaseImageError>(
     const { error, full } = tried.error;
     // A fetcher may have run out of room elsewhere: for that one round is enough.
     if (full === undefined || tries === (error.type === 'fetch' ? 1 : ROOMY.length)) return err(error);
+    if (full === 'doubtful' && tries > 0) {
+      await work.tell('The disk was full not long ago: waiting until that is over, then trying once more.');
+      await engine.disks.calm(work.signal);
+      continue;
+    }
     await work.tell('The disk is full: making room, then trying once more.');
     if (!(await engine.room.make(full, { tries, signal: work.signal }))) return err(error);
   }

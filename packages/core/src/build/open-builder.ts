@@ -30,6 +30,8 @@ import { type SpareRoom, spareRules } from './spare-room.ts';
 /** Stores that a builder of this process has. */
 const inUse = new WeakSet<Store>();
 const MEMORY_PER_STEP = 512 * 1024 * 1024;
+/** So many base images are fetched at once at least: a registry that is slow costs little else. */
+const LEAST_PULLS = 4;
 const LOG_BYTES = 32 * 1024 * 1024;
 
 export interface BuilderOptions<F extends StoreFeature> {
@@ -40,7 +42,7 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly fetcher: Fetcher;
   /** Where the index, the logs and the records are kept. Made if it does not exist. */
   readonly stateDir: HostPath;
-  /** Steps that may run at once. Default: twice the processors, and no more than half a gigabyte of memory for each. */
+  /** Steps that may run at once, beside base images that are fetched. Default: twice the processors, and no more than half a gigabyte of memory for each. */
   readonly concurrency?: number;
   /** What must be left on a disk that commands write to. Default: 32 MiB and 1000 inodes, or 5 % where that is less. */
   readonly spareRoom?: SpareRoom;
@@ -162,7 +164,7 @@ function makeEngine<F extends StoreFeature>(
       if (!index.has(key)) failedLogs.added(bytes);
     },
   });
-  const clock = options.clock ?? systemClock;
+  const { clock = systemClock, concurrency = defaultConcurrency() } = options;
   const leases = new Leases();
   const durability = new Durability({ index, store, stateDir, clock });
   const engine: Engine = {
@@ -185,7 +187,8 @@ function makeEngine<F extends StoreFeature>(
     durability,
     steps: new StepTable({ leases, beginLog: (key, limits) => logs.begin(key, limits) }),
     caches: new CacheBroker(store.caches, durability.caches),
-    slots: new Slots(options.concurrency ?? defaultConcurrency()),
+    slots: new Slots(concurrency),
+    pulls: new Slots(Math.max(LEAST_PULLS, concurrency)),
     commands: new Slots(sandbox.concurrency),
     room: roomOf(() => engine),
     disks: new DiskWatch(spareRules(options.spareRoom)),

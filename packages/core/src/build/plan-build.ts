@@ -13,6 +13,7 @@ export async function planBuild(
     context: request.context,
     ignoreFiles: request.ignoreFiles ?? [],
     secrets: request.secrets ?? new Map(),
+    timeoutMs: request.limits?.timeoutMs,
     signal: request.signal ?? new AbortController().signal,
     pinning: { pull: request.pull ?? 'auto', note: (text) => request.onEvent?.({ type: 'note', text }) },
   });

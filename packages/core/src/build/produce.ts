@@ -10,8 +10,9 @@ import type { BuildError, StepOp } from './builder.ts';
 import type { Allowance, StepWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
 import { catchThrown, fromStore, isNoSpace, lost } from './errors.ts';
-import { type Attempted, toldByState, toldByStore, withRoom } from './make-room.ts';
+import { type Attempted, toldByState, toldByStore, toldByWatch, withRoom } from './make-room.ts';
 import { isStoreShort } from './spare-room.ts';
+import { inTime } from './time-limit.ts';
 
 /** A step that is to be made: where from, and what fills it. */
 export interface StepToMake {
@@ -29,6 +30,8 @@ export interface StepToMake {
   readonly skipsQueue: boolean;
   /** How much it may write; only where the store has the feature `quota`. */
   readonly diskBytes: number | undefined;
+  /** How long filling it may take; undefined for a `run`, whose time the sandbox counts. */
+  readonly timeoutMs: number | undefined;
   readonly body: (io: StepIo) => Promise<Result<ImageConfig, BuildError>>;
 }
 
@@ -50,7 +53,8 @@ type Running = Omit<StepIo, 'active' | 'watch'>;
 export async function produce(engine: Engine, step: StepToMake, io: Running): Promise<Made> {
   using _parent = step.parent === undefined ? undefined : engine.leases.take(step.parent);
   return await catchThrown(engine, io.signal, async () => {
-    using _slot = step.skipsQueue ? undefined : await engine.slots.take(io.signal);
+    const places = step.op.op === 'base' ? engine.pulls : engine.slots;
+    using _place = step.skipsQueue ? undefined : await places.take(io.signal);
     return await withRoom(engine, {
       signal: io.signal,
       attempt: () => attempt(engine, step, io),
@@ -113,8 +117,9 @@ async function fill(engine: Engine, step: StepToMake, io: Running): Promise<Atte
   if (made.isOk()) return ok();
   const { error } = made;
   if (!isNoSpace(error)) return err({ error });
-  if (watch.verdict === 'used-up' || (await allowance?.isUsedUp())) return err({ error: overLimit(step) });
-  return err(watch.verdict === undefined ? toldByStore(error) : { error, full: 'perhaps' });
+  if (watch.verdict === 'used-up' || (await allowance?.isUsedUp()))
+    return err({ error: overLimit(step, 'diskBytes') });
+  return err(toldByWatch(error, watch));
 }
 
 async function fillAndCommit(
@@ -122,7 +127,9 @@ async function fillAndCommit(
   step: StepToMake,
   io: StepIo & { readonly active: ActiveSnapshot },
 ): Promise<Made> {
-  const image = await step.body({ ...io, active: io.watch });
+  const timed = { clock: engine.clock, timeoutMs: step.timeoutMs, signal: io.signal };
+  const image = await inTime(timed, (signal) => step.body({ ...io, active: io.watch, signal }));
+  if (image === 'late') return err(overLimit(step, 'timeoutMs'));
   if (image.isErr()) return err(image.error);
   if (io.signal.aborted) return err(cancelled(io.signal));
   if (step.op.op === 'base') {
@@ -139,14 +146,11 @@ function allowanceOf({ store, disks }: Engine, active: ActiveSnapshot): Allowanc
   };
 }
 
-function overLimit({ key, stage, op, diskBytes }: StepToMake): BuildError {
-  const message = `the step wrote more than its limit of ${diskBytes} bytes (diskBytes)`;
-  return {
-    type: 'step-failed',
-    key,
-    stage,
-    op,
-    exit: { type: 'limit-exceeded', limit: 'diskBytes' },
-    message,
-  };
+function overLimit(step: StepToMake, limit: 'diskBytes' | 'timeoutMs'): BuildError {
+  const { key, stage, op, diskBytes, timeoutMs } = step;
+  const message =
+    limit === 'diskBytes'
+      ? `the step wrote more than its limit of ${diskBytes} bytes (diskBytes)`
+      : `the step took longer than its limit of ${timeoutMs} ms (timeoutMs)`;
+  return { type: 'step-failed', key, stage, op, exit: { type: 'limit-exceeded', limit }, message };
 }

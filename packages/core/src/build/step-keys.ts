@@ -27,7 +27,7 @@ export interface KeyedStep {
   readonly quick?: StepKey | undefined;
 }
 
-type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
+type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes' | 'timeoutMs'>;
 
 /** Makes the keys of one build's steps. What it had to look at, it looks at once. */
 export class StepKeys {
@@ -35,6 +35,7 @@ export class StepKeys {
   readonly #context: HostPath | undefined;
   readonly #ignoreFiles: readonly IgnoreFile[];
   readonly #secrets: ReadonlyMap<string, SecretValue>;
+  readonly #timeoutMs: number | undefined;
   readonly #signal: AbortSignal;
   readonly #pinning: Required<PinOptions>;
   readonly #chains = new Map<StagePlan, Promise<Result<readonly KeyedStep[], BuildError>>>();
@@ -53,6 +54,8 @@ export class StepKeys {
       readonly context: HostPath | undefined;
       readonly ignoreFiles: readonly IgnoreFile[];
       readonly secrets: ReadonlyMap<string, SecretValue>;
+      /** How long looking at the files of one copy may take. */
+      readonly timeoutMs: number | undefined;
       readonly signal: AbortSignal;
       readonly pinning: Required<PinOptions>;
     },
@@ -61,6 +64,7 @@ export class StepKeys {
     this.#context = options.context;
     this.#ignoreFiles = options.ignoreFiles;
     this.#secrets = options.secrets;
+    this.#timeoutMs = options.timeoutMs;
     this.#signal = options.signal;
     this.#pinning = options.pinning;
   }
@@ -158,6 +162,7 @@ export class StepKeys {
     return memoise(this.#contextManifests, id, () =>
       manifestOfCopy(this.#engine, op, {
         source: openContext(root, this.#ignoreFiles),
+        timeoutMs: this.#timeoutMs,
         signal: this.#signal,
       }),
     );

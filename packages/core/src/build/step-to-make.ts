@@ -34,15 +34,15 @@ export interface StandingStep {
   readonly source: StepKey | undefined;
 }
 
-type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes'>;
+type Base = Omit<StepToMake, 'stage' | 'skipsQueue' | 'diskBytes' | 'timeoutMs'>;
 
 export function obtainableBase(
   engine: Engine,
   request: InnerRequest,
   { base, stage }: { readonly base: Base; readonly stage: string },
 ): Obtainable {
-  const { skipsQueue = false, diskBytes } = request;
-  const step: StepToMake = { ...base, stage, skipsQueue, diskBytes };
+  const { skipsQueue = false, diskBytes, limits } = request;
+  const step: StepToMake = { ...base, stage, skipsQueue, diskBytes, timeoutMs: limits?.timeoutMs };
   return {
     key: step.key,
     outlivesWaiter: true,
@@ -71,6 +71,7 @@ export async function obtainableStep(
     image: record.image,
     skipsQueue: request.skipsQueue ?? false,
     diskBytes: request.diskBytes,
+    timeoutMs: step.op.op === 'copy' ? request.limits?.timeoutMs : undefined,
     body: bodyOf(engine, request, { ...standing, image: record.image }),
   };
   return ok({

@@ -157,6 +157,6 @@ function isInUse({ leases, steps }: Saved, key: StepKey): boolean {
 /** The step itself first, then what was built on it, each parent before its children. */
 function descendants(index: IndexDb, key: StepKey): StepKey[] {
   const found = [key];
-  for (const one of found) found.push(...index.children(one));
+  for (const one of found) for (const child of index.children(one)) found.push(child);
   return found;
 }

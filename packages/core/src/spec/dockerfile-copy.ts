@@ -21,7 +21,7 @@ export function writeCopy(op: CopyOp, state: StageState, sheet: Sheet): void {
 }
 
 function source({ from }: CopyOp, { stages }: StageState): string[] {
-  return from === 'context' ? [] : [`--from=${stages.get(from.stage) ?? from.stage}`];
+  return from === 'context' ? [] : [`--from=${stages.find(from.stage) ?? from.stage}`];
 }
 
 /** Docker gives what it copies to root, whatever `USER` says. */

@@ -1,6 +1,7 @@
 import type { EscapeChar } from './dockerfile-words.ts';
 import { titleOf } from './print-spec.ts';
 import type { Op, Spec, Stage, UserRef } from './spec.ts';
+import type { StageScope } from './stage-scope.ts';
 
 /** The Dockerfile as far as it is written. */
 export interface Sheet {
@@ -14,7 +15,7 @@ export interface Sheet {
 /** What the ops of one stage depend on. */
 export interface StageState {
   /** The Dockerfile's name of each stage that a copy may name. */
-  readonly stages: ReadonlyMap<string, string>;
+  readonly stages: StageScope<string>;
   /** Undefined until the spec says it: then it is the base image's. */
   user: UserRef | undefined;
   /** Undefined until the spec says it: then it is Docker's own. */
@@ -31,18 +32,22 @@ export function lose(sheet: Sheet, op: Op | { op: 'base'; image: string }, what:
  */
 export function stageNames(spec: Spec): (stage: Stage) => string {
   const taken = new Set(['scratch', 'context', ...baseImages(spec)]);
+  const counts = new Map<string, number>();
   return (stage) => {
     const stem = stage.name
       .toLowerCase()
       .replace(/[^a-z0-9._-]/g, '-')
       .replace(/^(?![a-z])/, 'stage-');
     let name = stem;
-    for (let count = 2; taken.has(name); count += 1) name = `${stem}-${count}`;
+    let count = counts.get(stem) ?? 2;
+    for (; taken.has(name); count += 1) name = `${stem}-${count}`;
+    counts.set(stem, count);
     taken.add(name);
     return name;
   };
 }
 
-function baseImages(spec: Spec): string[] {
-  return [spec.from.toLowerCase(), ...spec.stages.flatMap((stage) => baseImages(stage.spec))];
+function* baseImages(spec: Spec): Generator<string> {
+  yield spec.from.toLowerCase();
+  for (const stage of spec.stages) yield* baseImages(stage.spec);
 }

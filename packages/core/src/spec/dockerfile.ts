@@ -3,6 +3,7 @@ import { writeRun } from './dockerfile-run.ts';
 import { lose, type Sheet, type StageState, stageNames } from './dockerfile-stage.ts';
 import { type EscapeChar, escapeQuoted, jsonForm, quoteWord } from './dockerfile-words.ts';
 import type { Op, Spec, Stage, UserRef } from './spec.ts';
+import { StageScope } from './stage-scope.ts';
 
 export interface DockerfileOptions {
   /** Write for BuildKit, which has caches, secrets, excludes, here-documents and a run without network. */
@@ -36,14 +37,11 @@ export function toDockerfile(
   if (buildkit) sheet.lines.push('# syntax=docker/dockerfile:1');
   if (escapeChar === '`') sheet.lines.push('# escape=`');
   if (sheet.lines.length > 0) sheet.lines.push('');
-  writeSpec(spec, { sheet, nameOf: stageNames(spec), around: new Map() });
-  const longest = Math.max(
-    0,
-    ...sheet.lines.flatMap((line) => line.split('\n')).map((line) => Buffer.byteLength(line)),
-  );
-  if (longest > maxLineBytes)
+  writeSpec(spec, { sheet, nameOf: stageNames(spec) });
+  const text = `${sheet.lines.join('\n')}\n`;
+  if (text.split('\n').some((line) => Buffer.byteLength(line) > maxLineBytes))
     sheet.lost.push(`a line is longer than the ${maxLineBytes} bytes that Docker reads`);
-  return { text: `${sheet.lines.join('\n')}\n`, lost: [...new Set(sheet.lost)] };
+  return { text, lost: [...new Set(sheet.lost)] };
 }
 
 const maxLineBytes = 65535;
@@ -51,17 +49,17 @@ const maxLineBytes = 65535;
 interface Writing {
   readonly sheet: Sheet;
   readonly nameOf: (stage: Stage) => string;
-  /** The stages that the spec sees, and their names in the Dockerfile. */
-  readonly around: ReadonlyMap<string, string>;
+  /** The stages that the spec sees, and their names in the Dockerfile. Default: none. */
+  readonly outside?: StageScope<string>;
 }
 
-function writeSpec(spec: Spec, { sheet, nameOf, around }: Writing, name?: string): void {
-  const stages = new Map(around);
+function writeSpec(spec: Spec, { sheet, nameOf, outside }: Writing, name?: string): void {
+  const stages = new StageScope(outside);
   for (const stage of spec.stages) {
     const stageName = nameOf(stage);
-    writeSpec(stage.spec, { sheet, nameOf, around: new Map(stages) }, stageName);
+    writeSpec(stage.spec, { sheet, nameOf, outside: stages }, stageName);
     sheet.lines.push('');
-    stages.set(stage.name, stageName);
+    stages.add(stage.name, stageName);
   }
   const base = quoteWord(baseImage(spec, sheet), sheet.escapeChar);
   sheet.lines.push(`FROM ${base}${name === undefined ? '' : ` AS ${name}`}`);
@@ -89,7 +87,7 @@ function usesDefaultShell({ ops }: Spec): boolean {
 function writeOp(op: Op, state: StageState, sheet: Sheet): void {
   switch (op.op) {
     case 'comment':
-      sheet.lines.push(...op.text.split(/\r\n|\r|\n/).map((line) => `# ${line}`.trimEnd()));
+      for (const line of op.text.split(/\r\n|\r|\n/)) sheet.lines.push(`# ${line}`.trimEnd());
       break;
     case 'workdir':
       writeWord('WORKDIR', op.path, { op, sheet });

@@ -179,8 +179,9 @@ function readPart(pattern: readonly string[], { at, dialect }: At): Result<Read,
 }
 
 function readStars(pattern: readonly string[], { at, dialect }: At): Read {
-  const stars = pattern.slice(at).findIndex((character) => character !== '*');
-  const end = stars < 0 ? pattern.length : at + stars;
+  let end = at + 1;
+  // Docker takes two at a time, so that more of them do not matter here.
+  while (pattern[end] === '*' && (dialect === 'git' || end < at + 2)) end += 1;
   if (end - at === 1) return { parts: [{ type: 'star' }], end };
   return dialect === 'git' ? gitStars(pattern, { at, end }) : dockerStars(pattern, { at, end });
 }

@@ -53,13 +53,14 @@ function layoutOp(op: Op, column: number): string {
 /** On one line, but for texts that have several. */
 function lines(datum: Datum, column: number): string {
   if (typeof datum === 'string') return printAtomLines(datum, column);
-  let printed = '(';
-  for (const [index, item] of datum.entries()) {
-    if (index > 0) printed += ' ';
-    const lineStart = printed.lastIndexOf('\n') + 1;
-    printed += lines(item, lineStart === 0 ? column + printed.length : printed.length - lineStart);
-  }
-  return `${printed})`;
+  let at = column + 1;
+  const printed = datum.map((item) => {
+    const text = lines(item, at);
+    const lastLine = text.length - (text.lastIndexOf('\n') + 1);
+    at = lastLine === text.length ? at + lastLine + 1 : lastLine + 1;
+    return text;
+  });
+  return `(${printed.join(' ')})`;
 }
 
 function flat(datum: Datum): string {

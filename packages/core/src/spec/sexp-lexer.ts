@@ -22,6 +22,10 @@ export function nextToken(bytes: Uint8Array, from: number): Result<Token, Fault>
   for (let at = from; ; ) {
     const byte = bytes[at];
     if (byte === undefined) return ok({ type: 'end', at, next: at });
+    if (byte === SPACE || byte === LF) {
+      at += 1;
+      continue;
+    }
     if (byte === OPEN) return ok({ type: 'open', at, next: at + 1 });
     if (byte === CLOSE) return ok({ type: 'close', at, next: at + 1 });
     if (byte === QUOTE) return quotedAtom(bytes, at);
@@ -40,10 +44,8 @@ const LETTER_X = 120;
 /** @returns `at` itself if no blank and no comment starts there. */
 function skipBlank(bytes: Uint8Array, at: number): Result<number, Fault> {
   switch (bytes[at]) {
-    case SPACE:
     case TAB:
     case FF:
-    case LF:
       return ok(at + 1);
     case CR:
       if (bytes[at + 1] === LF) return ok(at + 2);

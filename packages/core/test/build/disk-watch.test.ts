@@ -128,6 +128,38 @@ needs('root')('the watch on a machine that is too busy to look', () => {
     stall();
     await new Promise((resolve) => setTimeout(resolve, 0));
     expect((await step.judge()) !== undefined).toBe(wasFull);
+    expect(step.verdict).toBe(wasFull ? 'doubtful' : undefined);
+    // Whoever ran beside it is not told that somebody saw it.
+    expect(disks.alarms).toBe(wasFull ? 1 : 0);
+  });
+
+  it('is calm, and believes a step again, once the disk has not been full for a minute', async () => {
+    await using disk = await SmallDisk.make();
+    const disks = new DiskWatch(spareRules());
+    disks.alarm();
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 59_800);
+    try {
+      const start = now();
+      await disks.calm(new AbortController().signal);
+      expect(now() - start).toBeGreaterThan(150);
+      using step = watch(disks, disk);
+      await using _mounted = await mount(step);
+      stall();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      expect(await step.judge()).toBeUndefined();
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
+  it('is not waited for any more when the build is stopped', async () => {
+    const disks = new DiskWatch(spareRules());
+    disks.alarm();
+    const stop = new AbortController();
+    const calm = disks.calm(stop.signal);
+    stop.abort(new Error('enough'));
+    await expect(calm).rejects.toThrow('enough');
   });
 });
 

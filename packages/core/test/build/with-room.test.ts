@@ -61,6 +61,25 @@ describe('what is tried where a disk may be full', () => {
     expect(place.disks.alarms).toBe(0);
   });
 
+  it('is tried again once the disk is calm, where nobody knows whether it was full the second time either', async () => {
+    const doubtful = err({ error: FULL, full: 'doubtful' } as const);
+    const place = openPlace([doubtful, doubtful, ok('made')], { canMakeRoom: true });
+    place.disks.calm = async () => void place.events.push('calm');
+    expect(expectOk(await place.run())).toBe('made');
+    expect(place.events).toEqual([
+      'tried',
+      ...ROUND,
+      'doubtful, tries 0',
+      'tried',
+      ...ROUND,
+      'calm',
+      'tried',
+    ]);
+    expect(place.texts[1]).toBe(
+      'The disk was full not long ago: waiting until that is over, then trying once more.',
+    );
+  });
+
   it.each([
     ['the store said that it is full', toldByStore(FULL), 1],
     ['the disk was only nearly full', { error: FULL, full: 'perhaps' } as const, 0],

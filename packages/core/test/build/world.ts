@@ -35,7 +35,8 @@ export interface World extends AsyncDisposable {
   reopen(): Promise<Builder>;
 }
 
-export interface WorldOptions extends Pick<BuilderOptions<never>, 'logBytes' | 'keepFailedLogs'> {
+export interface WorldOptions
+  extends Pick<BuilderOptions<never>, 'logBytes' | 'keepFailedLogs' | 'specLimits'> {
   /** `default`: what a builder takes by itself. */
   readonly concurrency?: number | 'default';
   readonly clock?: VirtualClock;

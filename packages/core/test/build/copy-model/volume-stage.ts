@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expectOk } from '@snapstep/test-support';
 import { ok } from 'neverthrow';
 import { expect } from 'vitest';
+import { systemClock } from '../../../src/backend/clock.ts';
 import { HashCache } from '../../../src/backend/hash-cache.ts';
 import type { Store } from '../../../src/backend/index.ts';
 import { copyBody, manifestOfCopy, openContext as openSources } from '../../../src/build/copy-step.ts';
@@ -30,7 +31,7 @@ export async function openVolumeStage(dir: string, store: Store): Promise<Stage>
   const context = await openContext(dir);
   await mkdir(join(dir, 'state'));
   const hashes = HashCache.open(toHostPath(join(dir, 'state')));
-  const engine = { hashes, sandbox: scriptedSandbox({}) };
+  const engine = { clock: systemClock, hashes, sandbox: scriptedSandbox({}) };
   const from = { empty: [toVolumeName('rootfs')] };
   const active = expectOk(await store.prepare({ key: toStepKey('0'.repeat(64)), from, signal }));
   const [volume] = active.volumes.values();
@@ -47,7 +48,7 @@ export async function openVolumeStage(dir: string, store: Store): Promise<Stage>
         copy: async (i) => {
           const { op, settings } = draftOf(story.copies[i] as CopyCase);
           const source = openSources(context.path, []);
-          const manifest = await manifestOfCopy(engine, op, { source, signal });
+          const manifest = await manifestOfCopy(engine, op, { source, timeoutMs: undefined, signal });
           const openSource = async () => ok(source);
           if (manifest.isErr()) return refused(manifest.error);
           const step = { op, settings, image: { env: {} }, manifest: manifest.value, openSource };
