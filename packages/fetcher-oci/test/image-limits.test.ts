@@ -127,12 +127,13 @@ async function serveLayer(
   const { v1 } = await makeLayout(layout, { v1: { layers: [LAYER] } });
   const { config, layers } = await readBlobJson(layout, v1?.digest ?? '');
   const blob = (digest: string): Promise<Buffer> => readFile(join(layout, 'blobs', digest.replace(':', '/')));
-  const server = createServer(async ({ url = '' }, response) => {
+  const [manifest, configuration] = await Promise.all([blob(v1?.digest ?? ''), blob(config.digest)]);
+  const server = createServer(({ url = '' }, response) => {
     if (url.includes('/manifests/')) {
       response.setHeader('Content-Type', v1?.mediaType ?? '');
       response.setHeader('Docker-Content-Digest', v1?.digest ?? '');
-      response.end(await blob(v1?.digest ?? ''));
-    } else if (url.endsWith(config.digest)) response.end(await blob(config.digest));
+      response.end(manifest);
+    } else if (url.endsWith(config.digest)) response.end(configuration);
     else if (url.endsWith(layers[0]?.digest ?? '?')) send(response);
     else response.end('{}');
   });
