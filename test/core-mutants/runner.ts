@@ -2,6 +2,7 @@ import { type RunnerTestCase, TestRunner } from 'vitest';
 import { collected } from './collected.ts';
 import { readJob, tell } from './job.ts';
 import { board } from './switchboard.ts';
+import { hung } from './trial.ts';
 
 /** Measures each test, or keeps it for the judge, which comes last. */
 export default class MutantRunner extends TestRunner {
@@ -15,7 +16,10 @@ export default class MutantRunner extends TestRunner {
     board.asked.clear();
     board.calls = 0;
     const [start, cpu] = [performance.now(), process.cpuUsage()];
-    const failure = await failureOf(run);
+    const end = new AbortController();
+    // One that seems to hang by itself, since it sleeps, would seem to kill every mutant.
+    const failure = await Promise.race([failureOf(run), hung(end.signal).then((found) => found?.message)]);
+    end.abort();
     const milliseconds = performance.now() - start;
     const { user, system } = process.cpuUsage(cpu);
     const cpuMilliseconds = (user + system) / 1000;

@@ -51,8 +51,12 @@ async function result(run: () => Promise<void>): Promise<Outcome> {
   return rejections.length === 0 ? undefined : { how: 'rejected', message: messageOf(rejections[0]) };
 }
 
-/** A test waits for what never comes, once nothing of the process can make it come. */
-async function hung(signal: AbortSignal): Promise<Outcome> {
+/**
+ * A test waits for what never comes, once nothing of the process can make it come.
+ *
+ * @returns Undefined once the signal is aborted.
+ */
+export async function hung(signal: AbortSignal): Promise<Outcome> {
   for (let quiet = 0; quiet < QUIET_LOOKS; ) {
     await delay(LOOK_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) return undefined;

@@ -43,9 +43,7 @@ export const PLAN: Survivors = {
     },
     {
       within: 'SourceWalk.#look',
-      names: [
-        "readdirSync(toFsPath(place.host), 'latin1') .sort() → readdirSync(toFsPath(place.host), 'latin1')",
-      ],
+      names: ["readdirSync(toFsPath(here), 'latin1') .sort() → readdirSync(toFsPath(here), 'latin1')"],
       why: 'libuv sorts names by their bytes already (uv__fs_scandir_sort), which it does not promise.',
     },
   ],

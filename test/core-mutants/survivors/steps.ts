@@ -191,11 +191,6 @@ const PRODUCE: readonly Survivor[] = [
     why: 'All that was mounted for the step is unmounted by then, and with that it is watched no more.',
   },
   {
-    within: 'fill',
-    names: ["'perhaps' → ''"],
-    why: 'It is only told apart from the other two kinds.',
-  },
-  {
     within: 'fillAndCommit',
     names: ['cancelled(io.signal) → cancelled()'],
     why: 'It throws then, and what is thrown after the signal was aborted is told as cancelled by the same signal.',
@@ -221,7 +216,7 @@ const PRODUCE: readonly Survivor[] = [
       'step.parent === undefined → true',
       'step.parent === undefined → false',
       'step.parent === undefined → step.parent !== undefined',
-      'await catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefin… → catchThrown(engine, io.signal, async () => { using _slot = step.skipsQueue ? undefined : a…',
+      "await catchThrown(engine, io.signal, async () => { const places = step.op.op === 'base' ? … → catchThrown(engine, io.signal, async () => { const places = step.op.op === 'base' ? engine…",
     ],
     why: 'Each build that waits for the step has leased its parent as well, and without one that waits nothing is made.',
   },

@@ -4,11 +4,12 @@ import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { inTime } from '../../src/build/time-limit.ts';
 import { cancelled, err, failed, ok, type Result, type StepKey, toHostPath } from '../../src/index.ts';
-import { virtualClock } from '../../src/testing/index.ts';
+import { type VirtualClock, virtualClock } from '../../src/testing/index.ts';
 import { built, openWorld, request, type World } from './world.ts';
 
 /** Nobody reads so much while a test waits. */
 const ENDLESS = 8_000_000_000_000;
+const STAGE = '((from base) (run (shell make)))';
 const TIMEOUT = { type: 'limit-exceeded', limit: 'timeoutMs' };
 
 describe('the time limit of a build', () => {
@@ -24,12 +25,30 @@ describe('the time limit of a build', () => {
     });
   });
 
+  it.each([
+    ['the context', '((from base) (copy (src big) (dst /big)))'],
+    ['a stage', `((build s ${STAGE}) (from base) (copy (from (build s)) (src big) (dst /big)))`],
+  ])('ends the look at %s where it is over at once, before any step begins', async (_, spec) => {
+    await using place = await openPlace();
+    const key = await built(place.world.builder, STAGE);
+    for (const directory of [place.context, await placeOf(place.world, key)])
+      await sparse(directory, 'big', 100 * 1024 * 1024);
+    const { setTimer } = place.clock;
+    place.clock.setTimer = (milliseconds, fire) => {
+      if (milliseconds === 2000) fire();
+      return setTimer.call(place.clock, milliseconds, fire);
+    };
+    expect(expectErr(await place.build(spec))).toMatchObject({
+      type: 'invalid-context',
+      message: expect.stringContaining('looking at "big" took longer than its limit of 2000 ms'),
+    });
+  });
+
   it('ends the look at a file of a stage that is read without an end', async () => {
     await using place = await openPlace();
-    const stage = '((from base) (run (shell make)))';
-    const key = await built(place.world.builder, stage);
+    const key = await built(place.world.builder, STAGE);
     await sparse(await placeOf(place.world, key), 'big');
-    const copying = place.build(`((build s ${stage}) (from base) (copy (from (build s)) (src big) (dst /)))`);
+    const copying = place.build(`((build s ${STAGE}) (from base) (copy (from (build s)) (src big) (dst /)))`);
     await place.passTime();
     expect(expectErr(await copying)).toMatchObject({
       type: 'invalid-context',
@@ -144,6 +163,7 @@ describe('work that has a time limit', () => {
 
 interface Place extends AsyncDisposable {
   readonly world: World;
+  readonly clock: VirtualClock;
   readonly context: string;
   build(text: string): ReturnType<World['builder']['build']>;
   /** Lets the time of every limit go by. */
@@ -157,6 +177,7 @@ async function openPlace(options: { readonly concurrency?: number } = {}): Promi
   await mkdir(context);
   return {
     world,
+    clock,
     context,
     build: (text) =>
       world.builder.build(request(text, { context: toHostPath(context), limits: { timeoutMs: 2000 } })),
@@ -169,9 +190,9 @@ async function openPlace(options: { readonly concurrency?: number } = {}): Promi
   };
 }
 
-async function sparse(directory: string, name: string): Promise<void> {
+async function sparse(directory: string, name: string, bytes: number = ENDLESS): Promise<void> {
   await using file = await open(join(directory, name), 'w');
-  await file.truncate(ENDLESS);
+  await file.truncate(bytes);
 }
 
 /** Where the files of a saved step are. */

@@ -24,6 +24,15 @@ describe('the plan of a spec', () => {
     ]);
   });
 
+  it('gives each step the same, whatever the order in which it was said', () => {
+    const plan = planOf(`((from base) (shell /bin/zsh -c) (user (uid 1) (gid 2)) (workdir /x) (env A 1)
+      (comment "hello") (run (shell a)))`);
+    expect(plan.steps[0]?.settings).toStrictEqual({
+      ...{ env: { A: '1' }, cwd: '/x' },
+      ...{ user: { uid: 1, gid: 2 }, shell: ['/bin/zsh', '-c'] },
+    });
+  });
+
   it('holds once what several steps have in common of what was said', () => {
     const plan = planOf(`((from base) (env A 1) (run (shell first)) (comment "hello") (run (shell second))
       (workdir /x) (run (shell third)) (env B 2) (run (shell fourth)))`);
