@@ -1,6 +1,7 @@
 import type { Survivors } from './survivor.ts';
 
-const SLASH = 'A path to a directory leads to the same one with a slash at its end as with a slash and a dot.';
+const SLASH =
+  'A path to a directory leads to the same one with a slash at its end as with a slash and a dot.';
 
 export const PLAN: Survivors = {
   'plan/manifest.ts': [
