@@ -149,7 +149,7 @@ class BuildRun implements Disposable {
     const end = catchThrown(this.#engine, this.#signal, () => this.#buildStage(stage)).then((result) => {
       if (result.isErr()) {
         this.#failed(result.error);
-        if (this.#failure) this.#abort.abort(new Error(`stage "${stage.name}" failed`));
+        this.#abort.abort(new Error(`stage "${stage.name}" failed`));
       }
       return result;
     });
