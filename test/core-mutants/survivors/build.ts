@@ -43,6 +43,11 @@ export const BUILD: Survivors = {
       why: 'Only a copy from a stage has no inputs when its turn comes: it throws for nothing but a bug.',
     },
     {
+      within: 'BuildRun.#obtain',
+      names: ['lease.isErr() && !again → !again'],
+      why: 'Only for the types: of what succeeds there is no error, so none is remembered.',
+    },
+    {
       within: 'BuildRun.#obtainable',
       names: ['source.isErr() → false'],
       why: 'A copy from a stage has inputs only after #lookAtFiles has seen its stage succeed.',
