@@ -1,5 +1,8 @@
 import type { Survivors } from './survivor.ts';
 
+const SLASH =
+  'A path to a directory leads to the same one with a slash at its end as with a slash and a dot.';
+
 export const PLAN: Survivors = {
   'plan/manifest.ts': [
     {
@@ -32,9 +35,33 @@ export const PLAN: Survivors = {
   ],
   'plan/source-walk.ts': [
     {
-      within: 'SourceWalk.#checkOnTheWay',
-      names: ['bigint: true, → ∅', 'true → false'],
-      why: 'Numbers name the same inode up to 2^53; disks with inodes above it, such as overlayfs with xino, no quick test can mount.',
+      within: 'SourceWalk.locate',
+      names: ["'.' → ''", "'.' → '' #2", "'.' → '' #3"],
+      why: SLASH,
+    },
+    {
+      within: 'SourceWalk.locate',
+      names: [
+        "{ below: TREE_ROOT, host: this.#root, name: '.', depth: 0 } → { below: TREE_ROOT, host: this.#root, name: '.' }",
+        '0 → 1',
+        ', depth: this.#directory.depth → ∅',
+      ],
+      why: 'The walk is in the directory of its source when it looks at the source: there is nothing to leave before.',
+    },
+    {
+      within: 'SourceWalk.#look',
+      names: ["'.' → ''"],
+      why: SLASH,
+    },
+    {
+      within: 'SourceWalk.#look',
+      names: ['isRoot → false'],
+      why: 'Only slower: a root that is entered from itself is the same directory.',
+    },
+    {
+      within: 'SourceWalk.#look',
+      names: ['into.isErr() → false'],
+      why: 'Only a directory that is exchanged between two system calls of the same moment would show it.',
     },
     {
       within: 'SourceWalk.#look',

@@ -1,6 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { built, gate, openWorld, request, writes } from './world.ts';
+
+const TWO = `((build one ((from base) (run (shell a)))) (build two ((from base) (run (shell b))))
+  (from base) (copy (from (build one)) (src a) (dst /a)) (copy (from (build two)) (src b) (dst /b)))`;
 
 describe('a listener', () => {
   it('that throws ends only its own build [L10]', async () => {
@@ -38,6 +42,32 @@ describe('a listener', () => {
       expect(expectErr(failed)).toMatchObject({ type: 'step-failed', exit: { type: 'exited', code: 3 } });
     },
   );
+
+  it('that stops its build when two stages have failed is told what failed first', async () => {
+    const [joined, b] = [Promise.withResolvers<void>(), gate('')];
+    const a = async (): Promise<number> => {
+      await joined.promise;
+      return 3;
+    };
+    await using world = await openWorld({ a, b: b.command });
+    const other = world.builder.build(request('((from base) (run (shell b)))'));
+    await b.started;
+    const stop = new AbortController();
+    const failed = await world.builder.build(
+      request(TWO, {
+        signal: stop.signal,
+        onEvent: async (event) => {
+          if (event.type === 'step-started' && event.source === 'joined') joined.resolve();
+          if (event.type !== 'step-failed' || stop.signal.aborted) return;
+          b.open(4);
+          expectErr(await other);
+          for (let i = 0; i < 20; i += 1) await setImmediate();
+          stop.abort(new Error('enough'));
+        },
+      }),
+    );
+    expect(expectErr(failed)).toMatchObject({ type: 'step-failed', exit: { type: 'exited', code: 3 } });
+  });
 
   it('that stops its build before anything fails has cancelled it', async () => {
     await using world = await openWorld({ a: async () => 3 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { toHostPath } from '../../src/index.ts';
+import { err, failed, toHostPath } from '../../src/index.ts';
 import { built, gate, listen, openWorld, request, writes, writeTree } from './world.ts';
 
 const TWO = `((build one ((from base) (run (shell a)))) (build two ((from base) (run (shell b)))) (from base)
@@ -67,6 +67,34 @@ describe('a build of several stages', () => {
     await using world = await openWorld({ other: writes('other') });
     const error = expectErr(await world.builder.build(request(FROM('other'))));
     expect(error).toMatchObject({ type: 'invalid-context', path: 'out' });
+  });
+
+  it('stops the other stages where one lacks what is copied from it', async () => {
+    const endless = gate('');
+    await using world = await openWorld({
+      one: async () => {
+        await endless.started;
+        return 0;
+      },
+      two: endless.command,
+    });
+    const spec = `((build one ((from base) (run (shell one)))) (build two ((from base) (run (shell two))))
+      (from base) (copy (from (build one)) (src out) (dst /out)) (copy (from (build two)) (src out) (dst /out)))`;
+    expect(expectErr(await world.builder.build(request(spec)))).toMatchObject({
+      ...{ type: 'invalid-context', path: 'out' },
+    });
+  });
+
+  it('is cancelled where a stage fails only after the build was stopped', async () => {
+    await using world = await openWorld({ out: writes('out') });
+    await built(world.builder, '((from base) (run (shell out)))');
+    const stop = new AbortController();
+    world.store.lookup = async () => {
+      stop.abort(new Error('enough'));
+      return err(failed('it is broken'));
+    };
+    const error = expectErr(await world.builder.build(request(FROM('out'), { signal: stop.signal })));
+    expect(error).toMatchObject({ type: 'cancelled', reason: new Error('enough') });
   });
 
   it('copies from a stage also what takes long to look at', async () => {

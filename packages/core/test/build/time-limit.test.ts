@@ -3,7 +3,16 @@ import { join } from 'node:path';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { inTime } from '../../src/build/time-limit.ts';
-import { cancelled, err, failed, ok, type Result, type StepKey, toHostPath } from '../../src/index.ts';
+import {
+  type BuildEvent,
+  cancelled,
+  err,
+  failed,
+  ok,
+  type Result,
+  type StepKey,
+  toHostPath,
+} from '../../src/index.ts';
 import { type VirtualClock, virtualClock } from '../../src/testing/index.ts';
 import { built, openWorld, request, type World } from './world.ts';
 
@@ -71,7 +80,12 @@ describe('the time limit of a build', () => {
     };
     const short = place.build('((from base))');
     await asked.promise;
-    const long = place.world.builder.build(request('((from base))'));
+    const joined = Promise.withResolvers<void>();
+    const onEvent = (event: BuildEvent): void => {
+      if (event.type === 'step-started' && event.source === 'joined') joined.resolve();
+    };
+    const long = place.world.builder.build(request('((from base))', { onEvent }));
+    await joined.promise;
     await place.passTime();
     const message = 'the step took longer than its limit of 2000 ms (timeoutMs)';
     expect(expectErr(await short)).toMatchObject({ type: 'step-failed', exit: TIMEOUT, message });
@@ -166,7 +180,7 @@ interface Place extends AsyncDisposable {
   readonly clock: VirtualClock;
   readonly context: string;
   build(text: string): ReturnType<World['builder']['build']>;
-  /** Lets the time of every limit go by. */
+  /** Lets the time of every limit go by, once there is one. */
   passTime(): Promise<void>;
 }
 
@@ -175,6 +189,12 @@ async function openPlace(options: { readonly concurrency?: number } = {}): Promi
   const world = await openWorld({ make: async () => 0 }, { clock, ...options });
   const context = join(world.dir, 'context');
   await mkdir(context);
+  const begun = Promise.withResolvers<void>();
+  const { setTimer } = clock;
+  clock.setTimer = (milliseconds, fire) => {
+    if (milliseconds === 2000) begun.resolve();
+    return setTimer.call(clock, milliseconds, fire);
+  };
   return {
     world,
     clock,
@@ -182,8 +202,7 @@ async function openPlace(options: { readonly concurrency?: number } = {}): Promi
     build: (text) =>
       world.builder.build(request(text, { context: toHostPath(context), limits: { timeoutMs: 2000 } })),
     passTime: async () => {
-      // What was started has begun to read.
-      for (let turns = 0; turns < 200; turns += 1) await new Promise(setImmediate);
+      await begun.promise;
       await clock.advance(2000);
     },
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),

@@ -43,6 +43,15 @@ describe('a walk through a source', () => {
     },
   );
 
+  it('fails where the tree itself has gone away', async () => {
+    await using dir = await tempDir();
+    expect(failure(join(dir.path, 'gone'), 'f')).toEqual({
+      type: 'invalid-source',
+      path: 'f',
+      message: '"f" went away while it was read',
+    });
+  });
+
   it('finds what is in the root directory by a path with one slash at its beginning', async () => {
     await using dir = await tempDir();
     await writeTree(dir.path, { f: '' });
