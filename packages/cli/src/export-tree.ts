@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result, runCommand } from '@snapstep/core';
 import { type Failure, machineFailure, usageFailure } from './failure.ts';
@@ -16,24 +16,32 @@ export interface ExportOptions {
 
 /**
  * Copies trees into a directory that does not exist or is empty, with owners, times, links and extended
- * attributes. The destination is there when it is whole.
+ * attributes. The destination is there when it is whole. A step's files may be set-uid programs of root: nobody can reach
+ * them before the destination has its mode.
+ *
+ * @param options.mode - Of the destination itself.
  */
 export async function exportDirectory(
   to: string,
-  { trees, signal }: ExportOptions,
+  { trees, mode, signal }: ExportOptions & { readonly mode: number },
 ): Promise<Result<void, Failure>> {
-  return viaPartial(to, async (partial) => {
+  const whole = 'tree';
+  const make = async (partial: string): Promise<Result<void, Failure>> => {
     if (!(await isFree(to))) return err(usageFailure(`${to} exists and is not an empty directory`));
-    await mkdir(partial);
+    await mkdir(partial, { mode: 0o700 });
+    const top = join(partial, whole);
+    if (trees.size > 1) await mkdir(top);
     for (const [name, tree] of trees) {
-      const target = trees.size === 1 ? partial : join(partial, name);
+      const target = trees.size === 1 ? top : join(top, name);
       const copied = await runCommand('cp', ['-aT', '--reflink=auto', '--', tree, target], { signal });
       if (copied.isErr()) {
         return err(machineFailure(copied.error.type === 'failed' ? copied.error.message : 'stopped'));
       }
     }
+    await chmod(top, mode);
     return ok();
-  });
+  };
+  return viaPartial(to, make, whole);
 }
 
 /** Writes one tar file, which has its name when it is whole. */

@@ -185,3 +185,10 @@ export function parseAbsolutePath(text: string): string {
   if (!text.startsWith('/')) throw new InvalidArgumentError('It should be an absolute path.');
   return text.replace(/(?<=.)\/+$/, '');
 }
+
+/** The mode of a directory, such as `755`. */
+export function parseMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text))
+    throw new InvalidArgumentError('It should be three octal digits, such as 700 or 755.');
+  return Number.parseInt(text, 8);
+}

@@ -1,4 +1,4 @@
-import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { needs } from '@snapstep/test-support';
 import { execa } from 'execa';
@@ -145,6 +145,16 @@ needs(
     expect(again.stderr).toContain('not an empty directory');
     const nowhere = await place.snapstep(['export', key, '/nowhere/out']);
     expect(nowhere).toMatchObject({ exitCode: 2 });
+  });
+
+  it('export lets nobody else into its directory, unless a mode is given', async () => {
+    const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+    const [closed, open] = ['closed', 'open'].map((name) => join(place.path, name)) as [string, string];
+    expect(await place.snapstep(['export', key, closed])).toMatchObject({ exitCode: 0 });
+    expect(await place.snapstep(['export', key, open, '--mode', '755'])).toMatchObject({ exitCode: 0 });
+    expect([await modeOf(closed), await modeOf(open)]).toEqual([0o700, 0o755]);
+    const wrong = await place.snapstep(['export', key, join(place.path, 'x'), '--mode', 'rwx']);
+    expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('three octal digits') });
   });
 
   it('export writes the same tar to a file and to standard output', async () => {

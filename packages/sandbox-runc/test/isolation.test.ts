@@ -167,7 +167,7 @@ withEachRuntime('a container', (runtime) => {
     expect(inside).toMatch(
       new RegExp(`Max open files +${Math.min(65536, files)} +${Math.min(65536, files)} `),
     );
-    expect(inside).toMatch(/Max core file size +0 /);
+    expect(inside).toMatch(/Max core file size +1 /);
     expect(inside).toMatch(/Max stack size +8388608 /);
   });
 

@@ -1,10 +1,11 @@
 import { type Builder, err, type LeasedSnapshot, type Mounted, type Result } from '@snapstep/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { perform } from '../action.ts';
 import { storeFailure } from '../build-failure.ts';
 import { exportDirectory, exportTar, onlyTree, type Trees } from '../export-tree.ts';
 import { type Failure, usageFailure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
+import { parseMode } from '../parse-values.ts';
 import { resolveKey } from '../step-keys.ts';
 import { tarToStdout } from '../tar.ts';
 import { withBuilder } from '../with-builder.ts';
@@ -17,20 +18,28 @@ export function exportCommand(): Command {
       ['<KEY>', 'a step key, or its first 8 digits or more'],
       ['<DEST>', 'a new or empty directory, a file that ends with .tar, or - for a tar on standard output'],
     ],
-    options: storeOptions(),
+    options: [
+      ...storeOptions(),
+      new Option('--mode <MODE>', 'of a new directory, in octal: a step may leave set-uid programs in it')
+        .argParser(parseMode)
+        .default(0o700, '700'),
+    ],
     examples: [
-      'snapstep export 3f9a02c41be7 ./rootfs',
+      'snapstep export 3f9a02c41be7 ./rootfs --mode 755',
       'snapstep export 3f9a02c41be7 rootfs.tar',
       'snapstep export 3f9a02c41be7 - | tar --list',
     ],
-  }).action((key: string, destination: string, options: StoreOptions) =>
-    perform((signal) => withBuilder(options, (builder) => exportStep(builder, { key, destination, signal }))),
+  }).action((key: string, destination: string, { mode, ...options }: StoreOptions & { mode: number }) =>
+    perform((signal) =>
+      withBuilder(options, (builder) => exportStep(builder, { key, destination, mode, signal })),
+    ),
   );
 }
 
 interface ExportWork {
   readonly key: string;
   readonly destination: string;
+  readonly mode: number;
   readonly signal: AbortSignal;
 }
 
@@ -48,7 +57,7 @@ async function exportStep(builder: Builder, work: ExportWork): Promise<Result<vo
 
 async function exportLeased(
   { snapshot }: LeasedSnapshot,
-  { destination, signal }: ExportWork,
+  { destination, mode, signal }: ExportWork,
 ): Promise<Result<void, Failure>> {
   const mounted: Mounted[] = [];
   const trees = new Map<string, string>();
@@ -59,7 +68,7 @@ async function exportLeased(
       mounted.push(mount.value);
       trees.set(name, mount.value.path);
     }
-    return await write(destination, { trees, signal });
+    return await write(destination, { trees, mode, signal });
   } finally {
     for (const mount of mounted) await mount[Symbol.asyncDispose]();
   }
@@ -67,7 +76,7 @@ async function exportLeased(
 
 async function write(
   destination: string,
-  options: { readonly trees: Trees; readonly signal: AbortSignal },
+  options: { readonly trees: Trees; readonly mode: number; readonly signal: AbortSignal },
 ): Promise<Result<void, Failure>> {
   if (destination.endsWith('.tar')) return exportTar(destination, options);
   if (destination !== '-') return exportDirectory(destination, options);

@@ -1,4 +1,4 @@
-import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, constants, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,9 +28,12 @@ export interface OwnerLock extends AsyncDisposable {
  * same process: SQLite's exclusive lock on `owner.lock`, and flock(2) on the directory, where that can be had. The
  * first is lost when this process reads the file elsewhere, so {@link heldDirectory} knows the directory.
  *
- * @returns `busy`, with the pid of the owner, if another has it: at once if that one lives, else after a moment.
+ * @returns `busy`, with the pid of the owner, if another has it: at once if that one lives, else after a moment. `failed`
+ * if others may put things into the directory: its files would be theirs to choose.
  */
 export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLock, Busy | Failed>> {
+  const stranger = strangerTo(directory);
+  if (stranger !== undefined) return err(failed(`cannot use ${directory}: ${stranger}`));
   const pidFile = join(directory, 'owner.pid');
   const patience = performance.now() + DYING_MS;
   for (;;) {
@@ -44,6 +47,15 @@ export async function lockDirectory(directory: HostPath): Promise<Result<OwnerLo
       });
     await delay(PAUSE_MS);
   }
+}
+
+/** Who else may put things into a directory, as a sentence. What cannot be looked at is told when it is locked. */
+function strangerTo(directory: HostPath): string | undefined {
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  const own = process.geteuid?.();
+  if (stat === undefined || own === undefined) return undefined;
+  if (stat.uid !== own) return `it belongs to user ${stat.uid}, and this process is user ${own}`;
+  return (stat.mode & 0o002) === 0 ? undefined : 'everybody may write to it; take that away with chmod o-w';
 }
 
 async function tryLock(directory: HostPath, pidFile: string): Promise<Result<OwnerLock, Failed> | 'busy'> {
@@ -88,6 +100,7 @@ function lockFile(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    chmodSync(path, 0o600);
     return database;
   } catch (error) {
     database.close();
@@ -110,7 +123,7 @@ function isLocked(error: unknown): boolean {
 function writeOwner(pidFile: string): void {
   try {
     rmSync(pidFile, { recursive: true, force: true });
-    writeFileSync(pidFile, `${process.pid}\n`, { flag: 'wx' });
+    writeFileSync(pidFile, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
   } catch (error) {
     debug('%s cannot be written: %o', pidFile, error);
     rmSync(pidFile, { recursive: true, force: true });

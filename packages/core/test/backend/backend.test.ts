@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
-import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
@@ -69,6 +69,36 @@ describe('the lock of a directory', () => {
     const busy = { type: 'busy', message: `${dir.path} is in use by process ${process.pid}` };
     expect(expectErr(await lockDirectory(toHostPath(dir.path)))).toEqual(busy);
     expect(await lockElsewhere(dir.path)).toEqual(busy);
+  });
+
+  it('is in files that nobody else reads', async () => {
+    await using dir = await tempDir();
+    await using _lock = expectOk(await lockDirectory(toHostPath(dir.path)));
+    for (const name of ['owner.lock', 'owner.pid'])
+      expect(lstatSync(join(dir.path, name)).mode & 0o777, name).toBe(0o600);
+  });
+
+  it
+    .runIf(process.getuid?.() === 0)
+    .each<readonly [whose: string, change: (path: string) => Promise<void>, why: string]>([
+      [
+        'that belongs to another user',
+        (path) => chown(path, 1234, 0),
+        'it belongs to user 1234, and this process is user 0',
+      ],
+      [
+        'that everybody may write to',
+        (path) => chmod(path, 0o777),
+        'everybody may write to it; take that away with chmod o-w',
+      ],
+    ])('is not taken of a directory %s', async (_, change, why) => {
+    await using dir = await tempDir();
+    await change(dir.path);
+    expect(expectErr(await lockDirectory(toHostPath(dir.path)))).toEqual({
+      type: 'failed',
+      message: `cannot use ${dir.path}: ${why}`,
+    });
+    expect(await readdir(dir.path)).toEqual([]);
   });
 
   it('is free again when its owner gave it up', async () => {

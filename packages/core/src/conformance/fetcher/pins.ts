@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { keeps, keepsEqual } from '../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../promise.ts';
 import { fetcherPromises as promises } from './promises.ts';
 import type { FetcherTest } from './scene.ts';
 import { settle } from './settle-times.ts';
@@ -76,10 +76,7 @@ export function pinTests(test: FetcherTest): void {
     const { image } = await scene.publish('aborted', withText('text'));
     const reason = new Error('no longer wanted');
     const pinned = await scene.fetcher.pin(image, AbortSignal.abort(reason));
-    keepsEqual(promises.cancelled, pinned.isErr() && pinned.error, {
-      type: 'cancelled',
-      reason,
-    });
+    keepsCancelled(promises.cancelled, pinned.isErr() && pinned.error, reason);
     await scene.pin(image);
   });
   test('settles when it is aborted at any moment', async (scene) => {
@@ -90,10 +87,7 @@ export function pinTests(test: FetcherTest): void {
       const pinned = await scene.fetcher.pin(image, controller.signal);
       clearTimeout(timer);
       if (pinned.isOk()) continue;
-      keepsEqual(promises.cancelled, pinned.error, {
-        type: 'cancelled',
-        reason: 'enough',
-      });
+      keepsCancelled(promises.cancelled, pinned.error, 'enough');
       await scene.expectNothingLeft();
     }
   });

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { err } from 'neverthrow';
 import { failed } from '../../backend/failures.ts';
 import { hostTool } from '../host-tool.ts';
-import { keeps, keepsEqual } from '../promise.ts';
+import { keeps, keepsCancelled, keepsEqual } from '../promise.ts';
 import { describeTree } from '../store/describe-tree.ts';
 import { expectOk, isRoot } from '../store/scene.ts';
 import { withText } from './pins.ts';
@@ -161,10 +161,7 @@ export function abortTests(test: FetcherTest): void {
     const { result, volumes } = await scene.unpack(await scene.pin(image), {
       signal: AbortSignal.abort(reason),
     });
-    keepsEqual(promises.cancelled, result.isErr() && result.error, {
-      type: 'cancelled',
-      reason,
-    });
+    keepsCancelled(promises.cancelled, result.isErr() && result.error, reason);
     keepsEqual(promises.nothingWritten, { files: (await treeOf(volumes)).length }, { files: volumes.size });
   });
   test('settles, with nothing still running, when it is aborted at any moment', async (scene) => {
@@ -177,10 +174,7 @@ export function abortTests(test: FetcherTest): void {
       clearTimeout(timer);
       if (result.isOk()) continue;
       const before = await treeOf(volumes);
-      keepsEqual(promises.cancelled, result.error, {
-        type: 'cancelled',
-        reason: 'enough',
-      });
+      keepsCancelled(promises.cancelled, result.error, 'enough');
       await scene.expectNothingLeft();
       keepsEqual(promises.quiet, await treeOf(volumes), before);
     }

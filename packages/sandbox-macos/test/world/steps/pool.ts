@@ -50,7 +50,11 @@ describe('the pool of users', () => {
     });
     second.abort('no longer wanted');
     const { result, text } = await waits;
-    assert.deepEqual([expectErr(result), text], [{ type: 'cancelled', reason: 'no longer wanted' }, '']);
+    const message = 'cancelled: no longer wanted';
+    assert.deepEqual(
+      [expectErr(result), text],
+      [{ type: 'cancelled', reason: 'no longer wanted', message }, ''],
+    );
     first.abort('enough');
     await holds;
     assert.equal(await mac.output('echo next', { user: other, volumes: await mac.volumes(other) }), 'next\n');
