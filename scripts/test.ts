@@ -8,7 +8,7 @@ import { packageChecks } from './checks/package-checks.ts';
 import { printSummary, runCheck, type Tally } from './checks/report.ts';
 import { repository } from './checks/run-tool.ts';
 import { stopSignal } from './checks/stop.ts';
-import { countRun, runVitest } from './checks/vitest.ts';
+import { countRun, printLongest, runVitest } from './checks/vitest.ts';
 
 const stop = stopSignal();
 // Nothing may be skipped where everything can run.
@@ -30,7 +30,9 @@ async function main(): Promise<number> {
   for (const check of checks) await runCheck(tally, check, stop);
   if (!stop.aborted) {
     const env = { SNAPSTEP_TARBALLS: packed };
-    countRun(tally, await runVitest({ args: [], temp, env, signal: stop }));
+    const run = await runVitest({ args: [], temp, env, signal: stop });
+    countRun(tally, run);
+    printLongest(run);
   }
   await guestSuites.run(tally);
   await runCheck(tally, nothingLeft, new AbortController().signal);

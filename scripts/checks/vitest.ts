@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import type { Tally } from './report.ts';
 import { repository } from './run-tool.ts';
@@ -21,6 +21,9 @@ export interface VitestReport {
     readonly name: string;
     readonly message?: string;
     readonly status: string;
+    /** Milliseconds since 1970. */
+    readonly startTime: number;
+    readonly endTime: number;
     readonly assertionResults: readonly {
       readonly ancestorTitles: readonly string[];
       readonly fullName: string;
@@ -75,6 +78,18 @@ export function countRun(tally: Tally, { report, exitCode }: VitestRun, title = 
   if (exitCode !== 0 && tally.failed.length === before) {
     tally.failed.push(`${title}: an error outside of the tests`);
   }
+}
+
+/** Prints which files took longest, since they decide how long the whole run takes. */
+export function printLongest({ report }: VitestRun, howMany = 25): void {
+  const files = (report?.testResults ?? []).map(({ name, startTime, endTime }) => ({
+    name: relative(repository, name),
+    seconds: (endTime - startTime) / 1000,
+  }));
+  const longest = files.toSorted((a, b) => b.seconds - a.seconds).slice(0, howMany);
+  const all = files.reduce((sum, { seconds }) => sum + seconds, 0);
+  console.log(`\nThe longest of ${files.length} files, which took ${all.toFixed(0)} s one after the other:`);
+  for (const { name, seconds } of longest) console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}`);
 }
 
 function countReport(tally: Tally, report: VitestReport): void {
