@@ -43,7 +43,7 @@ export function watchBuild(): Progress {
     lastOutput: () => last,
     [Symbol.dispose]: () => line.end(),
     onEvent(event) {
-      if (event.type === 'stage-started') return;
+      if (event.type === 'stage-started' || event.type === 'step-queued') return;
       if (event.type === 'note') return line.print(`  ${event.text}`);
       const step = running.get(idOf(event)) ?? { title: event.stage, since: performance.now(), output: '' };
       if (event.type === 'step-started') {

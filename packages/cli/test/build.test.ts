@@ -115,6 +115,22 @@ needs(
     expect(built.stderr).toMatch(/main 3\/3 \| done in \d\.\ds\n$/);
   });
 
+  it('says so where a step waits for its turn, and at its end how long it waited', async () => {
+    const file = join(place.path, 'waiting.spec');
+    const stage = (name: string) =>
+      `(build ${name} ((from busybox) (shell /bin/sh -c) (run (shell "sleep 2; echo ${name} > /${name}-waits"))))`;
+    await writeFile(
+      file,
+      `(${stage('one')} ${stage('two')} (from busybox)
+        (copy (from (build one)) (src /one-waits) (dst /one)) (copy (from (build two)) (src /two-waits) (dst /two)))`,
+    );
+    const built = await place.build(file, '--concurrency', '1');
+    expect(built.exitCode).toBe(0);
+    expect(built.stderr.match(/^(one|two) 2\/2 \| waiting for its turn$/gm)).toHaveLength(1);
+    expect(built.stderr).toMatch(/^(one|two) 2\/2 \| done in 2\.\ds, after waiting [2-9]\.\ds$/m);
+    expect(built.stderr).toMatch(/^(one|two) 2\/2 \| done in 2\.\ds$/m);
+  });
+
   it('gives a secret to the step that wants it, and to no other', async () => {
     await writeFile(join(place.path, 'token'), 'hunter2');
     const spec = await place.spec(
@@ -164,7 +180,8 @@ needs(
       .split('\n')
       .map((line) => JSON.parse(line));
     const key = built.stdout.trim();
-    expect(events[0]).toEqual({ type: 'stage-started', stage: 'main', steps: 2 });
+    expect(events[0]).toEqual({ type: 'stage-started', stage: 'main', steps: 2, at: expect.any(String) });
+    expect(Math.abs(Date.now() - Date.parse(events[0].at))).toBeLessThan(60_000);
     expect(events.at(-1)).toMatchObject({ type: 'step-done', stage: 'main', key, source: 'ran' });
     const chunks = events
       .filter((event) => event.type === 'step-output' && event.key === key)

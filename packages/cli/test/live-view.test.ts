@@ -16,17 +16,18 @@ const OP: StepOp = { op: 'base', image: 'busybox' };
 describe('a frame of the live view', () => {
   const frame = (options: { stages: number; log: string; columns: number; rows: number }) => {
     const steps = stepTable();
+    const at = new Date();
     for (let i = 1; i <= options.stages; i += 1) {
       const place = { key: KEY, stage: `stage${i}` };
       steps.stage({ type: 'stage-started', stage: place.stage, steps: 3 });
-      steps.start({ type: 'step-started', ...place, op: OP, number: 2, source: 'ran' });
+      steps.start({ type: 'step-started', ...place, op: OP, number: 2, source: 'ran', at });
       steps.output({ type: 'step-output', ...place, chunk: Buffer.from(options.log) });
     }
     const { columns, rows } = options;
     const text = renderFrame([...steps.running.values()], {
       columns,
       rows,
-      now: Date.now() + 1500,
+      now: at.getTime() + 1500,
       summary: 'all',
     });
     return stripVTControlCharacters(text).split('\n');
@@ -40,6 +41,19 @@ describe('a frame of the live view', () => {
       '  | 60%',
       'all',
     ]);
+  });
+
+  it('shows steps that wait for their turn below those that run', () => {
+    const steps = stepTable();
+    const place = { key: KEY, op: OP, number: 1, source: 'ran' } as const;
+    steps.queue({ type: 'step-queued', ...place, stage: 'a' });
+    steps.start({ type: 'step-started', ...place, stage: 'b', at: new Date(0) });
+    const size = { columns: 80, rows: 24, now: 2000, summary: 'all' };
+    const shown = (): string[] =>
+      stripVTControlCharacters(renderFrame([...steps.running.values()], size)).split('\n');
+    expect(shown()).toEqual(['b 1/1  2.0s  (from busybox)', 'a 1/1  waiting  (from busybox)', 'all']);
+    steps.start({ type: 'step-started', ...place, stage: 'a', at: new Date(500) });
+    expect(shown()[0]).toBe('a 1/1  1.5s  (from busybox)');
   });
 
   it.each([

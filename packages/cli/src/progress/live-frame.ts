@@ -15,8 +15,10 @@ export interface FrameOptions {
   readonly summary: string;
 }
 
-/** What the live view shows now: each running step with the end of its log, and a line for the whole. */
-export function renderFrame(running: readonly ShownStep[], options: FrameOptions): string {
+/** What the live view shows now: each running step with the end of its log, those that wait, and a line for the whole. */
+export function renderFrame(steps: readonly ShownStep[], options: FrameOptions): string {
+  // The sort is stable.
+  const running = steps.toSorted((a, b) => Number(isWaiting(a)) - Number(isWaiting(b)));
   const shown = running.slice(0, Math.max(1, options.rows - 3));
   const spare = options.rows - 2 - shown.length;
   const tail = Math.max(0, Math.min(TAIL_LINES, Math.floor(spare / Math.max(1, shown.length))));
@@ -39,7 +41,13 @@ export function cut(line: string, columns: number): string {
   return cliTruncate(line.slice(0, width * 12), width);
 }
 
+function isWaiting({ startedAt }: ShownStep): boolean {
+  return startedAt === undefined;
+}
+
 function stepLines(step: ShownStep, options: FrameOptions & { readonly tail: number }): string[] {
+  if (step.startedAt === undefined)
+    return [paint('dim', cut(`${labelOf(step)}  waiting  ${describeStep(step)}`, options.columns))];
   const elapsed = formatDuration(options.now - step.startedAt);
   const head = `${labelOf(step)}  ${elapsed}  ${describeStep(step)}`;
   const rest = step.splitter.rest();

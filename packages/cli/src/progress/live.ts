@@ -1,7 +1,7 @@
 import type { BuildEvent, StepKey, StepSource } from '@snapstep/core';
 import { createLogUpdate } from 'log-update';
 import { reportFailure } from '../action.ts';
-import { formatDuration } from './format.ts';
+import { formatDuration, formatTimes } from './format.ts';
 import { cut, paint, renderFrame } from './live-frame.ts';
 import type { Progress } from './progress.ts';
 import { sanitizeLine } from './sanitize.ts';
@@ -37,6 +37,7 @@ interface State {
 function show(event: BuildEvent, { steps, counts, tails, screen }: State): void {
   if (event.type === 'note') screen.persist(sanitizeLine(event.text));
   else if (event.type === 'stage-started') steps.stage(event);
+  else if (event.type === 'step-queued') steps.queue(event);
   else if (event.type === 'step-started') steps.start(event);
   else if (event.type === 'step-output') steps.output(event);
   else {
@@ -54,7 +55,7 @@ function endMark(event: Extract<BuildEvent, { type: 'step-done' | 'step-failed' 
   }
   if (event.source === 'cache') return paint('green', 'cached');
   const joined = event.source === 'joined' ? 'joined ' : '';
-  return paint('green', `${joined}${formatDuration(event.milliseconds)}`);
+  return paint('green', `${joined}${formatTimes(event)}`);
 }
 
 function count(counts: Map<string, number>, source: StepSource): void {

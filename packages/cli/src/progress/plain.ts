@@ -1,7 +1,7 @@
 import type { BuildError, BuildEvent, StepKey, StepSource } from '@snapstep/core';
 import { reportFailure } from '../action.ts';
 import { writeErr } from '../output.ts';
-import { formatDuration } from './format.ts';
+import { formatTimes, LONG_WAIT_MS } from './format.ts';
 import type { Progress } from './progress.ts';
 import { sanitizeLine } from './sanitize.ts';
 import { describeStep, labelOf, type ShownStep, type StepTable, stepTable } from './steps.ts';
@@ -34,6 +34,9 @@ function linesOf(event: BuildEvent, { steps, tails }: State): string[] {
     case 'stage-started':
       steps.stage(event);
       return [];
+    case 'step-queued':
+      tellLongWait(steps.queue(event), steps);
+      return [];
     case 'step-started':
       return startLines(steps.start(event), event.source);
     case 'step-output': {
@@ -57,8 +60,15 @@ function startLines(step: ShownStep, source: StepSource): string[] {
   return prefixed(step, [describeStep(step), ...(source === 'joined' ? ['joined: it runs already'] : [])]);
 }
 
+function tellLongWait(step: ShownStep, steps: StepTable): void {
+  const tell = (): void => {
+    if (steps.isWaiting(step)) void writeErr(`${labelOf(step)} | waiting for its turn\n`);
+  };
+  setTimeout(tell, LONG_WAIT_MS).unref();
+}
+
 function doneLine(event: Extract<BuildEvent, { type: 'step-done' }>): string {
-  return event.source === 'cache' ? 'cached' : `done in ${formatDuration(event.milliseconds)}`;
+  return event.source === 'cache' ? 'cached' : `done in ${formatTimes(event)}`;
 }
 
 /** What a build that ends takes with it is not what made it end. */

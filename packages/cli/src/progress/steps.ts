@@ -1,4 +1,11 @@
-import { type BuildEvent, type StepKey, type StepOp, titleOf } from '@snapstep/core';
+import {
+  type BuildEvent,
+  type BuildNews,
+  type StepKey,
+  type StepOp,
+  type StepPlace,
+  titleOf,
+} from '@snapstep/core';
 import { type LineSplitter, lineSplitter } from './line-splitter.ts';
 import { sanitizeLine } from './sanitize.ts';
 
@@ -12,7 +19,8 @@ export interface ShownStep {
   /** How many steps the stage has. */
   readonly total: number;
   readonly op: StepOp;
-  readonly startedAt: number;
+  /** Milliseconds since 1970; undefined while it waits for its turn. */
+  readonly startedAt: number | undefined;
   readonly splitter: LineSplitter;
   /** The newest lines of its log, fit to be shown. */
   readonly tail: string[];
@@ -20,40 +28,38 @@ export interface ShownStep {
 
 /** Keeps the steps of one build that have not ended, as its events tell. */
 export interface StepTable {
-  /** Every step that has started and not ended, in the order of their starts. */
+  /** Every step that is queued or runs, in the order in which they came. */
   readonly running: ReadonlyMap<string, ShownStep>;
+  queue(event: Extract<BuildNews, { type: 'step-queued' }>): ShownStep;
+  /** Whether the step still waits for its turn. */
+  isWaiting(step: ShownStep): boolean;
   start(event: Extract<BuildEvent, { type: 'step-started' }>): ShownStep;
   /** @returns The lines that are complete now, fit to be shown. */
   output(
-    event: Extract<BuildEvent, { type: 'step-output' }>,
+    event: Extract<BuildNews, { type: 'step-output' }>,
   ): { step: ShownStep; lines: string[] } | undefined;
   /** @returns The step, and what it printed after its last newline. */
   end(event: { stage: string; key: StepKey }): { step: ShownStep; lines: string[] } | undefined;
-  stage(event: Extract<BuildEvent, { type: 'stage-started' }>): void;
+  stage(event: Extract<BuildNews, { type: 'stage-started' }>): void;
 }
 
 export function stepTable(): StepTable {
   const running = new Map<string, ShownStep>();
   const totals = new Map<string, number>();
+  const shownOf = ({ key, stage, number, op }: StepPlace): Omit<ShownStep, 'startedAt'> => {
+    const total = totals.get(stage) ?? number;
+    return { key, stage, number, total, op, splitter: lineSplitter(), tail: [] };
+  };
+  const put = (step: ShownStep): ShownStep => {
+    running.set(idOf(step), step);
+    return step;
+  };
   return {
     running,
     stage: (event) => void totals.set(event.stage, event.steps),
-    start(event) {
-      const total = totals.get(event.stage) ?? event.number;
-      const { key, stage, number, op } = event;
-      const step = {
-        key,
-        stage,
-        number,
-        total,
-        op,
-        startedAt: Date.now(),
-        splitter: lineSplitter(),
-        tail: [],
-      };
-      running.set(idOf(event), step);
-      return step;
-    },
+    queue: (event) => put({ ...shownOf(event), startedAt: undefined }),
+    isWaiting: (step) => running.get(idOf(step)) === step,
+    start: (event) => put({ ...(running.get(idOf(event)) ?? shownOf(event)), startedAt: event.at.getTime() }),
     output(event) {
       const step = running.get(idOf(event));
       return step && { step, lines: remember(step, step.splitter.push(event.chunk)) };

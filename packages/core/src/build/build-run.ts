@@ -3,13 +3,13 @@ import { cancelled } from '../backend/failures.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { Lease } from '../cache/leases.ts';
 import { planStages, type StagePlan } from '../plan/stages.ts';
-import type { BuildError, LeasedSnapshot } from './builder.ts';
+import type { BuildError, LeasedSnapshot, StepPlace } from './builder.ts';
 import { manifestOfCopy } from './copy-step.ts';
 import type { Engine } from './engine.ts';
 import { catchThrown, fromStore, isOwnersFault, lost } from './errors.ts';
 import { EventQueue } from './event-queue.ts';
 import { type KeyedStep, StepKeys } from './step-keys.ts';
-import { type StepPlace, StepReporter } from './step-reporter.ts';
+import { StepReporter } from './step-reporter.ts';
 import {
   type InnerRequest,
   type Obtainable,
@@ -34,7 +34,10 @@ export async function runBuild(
 ): Promise<Result<LeasedSnapshot, BuildError>> {
   const stop = new AbortController();
   const signal = AbortSignal.any([request.signal, stop.signal]);
-  const events = new EventQueue(request.onEvent, { onBug: (bug) => stop.abort(bug), signal });
+  const events = new EventQueue(request.onEvent, {
+    onBug: (bug) => stop.abort(bug),
+    ...{ signal, clock: engine.clock },
+  });
   for (let restarts = 0; ; restarts += 1) {
     using run = new BuildRun(engine, { ...request, signal }, events);
     const result = await run.result();
@@ -253,7 +256,7 @@ class BuildRun implements Disposable {
     for (;;) {
       const report = this.#reporter.begin(place);
       const lease = await this.#engine.steps.obtain(
-        { ...obtainable, signal: this.#signal, onStart: report.started },
+        { ...obtainable, signal: this.#signal, onQueue: report.queued, onStart: report.started },
         () => (this.#engine.index.isSaved(key) ? this.#engine.leases.take(key) : undefined),
       );
       if (lease.isOk()) this.#leases.add(lease.value);

@@ -50,18 +50,28 @@ export type BuildError =
 /** Where a step's result came from: `joined` is another build's run of the same step, still going on. */
 export type StepSource = 'ran' | 'joined' | 'cache';
 
+/** A step of a build, as the events of its beginning name it. */
+export interface StepPlace {
+  readonly key: StepKey;
+  readonly stage: string;
+  readonly op: StepOp;
+  /** The step's place in its stage, from 1; the base image is the first. */
+  readonly number: number;
+}
+
 /** The events of one stage come in order; those of stages that run at the same time are mixed. */
-export type BuildEvent =
+export type BuildEvent = BuildNews & {
+  /** When it happened, which a slow listener hears later. */
+  readonly at: Date;
+};
+
+/** What an event says. */
+export type BuildNews =
   | { readonly type: 'stage-started'; readonly stage: string; readonly steps: number }
-  | {
-      readonly type: 'step-started';
-      readonly key: StepKey;
-      readonly stage: string;
-      readonly op: StepOp;
-      /** The step's place in its stage, from 1; the base image is the first. */
-      readonly number: number;
-      readonly source: StepSource;
-    }
+  /** A step that is not saved waits for its turn: for a slot of the builder, and its command for a place in the sandbox. */
+  | ({ readonly type: 'step-queued'; readonly source: Exclude<StepSource, 'cache'> } & StepPlace)
+  /** It has its turn, or has had it where another build runs it; a step that is saved comes without a turn. */
+  | ({ readonly type: 'step-started'; readonly source: StepSource } & StepPlace)
   /**
    * What the step prints, in order: every byte for a listener that keeps up, also of a step whose log is beyond its limit;
    * see `StepLog.watch`. The saved log of a cached step is replayed unless `replayLogs` is false.
@@ -77,7 +87,10 @@ export type BuildEvent =
       readonly key: StepKey;
       readonly stage: string;
       readonly source: StepSource;
+      /** From `step-started` to the end. A saved step takes none. */
       readonly milliseconds: number;
+      /** From `step-queued` to `step-started`. */
+      readonly waitedMilliseconds: number;
     }
   | {
       readonly type: 'step-failed';

@@ -1,4 +1,5 @@
-import type { BuildEvent, BuildRequest } from './builder.ts';
+import type { Clock } from '../backend/clock.ts';
+import type { BuildEvent, BuildNews, BuildRequest } from './builder.ts';
 
 /**
  * Gives events to a build's listener, one after the other. A listener that throws ends its own build: `onBug`
@@ -8,16 +9,22 @@ export class EventQueue {
   readonly #listener: BuildRequest['onEvent'];
   readonly #onBug: (error: unknown) => void;
   readonly #signal: AbortSignal;
+  readonly #clock: Pick<Clock, 'now'>;
   #tail: Promise<void> = Promise.resolve();
   #isBroken = false;
 
   constructor(
     listener: BuildRequest['onEvent'],
-    options: { readonly onBug: (error: unknown) => void; readonly signal: AbortSignal },
+    options: {
+      readonly onBug: (error: unknown) => void;
+      readonly signal: AbortSignal;
+      readonly clock: Pick<Clock, 'now'>;
+    },
   ) {
     this.#listener = listener;
     this.#onBug = options.onBug;
     this.#signal = options.signal;
+    this.#clock = options.clock;
   }
 
   /** Without a listener nobody needs to read logs. */
@@ -26,7 +33,8 @@ export class EventQueue {
   }
 
   /** Settles, and never rejects, when the listener is done with it, or when the build is aborted. */
-  async emit(event: BuildEvent): Promise<void> {
+  async emit(news: BuildNews): Promise<void> {
+    const event: BuildEvent = { ...news, at: new Date(this.#clock.now()) };
     this.#tail = this.#tail.then(() => this.#deliver(event));
     await this.unlessAborted(this.#tail);
   }

@@ -3,6 +3,7 @@ import { cancelled } from '../backend/failures.ts';
 import type { ImageConfig } from '../backend/fetcher.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { ActiveSnapshot, PrepareRequest } from '../backend/store.ts';
+import type { Produce } from '../cache/step-table.ts';
 import type { LogWriter } from '../log/step-log.ts';
 import { stepPrefix } from '../plan/file-names.ts';
 import type { KeyedInputs } from '../plan/key.ts';
@@ -37,6 +38,8 @@ export interface StepToMake {
 
 export interface StepIo {
   readonly active: Pick<ActiveSnapshot, 'volumes'>;
+  /** To be called by the body of a `run` when its command may begin; any other step has begun before. */
+  readonly onStart: () => void;
   /** Knows whether there was room for the step. */
   readonly watch: StepWatch;
   readonly log: LogWriter;
@@ -44,7 +47,12 @@ export interface StepIo {
 }
 
 type Made = Result<void, BuildError>;
-type Running = Omit<StepIo, 'active' | 'watch'>;
+type Running = Parameters<Produce<BuildError>>[0];
+
+interface Attempt extends Running {
+  /** Milliseconds since the step began. */
+  readonly took: () => number;
+}
 
 /**
  * Makes one step and saves it: a row `saving`, an active snapshot, the body, commit, a row `saved`.
@@ -55,18 +63,31 @@ export async function produce(engine: Engine, step: StepToMake, io: Running): Pr
   return await catchThrown(engine, io.signal, async () => {
     const places = step.op.op === 'base' ? engine.pulls : engine.slots;
     using _place = step.skipsQueue ? undefined : await places.take(io.signal);
+    const timed = startTimed(engine, io);
+    if (step.op.op !== 'run') timed.onStart();
     return await withRoom(engine, {
       signal: io.signal,
-      attempt: () => attempt(engine, step, io),
+      attempt: () => attempt(engine, step, timed),
       // The log may be on the disk that is full.
       tell: (text) => io.log.write(`${text}\n`).catch(() => {}),
     });
   });
 }
 
-async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<Attempted<void>> {
-  const { index, records, clock } = engine;
-  const start = clock.elapsed();
+function startTimed({ clock }: Engine, io: Running): Attempt {
+  let start: number | undefined;
+  return {
+    ...io,
+    onStart() {
+      start ??= clock.elapsed();
+      io.onStart();
+    },
+    took: () => (start === undefined ? 0 : clock.elapsed() - start),
+  };
+}
+
+async function attempt(engine: Engine, step: StepToMake, io: Attempt): Promise<Attempted<void>> {
+  const { index, records } = engine;
   const cleared = await clearLeftovers(engine, step.key, io.signal);
   if (cleared.isErr()) return err(toldByStore(cleared.error));
   if (step.parent !== undefined && !index.isSaved(step.parent))
@@ -82,7 +103,7 @@ async function attempt(engine: Engine, step: StepToMake, io: Running): Promise<A
     const made = await fill(engine, step, io);
     if (made.isErr()) return made;
     end = 'committed';
-    index.saved(step.key, clock.elapsed() - start);
+    index.saved(step.key, io.took());
     end = 'saved';
     return made;
   } finally {

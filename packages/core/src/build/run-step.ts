@@ -58,6 +58,7 @@ export async function runBody(
   if (mounts.isErr()) return err(mounts.error);
 
   using _turn = await engine.commands.take(io.signal);
+  io.onStart();
   const request = runRequest(engine, step, { io, account: account.value, mounts: mounts.value });
   const exit = await runWatched(engine, io.watch, request);
   if (exit.isErr()) return err(exit.error);

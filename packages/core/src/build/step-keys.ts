@@ -3,6 +3,7 @@ import type { PinOptions } from '../backend/fetcher.ts';
 import type { HostPath, StepKey } from '../backend/names.ts';
 import type { IgnoreFile } from '../plan/ignore-files.ts';
 import { canonicalJson, type KeyedInputs, stepKey } from '../plan/key.ts';
+import { pacer } from '../plan/pacer.ts';
 import { joinPath, type StagePlan, type StepDraft } from '../plan/stages.ts';
 import type { CopyOp } from '../spec/spec.ts';
 import { baseStep } from './base-step.ts';
@@ -12,7 +13,6 @@ import type { Engine } from './engine.ts';
 import { fromFetcher, fromStore } from './errors.ts';
 import type { StepToMake } from './produce.ts';
 import { runInputs } from './run-step.ts';
-import { Turn } from './turn.ts';
 
 /** A step as far as it is known before it runs. */
 export interface KeyedStep {
@@ -90,10 +90,10 @@ export class StepKeys {
     if (base.isErr()) return err(base.error);
     const { op, key, inputs } = base.value;
     const steps: KeyedStep[] = [{ op, key, inputs }];
-    const turn = new Turn();
+    const pause = pacer(this.#signal);
     let parent: StepKey | undefined = key;
     for (const draft of stage.steps) {
-      await turn.share();
+      await pause();
       const step = await this.#step(draft, parent);
       if (step.isErr()) return err(step.error);
       steps.push(step.value);

@@ -3,23 +3,16 @@ import type { Clock } from '../backend/clock.ts';
 import type { StepKey } from '../backend/names.ts';
 import type { StepLog } from '../log/step-log.ts';
 import type { StepLogs } from '../log/step-logs.ts';
-import type { BuildError, BuildEvent, StepOp, StepSource } from './builder.ts';
+import type { BuildError, BuildNews, StepPlace, StepSource } from './builder.ts';
 import type { EventQueue } from './event-queue.ts';
-
-/** Which step of which stage an event is about. */
-export interface StepPlace {
-  readonly stage: string;
-  readonly key: StepKey;
-  readonly op: StepOp;
-  /** From 1. */
-  readonly number: number;
-}
 
 /** What is said of one step that runs, or that another build runs. */
 export interface StepReport {
-  /** Undefined until it is started or joined. */
+  /** Undefined until it is queued or joined. */
   readonly source: StepSource | undefined;
-  readonly started: (how: 'ran' | 'joined', log: StepLog) => void;
+  readonly queued: (how: 'ran' | 'joined', log: StepLog) => void;
+  /** It has its turn. */
+  readonly started: () => void;
   /** Settles when the listener has had the whole log, or the build is aborted. `again`: the step is tried once more. */
   readonly ended: (result: Result<unknown, BuildError> | 'again') => Promise<void>;
 }
@@ -54,37 +47,56 @@ export class StepReporter {
     const log = this.#replays ? await this.#find(place.key) : undefined;
     await this.#events.emit({ type: 'step-started', ...place, source: 'cache' });
     if (log) await this.#pass(place, this.#watch(log));
-    await this.#events.emit(done(place, { source: 'cache', milliseconds: 0 }));
+    await this.#events.emit(done(place, { source: 'cache', milliseconds: 0, waitedMilliseconds: 0 }));
   }
 
   begin(place: StepPlace): StepReport {
-    const start = this.#clock.elapsed();
-    let source: StepSource | undefined;
-    let passing: Promise<void> = Promise.resolve();
-    const started = (how: 'ran' | 'joined', log: StepLog): void => {
-      source = how;
-      if (!this.#events.isHeard) return;
-      // The reader starts now, not when the listener has time: so it is there before the log can go away.
-      const chunks = this.#watch(log);
-      const first = chunks.next();
-      first.catch(() => {}); // Waited for in `pass`, which may be late.
-      passing = this.#events
-        .emit({ type: 'step-started', ...place, source: how })
-        .then(() => this.#pass(place, chunks, first));
-    };
+    let run: ReportedRun | undefined;
     const ended = async (result: Result<unknown, BuildError> | 'again'): Promise<void> => {
-      await this.#events.unlessAborted(passing);
+      // What fails before its turn may have printed why.
+      if (result !== 'again' && !isCancelled(result)) run?.started();
+      await this.#events.unlessAborted(run?.passed ?? Promise.resolve());
       if (result === 'again') return;
       if (result.isErr()) return this.#failed(place, result.error);
-      if (source === undefined) return this.cached(place);
-      await this.#events.emit(done(place, { source, milliseconds: this.#clock.elapsed() - start }));
+      if (run === undefined) return this.cached(place);
+      await this.#events.emit(done(place, { source: run.source, ...run.times() }));
     };
     return {
       get source() {
-        return source;
+        return run?.source;
       },
-      started,
+      queued: (how, log) => {
+        run = this.#follow(place, how, log);
+      },
+      started: () => run?.started(),
       ended,
+    };
+  }
+
+  #follow(place: StepPlace, source: 'ran' | 'joined', log: StepLog): ReportedRun {
+    const queuedAt = this.#clock.elapsed();
+    let startedAt: number | undefined;
+    let passed: Promise<void> = Promise.resolve();
+    // The reader starts now, not when the listener has time: so it is there before the log can go away.
+    const chunks = this.#events.isHeard ? this.#watch(log) : undefined;
+    const first = chunks?.next();
+    first?.catch(() => {}); // Waited for in `pass`, which may be late.
+    this.#events.emit({ type: 'step-queued', ...place, source });
+    return {
+      source,
+      get passed() {
+        return passed;
+      },
+      started: () => {
+        if (startedAt !== undefined) return;
+        startedAt = this.#clock.elapsed();
+        const told = this.#events.emit({ type: 'step-started', ...place, source });
+        if (chunks) passed = told.then(() => this.#pass(place, chunks, first));
+      },
+      times: () => {
+        const begun = startedAt ?? this.#clock.elapsed();
+        return { milliseconds: this.#clock.elapsed() - begun, waitedMilliseconds: begun - queuedAt };
+      },
     };
   }
 
@@ -124,9 +136,24 @@ export class StepReporter {
   }
 }
 
-function done(
-  { key, stage }: StepPlace,
-  how: { readonly source: StepSource; readonly milliseconds: number },
-): BuildEvent {
+type DoneNews = Extract<BuildNews, { readonly type: 'step-done' }>;
+type Times = Pick<DoneNews, 'milliseconds' | 'waitedMilliseconds'>;
+
+/** A run of a step that a build follows, from when it is queued. */
+interface ReportedRun {
+  readonly source: 'ran' | 'joined';
+  /** Settles when the listener has had the whole log. */
+  readonly passed: Promise<void>;
+  /** Its log comes from now on. */
+  readonly started: () => void;
+  /** What they are now. */
+  readonly times: () => Times;
+}
+
+function isCancelled(result: Result<unknown, BuildError>): boolean {
+  return result.isErr() && result.error.type === 'cancelled';
+}
+
+function done({ key, stage }: StepPlace, how: { readonly source: StepSource } & Times): DoneNews {
   return { type: 'step-done', key, stage, ...how };
 }

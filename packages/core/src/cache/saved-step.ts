@@ -8,7 +8,7 @@ export interface SavedStep {
   readonly title: string;
   readonly savedAt: Date;
   readonly usedAt: Date;
-  /** How long the step took to run. */
+  /** How long the step took from when it had its turn until it was saved, as its `step-done` tells. */
   readonly milliseconds: number;
 }
 

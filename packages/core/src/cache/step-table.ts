@@ -7,6 +7,8 @@ import type { Lease, Leases } from './leases.ts';
 
 /** Makes and saves one step. It must settle only when all is quiet, and give `cancelled` if its signal was aborted. */
 export type Produce<E> = (io: {
+  /** To be called when the step waits for nothing any more; more than once does no harm. */
+  readonly onStart: () => void;
   readonly log: LogWriter;
   readonly signal: AbortSignal;
 }) => Promise<Result<void, E | Cancelled>>;
@@ -20,8 +22,10 @@ export interface ObtainRequest<E> {
   readonly outlivesWaiter: boolean;
   /** How many bytes of what the step prints are kept, if this request starts it. */
   readonly logBytes: number;
-  /** Called at once when the step is started or joined. */
-  readonly onStart: (how: 'ran' | 'joined', log: StepLog) => void;
+  /** Called at once when the step is queued or joined. */
+  readonly onQueue: (how: 'ran' | 'joined', log: StepLog) => void;
+  /** Called once when the step has its turn; right after `onQueue` where it had it before. */
+  readonly onStart: () => void;
 }
 
 interface Waiter<E> {
@@ -74,7 +78,7 @@ export class StepTable<E> {
       } else if (running.stopping) {
         await running.ended;
       } else {
-        request.onStart('joined', running.log);
+        request.onQueue('joined', running.log);
         return running.join(request);
       }
     }
@@ -110,7 +114,7 @@ export class StepTable<E> {
       onEnd: () => this.#running.delete(request.key),
     });
     this.#running.set(request.key, step);
-    request.onStart('ran', step.log);
+    request.onQueue('ran', step.log);
     const result = step.join(request);
     step.run();
     return result;
@@ -134,6 +138,7 @@ class RunningStep<E> {
   #lastOut: Waiter<E> | undefined;
   #producer: Waiter<E> | undefined;
   #attempt = new AbortController();
+  #hasStarted = false;
 
   constructor(options: StepOptions) {
     this.#options = options;
@@ -162,6 +167,7 @@ class RunningStep<E> {
         },
       };
       this.#waiters.add(waiter);
+      if (this.#hasStarted) request.onStart();
       request.signal.addEventListener('abort', leave);
     });
   }
@@ -197,11 +203,18 @@ class RunningStep<E> {
     const { signal } = this.#attempt;
     this.#producer = producer;
     try {
-      return await producer.request.produce({ log: this.#options.writer, signal });
+      const onStart = (): void => this.#start();
+      return await producer.request.produce({ log: this.#options.writer, signal, onStart });
     } finally {
       this.#producer = undefined;
       if (!this.#waiters.has(producer)) producer.resolve(err(cancelled(producer.request.signal)));
     }
+  }
+
+  #start(): void {
+    if (this.#hasStarted) return;
+    this.#hasStarted = true;
+    for (const { request } of this.#waiters) request.onStart();
   }
 
   #leave(waiter: Waiter<E>): void {

@@ -1,10 +1,10 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toReadable } from '../backend/byte-path.ts';
 import type { HashCache } from '../backend/hash-cache.ts';
 import type { FileNames } from './file-names.ts';
+import { pacer } from './pacer.ts';
 import { readable, type SourceError } from './source-error.ts';
 import { baseName, type SourceEntry, type SourceTree, walkSource } from './source-walk.ts';
 
@@ -18,7 +18,6 @@ export interface CopySources extends SourceTree {
 }
 
 const CHUNK = 1024 * 1024;
-const SLICE_MS = 10;
 
 /**
  * The digest of everything that a `copy` would write: names, kinds, contents, link targets and whether files
@@ -99,18 +98,6 @@ export function openSeen(entry: SourceEntry): Result<number, SourceError> {
 export function changed(entry: SourceEntry): Result<never, SourceError> {
   const path = toReadable(entry.host);
   return err({ type: 'invalid-source', path, message: `"${path}" changed while it was read` });
-}
-
-/** Called often; every few milliseconds it lets other work have a turn, and throws the reason of an abort. */
-export function pacer(signal: AbortSignal): () => Promise<void> | undefined {
-  let start = performance.now();
-  return () => {
-    if (performance.now() - start < SLICE_MS) return undefined;
-    return setImmediate().then(() => {
-      start = performance.now();
-      signal.throwIfAborted();
-    });
-  };
 }
 
 async function hashFile(

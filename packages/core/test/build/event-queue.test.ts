@@ -2,7 +2,8 @@ import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { EventQueue } from '../../src/build/event-queue.ts';
-import type { BuildEvent } from '../../src/index.ts';
+import type { BuildEvent, BuildNews } from '../../src/index.ts';
+import { virtualClock } from '../../src/testing/index.ts';
 
 describe('the events of a build', () => {
   it('come one after the other, in their order, and each is waited for', async () => {
@@ -26,9 +27,22 @@ describe('the events of a build', () => {
     ]);
   });
 
+  it('have the times at which they happened, also where the listener is slow', async () => {
+    const first = Promise.withResolvers<void>();
+    const { queue, clock, times } = openQueue(() => first.promise);
+    const start = clock.now();
+    const emitted = [queue.emit(note('one'))];
+    await clock.advance(1000);
+    emitted.push(queue.emit(note('two')));
+    await clock.advance(1000);
+    first.resolve();
+    await Promise.all(emitted);
+    expect(times).toEqual([start, start + 1000]);
+  });
+
   it('are heard only where somebody listens', async () => {
     const { signal } = new AbortController();
-    const options = { onBug: () => {}, signal };
+    const options = { onBug: () => {}, signal, clock: virtualClock() };
     expect(new EventQueue(() => {}, options).isHeard).toBe(true);
     const silent = new EventQueue(undefined, options);
     expect(silent.isHeard).toBe(false);
@@ -94,18 +108,21 @@ describe('work of a build', () => {
   });
 });
 
-function note(text: string): BuildEvent {
+function note(text: string): BuildNews {
   return { type: 'note', text };
 }
 
 /** @param answer - What the listener does with the event of that number, from 0. */
 function openQueue(answer: (i: number) => void | Promise<void>) {
   const stop = new AbortController();
-  const [heard, bugs]: [string[], unknown[]] = [[], []];
+  const [heard, bugs, times]: [string[], unknown[], number[]] = [[], [], []];
   const listener = (event: BuildEvent): void | Promise<void> => {
     if (event.type === 'note') heard.push(event.text);
+    times.push(event.at.getTime());
     return answer(heard.length - 1);
   };
   const onBug = (bug: unknown): void => void bugs.push(bug);
-  return { queue: new EventQueue(listener, { onBug, signal: stop.signal }), heard, bugs, stop };
+  const clock = virtualClock();
+  const queue = new EventQueue(listener, { onBug, signal: stop.signal, clock });
+  return { queue, heard, bugs, stop, clock, times };
 }

@@ -28,12 +28,14 @@ describe('the events of a build', () => {
     const op = { op: 'run', command: 'a', network: [], caches: [], secrets: [] };
     expect(shown(heard)).toEqual([
       { type: 'stage-started', stage: 'main', steps: 2 },
+      { type: 'step-queued', stage: 'main', key: base, op: BASE_OP, number: 1, source: 'ran' },
       { type: 'step-started', stage: 'main', key: base, op: BASE_OP, number: 1, source: 'ran' },
       { type: 'step-output', stage: 'main', key: base, text: 'unpacked base\n' },
-      { type: 'step-done', stage: 'main', key: base, source: 'ran', milliseconds: 0 },
+      { type: 'step-done', stage: 'main', key: base, source: 'ran', ...times(0) },
+      { type: 'step-queued', stage: 'main', key: a, op, number: 2, source: 'ran' },
       { type: 'step-started', stage: 'main', key: a, op, number: 2, source: 'ran' },
       { type: 'step-output', stage: 'main', key: a, text: 'wrote a\n' },
-      { type: 'step-done', stage: 'main', key: a, source: 'ran', milliseconds: 1500 },
+      { type: 'step-done', stage: 'main', key: a, source: 'ran', ...times(1500) },
     ]);
   });
 
@@ -43,7 +45,9 @@ describe('the events of a build', () => {
     await built(world.builder, A, first);
     await built(world.builder, A, second);
     expect(shown(second)).toEqual(
-      shown(first).map((event) => ('source' in event ? { ...event, source: 'cache' } : event)),
+      shown(first)
+        .filter((event) => !('type' in event && event.type === 'step-queued'))
+        .map((event) => ('source' in event ? { ...event, source: 'cache' } : event)),
     );
   });
 
@@ -55,8 +59,38 @@ describe('the events of a build', () => {
     expect(heard.output()).toBe('wrote a\n');
     expect(heard.events.map(({ type }) => type)).toEqual([
       ...['stage-started', 'step-started', 'step-done'],
-      ...['step-started', 'step-output', 'step-done'],
+      ...['step-queued', 'step-started', 'step-output', 'step-done'],
     ]);
+  });
+
+  it.each([
+    ['a slot of the builder', { concurrency: 1 }],
+    ['a place in the sandbox', { commandsAtOnce: 1 }],
+  ])('tell a step that waits for %s from one that runs, as the list of steps does', async (_, limit) => {
+    const clock = virtualClock();
+    const a = gate('a');
+    const script = { a: a.command, b: async () => (await clock.advance(200), 0) };
+    await using world = await openWorld(script, { clock, ...limit });
+    await built(world.builder, BASE);
+    const heard = listen();
+    const queued = Promise.withResolvers<void>();
+    const onEvent = (event: BuildEvent): void => {
+      heard.onEvent(event);
+      if (event.type === 'step-queued') queued.resolve();
+    };
+    const first = built(world.builder, A);
+    await a.started;
+    const second = built(world.builder, '((from base) (run (shell b)))', { onEvent });
+    await queued.promise;
+    await clock.advance(1000);
+    expect(heard.events.at(-1)?.type).toBe('step-queued');
+    a.open();
+    await first;
+    const key = await second;
+    const done = heard.events.at(-1);
+    expect(done).toMatchObject({ milliseconds: 200, waitedMilliseconds: 1000 });
+    const saved = expectOk(await world.builder.list()).find((step) => step.key === key);
+    expect(saved?.milliseconds).toBe(200);
   });
 
   it('say of a step that fails what it failed with, after its output', async () => {
@@ -104,7 +138,7 @@ describe('the events of a build', () => {
     const again = listen();
     await built(world.builder, spec, again);
     expect(numbers(again)).toEqual(['main 1', 'main 2', 'main 3']);
-    expect(again.events[0]).toEqual({ type: 'stage-started', stage: 'main', steps: 3 });
+    expect(shown(again)[0]).toEqual({ type: 'stage-started', stage: 'main', steps: 3 });
   });
 
   it('say so, in a note, where the log of a saved step cannot be read, and go on', async () => {
@@ -163,11 +197,17 @@ describe('a listener that is slow', () => {
   });
 });
 
-/** Events with their output as text. */
+/** Of a step that did not wait. */
+function times(milliseconds: number) {
+  return { milliseconds, waitedMilliseconds: 0 };
+}
+
+/** Events without their times, and with their output as text. */
 function shown({ events }: Heard): readonly object[] {
   return events.map((event) => {
-    if (event.type !== 'step-output') return event;
-    const { chunk, ...rest } = event;
+    const { at: _, ...news } = event;
+    if (news.type !== 'step-output') return news;
+    const { chunk, ...rest } = news;
     return { ...rest, text: Buffer.from(chunk).toString() };
   });
 }

@@ -179,7 +179,7 @@ describe('a step that is made', () => {
     const waiting = Promise.withResolvers<void>();
     const onEvent: typeof heard.onEvent = (event) => {
       heard.onEvent(event);
-      if (event.type === 'step-started' && event.source === 'ran') waiting.resolve();
+      if (event.type === 'step-queued' && event.source === 'ran') waiting.resolve();
     };
     const build = built(world.builder, AB, { onEvent });
     await waiting.promise;

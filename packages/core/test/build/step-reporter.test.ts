@@ -18,16 +18,17 @@ describe('the report of a step that runs', () => {
     await using place = await openPlace({ slowAt: 'step-output' });
     const writer = place.begin();
     const report = place.reporter.begin(PLACE);
-    report.started('ran', writer.log);
+    report.queued('ran', writer.log);
+    report.started();
     await write(writer, 'one', 'two');
     await writer.end();
     const ended = place.settles(report.ended(ok()));
     await ticks();
-    expect(place.heard).toEqual(['step-started', 'one']);
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'one']);
     place.goOn();
     await ended.promise;
     expect(place.heard.at(-1)).toBe('step-done');
-    expect(place.heard.join('')).toBe('step-startedonetwostep-done');
+    expect(place.heard.join('')).toBe('step-queuedstep-startedonetwostep-done');
   });
 
   it.each([
@@ -37,7 +38,8 @@ describe('the report of a step that runs', () => {
     await using place = await openPlace({ slowAt: `step-${how}` });
     const writer = place.begin();
     const report = place.reporter.begin(PLACE);
-    report.started('ran', writer.log);
+    report.queued('ran', writer.log);
+    report.started();
     await writer.end();
     const ended = place.settles(report.ended(result));
     await place.slow;
@@ -45,26 +47,69 @@ describe('the report of a step that runs', () => {
     expect(ended.isSettled()).toBe(false);
     place.goOn();
     await ended.promise;
-    expect(place.heard).toEqual(['step-started', `step-${how}`]);
+    expect(place.heard).toEqual(['step-queued', 'step-started', `step-${how}`]);
   });
 
-  it('tells how long it took, from its beginning to its end', async () => {
+  it('tells how long it waited for its turn, and how long it took from then on', async () => {
     await using place = await openPlace();
     await place.clock.advance(1000);
     const writer = place.begin();
     const report = place.reporter.begin(PLACE);
-    report.started('ran', writer.log);
+    report.queued('ran', writer.log);
+    await place.clock.advance(300);
+    report.started();
     await place.clock.advance(500);
     await writer.end();
     await report.ended(ok());
-    expect(place.events.at(-1)).toMatchObject({ type: 'step-done', milliseconds: 500 });
+    const times = { milliseconds: 500, waitedMilliseconds: 300 };
+    expect(place.events.at(-1)).toMatchObject({ type: 'step-done', ...times });
+    const [queued, started, done] = place.events.map(({ at }) => at.getTime());
+    expect([Number(started) - Number(queued), Number(done) - Number(started)]).toEqual([300, 500]);
+  });
+
+  it('has what the step prints before its turn when that comes, and begins once', async () => {
+    await using place = await openPlace();
+    const writer = place.begin();
+    const report = place.reporter.begin(PLACE);
+    report.queued('joined', writer.log);
+    await write(writer, 'before');
+    await longEnough();
+    expect(place.heard).toEqual(['step-queued']);
+    report.started();
+    await longEnough();
+    report.started();
+    await writer.end();
+    await report.ended(ok());
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'before', 'step-done']);
+  });
+
+  it('has what a step printed that fails before its turn', async () => {
+    await using place = await openPlace();
+    const writer = place.begin();
+    const report = place.reporter.begin(PLACE);
+    report.queued('ran', writer.log);
+    await write(writer, 'why');
+    await writer.end();
+    await report.ended(err({ type: 'invalid-context', path: '', message: 'it changed' }));
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'why', 'step-failed']);
+  });
+
+  it('has no beginning where a step is cancelled before its turn', async () => {
+    await using place = await openPlace();
+    const writer = place.begin();
+    const report = place.reporter.begin(PLACE);
+    report.queued('ran', writer.log);
+    await writer.end();
+    await report.ended(err({ type: 'cancelled', message: 'enough', reason: new Error('enough') }));
+    expect(place.heard).toEqual(['step-queued', 'step-failed']);
   });
 
   it('reads no further than the listener is', async () => {
     await using place = await openPlace({ slowAt: 'step-output' });
     const writer = place.begin(100);
     const report = place.reporter.begin(PLACE);
-    report.started('ran', writer.log);
+    report.queued('ran', writer.log);
+    report.started();
     await write(writer, 'the first\n');
     await place.slow;
     await write(writer, ...Array(50).fill('123456789\n'));
@@ -78,7 +123,8 @@ describe('the report of a step that runs', () => {
     await using place = await openPlace();
     const writer = place.begin();
     const report = place.reporter.begin(PLACE);
-    report.started('joined', writer.log);
+    report.queued('joined', writer.log);
+    report.started();
     await write(writer, 'before');
     await longEnough();
     place.stop.abort(new Error('enough'));
@@ -86,7 +132,7 @@ describe('the report of a step that runs', () => {
     await report.ended('again');
     await writer.end();
     await longEnough();
-    expect(place.heard).toEqual(['step-started', 'before']);
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'before']);
   });
 
   it('says so, in a note, where its log cannot be read, also before the listener is there', async () => {
@@ -96,13 +142,14 @@ describe('the report of a step that runs', () => {
     await writer.end();
     await place.spoil();
     const report = place.reporter.begin(PLACE);
-    report.started('ran', writer.log);
+    report.queued('ran', writer.log);
+    report.started();
     await place.slow;
     await longEnough();
     place.goOn();
     await report.ended(ok());
     expect(place.heard).toEqual([
-      'step-started',
+      ...['step-queued', 'step-started'],
       expect.stringMatching(`^the log of ${KEY} cannot be read: EISDIR`),
       'step-done',
     ]);
@@ -135,7 +182,8 @@ describe('steps that nobody hears of', () => {
         return writer.log.watch();
       },
     };
-    report.started('ran', log);
+    report.queued('ran', log);
+    report.started();
     await writer.end();
     await report.ended(ok());
     place.logs.find = () => Promise.reject(new Error('nobody is to ask for it'));
@@ -158,7 +206,7 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
     await goOn.promise;
   };
   const { signal } = stop;
-  const queue = new EventQueue(isHeard ? onEvent : undefined, { onBug: () => {}, signal });
+  const queue = new EventQueue(isHeard ? onEvent : undefined, { onBug: () => {}, signal, clock });
   return {
     ...{ logs, stop, clock, events, slow: slow.promise, goOn: goOn.resolve },
     reporter: new StepReporter(queue, { logs, clock, signal, replays: true }),

@@ -70,7 +70,7 @@ describe('a prune', () => {
     await busy.started;
     const waiting = Promise.withResolvers<void>();
     const onEvent: BuildRequest['onEvent'] = (event) => {
-      if (event.type === 'step-started' && event.op.op === 'run') waiting.resolve();
+      if (event.type === 'step-queued' && event.op.op === 'run') waiting.resolve();
     };
     const second = world.builder.build(request(BAD, { onEvent }));
     await waiting.promise;

@@ -40,6 +40,8 @@ export interface WorldOptions
   /** `default`: what a builder takes by itself. */
   readonly concurrency?: number | 'default';
   readonly clock?: VirtualClock;
+  /** How many commands the sandbox can run at once. Default: all. */
+  readonly commandsAtOnce?: number;
   /** How much the store can hold. */
   readonly capacityBytes?: number;
 }
@@ -47,7 +49,7 @@ export interface WorldOptions
 /** A builder over the memory store, where commands are functions and `base` is an image with the file `origin`; `other` has an environment too. */
 export async function openWorld(
   script: Script,
-  { concurrency = 8, clock, capacityBytes, ...options }: WorldOptions = {},
+  { concurrency = 8, clock, capacityBytes, commandsAtOnce, ...options }: WorldOptions = {},
 ): Promise<World> {
   const dir = await tempDir();
   const store = await memoryStore(capacityBytes === undefined ? {} : { capacityBytes });
@@ -61,7 +63,8 @@ export async function openWorld(
   const open = async (): Promise<Builder> =>
     expectOk(
       await openBuilder({
-        ...{ store, sandbox, fetcher, stateDir: toHostPath(stateDir) },
+        ...{ store, fetcher, stateDir: toHostPath(stateDir) },
+        sandbox: commandsAtOnce === undefined ? sandbox : { ...sandbox, concurrency: commandsAtOnce },
         ...(concurrency === 'default' ? {} : { concurrency }),
         ...(clock && { clock }),
         ...options,

@@ -63,7 +63,15 @@ export async function openPlace(
         return err(BROKEN);
       };
       const running = steps.obtain(
-        { key: at, signal, produce, outlivesWaiter: true, logBytes: 1000, onStart: () => {} },
+        {
+          key: at,
+          signal,
+          produce,
+          outlivesWaiter: true,
+          logBytes: 1000,
+          onQueue: () => {},
+          onStart: () => {},
+        },
         () => undefined,
       );
       return () => {

@@ -14,7 +14,8 @@ const WANTED: Omit<ObtainRequest<never>, 'signal' | 'produce'> = {
   outlivesWaiter: true,
   logBytes: 1000,
   // A listener that reads keeps the log open beyond its end.
-  onStart: (_, log) =>
+  onStart: () => {},
+  onQueue: (_, log) =>
     void log
       .follow()
       [Symbol.asyncIterator]()

@@ -28,6 +28,24 @@ describe('a step that several want', () => {
     expect(place.leases.has(STEP)).toBe(false);
   });
 
+  it('tells each of them once that it has its turn: who comes later at once', async () => {
+    await using place = await openTable();
+    const [one, two] = [place.obtain('one'), place.obtain('two')];
+    const run = await place.run('one');
+    expect([one.how, two.how]).toEqual([['ran'], ['joined']]);
+    run.io.onStart();
+    run.io.onStart();
+    const three = place.obtain('three');
+    await setImmediate();
+    expect([one.how, two.how, three.how]).toEqual([
+      ['ran', 'started'],
+      ['joined', 'started'],
+      ['joined', 'started'],
+    ]);
+    run.end(ok());
+    for (const { result } of [one, two, three]) expectOk(await result)[Symbol.dispose]();
+  });
+
   it('fails for all of them with the same error, and leases nothing', async () => {
     await using place = await openTable();
     const [one, two] = [place.obtain('one'), place.obtain('two')];

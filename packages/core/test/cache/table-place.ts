@@ -82,13 +82,14 @@ export async function openTable(trouble: Trouble = {}) {
         runOf(name).resolve({ io, end: resolve, throw: reject });
         return promise;
       };
-      const onStart = (how: string, log: StepLog): void => {
+      const onQueue = (how: string, log: StepLog): void => {
         wanted.how.push(how);
         wanted.log = log;
       };
+      const onStart = (): void => void wanted.how.push('started');
       const { signal = new AbortController().signal, outlivesWaiter = true, saved = () => undefined } = wish;
-      const request = { key: wish.key ?? key(1), signal, outlivesWaiter, logBytes: 1000, produce, onStart };
-      wanted.result = table.obtain(request, saved);
+      const request = { key: wish.key ?? key(1), signal, outlivesWaiter, logBytes: 1000, produce };
+      wanted.result = table.obtain({ ...request, onQueue, onStart }, saved);
       wanted.result.catch(() => {});
       return wanted;
     },

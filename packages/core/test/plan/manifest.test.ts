@@ -8,7 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
 import { toHostPath } from '../../src/index.ts';
 import { type FileNames, hostFiles } from '../../src/plan/file-names.ts';
-import { isSameFile, manifestOf, openSeen, pacer } from '../../src/plan/manifest.ts';
+import { isSameFile, manifestOf, openSeen } from '../../src/plan/manifest.ts';
+import { pacer } from '../../src/plan/pacer.ts';
 import { type SourceEntry, type SourceTree, walkSource } from '../../src/plan/source-walk.ts';
 import { writeTree } from '../build/world.ts';
 
