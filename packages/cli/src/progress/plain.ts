@@ -62,7 +62,7 @@ function startLines(step: ShownStep, source: StepSource): string[] {
 
 function tellLongWait(step: ShownStep, steps: StepTable): void {
   const tell = (): void => {
-    if (steps.isWaiting(step)) void writeErr(`${labelOf(step)} | waiting for its turn\n`);
+    if (steps.isWaiting(step)) writeErr(`${labelOf(step)} | waiting for its turn\n`).catch(() => {});
   };
   setTimeout(tell, LONG_WAIT_MS).unref();
 }

@@ -76,12 +76,11 @@ export class StepReporter {
   #follow(place: StepPlace, source: 'ran' | 'joined', log: StepLog): ReportedRun {
     const queuedAt = this.#clock.elapsed();
     let startedAt: number | undefined;
-    let passed: Promise<void> = Promise.resolve();
     // The reader starts now, not when the listener has time: so it is there before the log can go away.
     const chunks = this.#events.isHeard ? this.#watch(log) : undefined;
     const first = chunks?.next();
     first?.catch(() => {}); // Waited for in `pass`, which may be late.
-    this.#events.emit({ type: 'step-queued', ...place, source });
+    let passed = this.#events.emit({ type: 'step-queued', ...place, source });
     return {
       source,
       get passed() {

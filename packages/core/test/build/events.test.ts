@@ -69,7 +69,7 @@ describe('the events of a build', () => {
   ])('tell a step that waits for %s from one that runs, as the list of steps does', async (_, limit) => {
     const clock = virtualClock();
     const a = gate('a');
-    const script = { a: a.command, b: async () => (await clock.advance(200), 0) };
+    const script = { a: a.command, b: () => clock.advance(200).then(() => 0) };
     await using world = await openWorld(script, { clock, ...limit });
     await built(world.builder, BASE);
     const heard = listen();
