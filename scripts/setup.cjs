@@ -6,6 +6,7 @@
  *   node scripts/setup.cjs demo      builds a real project three times and shows what was cached
  *   node scripts/setup.cjs test      every check and every test
  *   node scripts/setup.cjs check     what needs no test to be seen: types, style, imports, builds
+ *   node scripts/setup.cjs test:answers  every public call, in every state of a builder and its disk: each is answered
  *   node scripts/setup.cjs test:conformance  the conformance suites over every backend, a line for each
  *   node scripts/setup.cjs test:copy-model  what copies do, held against a model: 10,000 cases on each disk
  *   node scripts/setup.cjs test:core-mutants  small changes of core must make its tests fail
@@ -28,6 +29,7 @@ const JOBS = {
   check: 'scripts/check.ts',
   demo: 'scripts/demo.ts',
   test: 'scripts/test.ts',
+  'test:answers': 'scripts/test-answers.ts',
   'test:conformance': 'scripts/test-conformance.ts',
   'test:copy-model': 'scripts/test-copy-model.ts',
   'test:core-mutants': 'scripts/test-core-mutants.ts',

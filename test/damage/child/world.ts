@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   type Builder,
+  type BuilderOptions,
   type Outcome as CallOutcome,
   type HostPath,
   openBuilder,
@@ -16,10 +17,14 @@ import { ask, close } from './ask.ts';
 
 const openStore = { rsync: openRsyncStore, btrfs: openBtrfsStore, overlayfs: openOverlayfsStore };
 
+/** What a builder is made of. */
+export type Parts = Pick<BuilderOptions<never>, 'sandbox' | 'store' | 'fetcher' | 'stateDir'>;
+
 /** All parts of a builder, as a worker has them. */
 export class World {
   builder: Builder | undefined;
-  readonly #parts: (readonly [name: string, part: AsyncDisposable])[] = [];
+  parts: Parts | undefined;
+  readonly #open: (readonly [name: string, part: AsyncDisposable])[] = [];
 
   /** Opens part after part, up to the first that cannot be opened. */
   async open(place: WorldPlace): Promise<readonly Answer[]> {
@@ -32,7 +37,7 @@ export class World {
       if (answers.some(({ outcome }) => outcome !== 'ok')) return undefined;
       const { answer, value } = await ask(`open ${name}`, open);
       answers.push(answer);
-      if (value) this.#parts.unshift([name, value]);
+      if (value) this.#open.unshift([name, value]);
       return value;
     };
     const sandbox = await part('sandbox', () =>
@@ -43,14 +48,15 @@ export class World {
     const images = new Map(Object.entries(place.images));
     const fetcher = await part('fetcher', () => openOciFetcher({ stateDir: state('fetcher'), images }));
     if (sandbox === undefined || store === undefined || fetcher === undefined) return answers;
-    const parts = { sandbox, store, fetcher, stateDir: state('builder') };
+    this.parts = { sandbox, store, fetcher, stateDir: state('builder') };
+    const { parts } = this;
     this.builder = await part('builder', () => openBuilder(parts));
     return answers;
   }
 
   async close(): Promise<readonly Answer[]> {
     const answers: Answer[] = [];
-    for (const [name, part] of this.#parts) answers.push(await close(`close ${name}`, part));
+    for (const [name, part] of this.#open) answers.push(await close(`close ${name}`, part));
     return answers;
   }
 }
