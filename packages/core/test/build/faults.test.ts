@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import {
@@ -77,6 +78,26 @@ describe('a cache', () => {
     );
     await built(world.builder, USING('c'));
     expect(seen).toEqual([[], [], ['b']]);
+  });
+
+  it('is given back before its build ends', async () => {
+    await using world = await openWorld({ a: writes('a') });
+    const { caches } = world.store;
+    const checkOut = caches.checkOut.bind(caches);
+    let isBack = false;
+    caches.checkOut = async (id, owner) =>
+      (await checkOut(id, owner)).map((copy) => {
+        const dispose = copy[Symbol.asyncDispose].bind(copy);
+        return Object.assign(copy, {
+          [Symbol.asyncDispose]: async () => {
+            await dispose();
+            await delay(50);
+            isBack = true;
+          },
+        });
+      });
+    await built(world.builder, USING('a'));
+    expect(isBack).toBe(true);
   });
 
   it('that cannot be kept is no failure of the step that used it', async () => {

@@ -1,7 +1,7 @@
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
-import { DiskWatch } from '../../src/build/disk-watch.ts';
-import { type Attempted, toldByState, toldByStore, withRoom } from '../../src/build/make-room.ts';
+import { DiskWatch, type StepWatch } from '../../src/build/disk-watch.ts';
+import { type Attempted, toldByState, toldByStore, toldByWatch, withRoom } from '../../src/build/make-room.ts';
 import { spareRules } from '../../src/build/spare-room.ts';
 import { type BuildError, err, failed, ok, toHostPath } from '../../src/index.ts';
 
@@ -64,7 +64,11 @@ describe('what is tried where a disk may be full', () => {
   it('is tried again once the disk is calm, where nobody knows whether it was full the second time either', async () => {
     const doubtful = err({ error: FULL, full: 'doubtful' } as const);
     const place = openPlace([doubtful, doubtful, ok('made')], { canMakeRoom: true });
-    place.disks.calm = async () => void place.events.push('calm');
+    place.disks.calm = async (signal) => {
+      expect(signal).toBe(place.signal);
+      await new Promise(setImmediate);
+      place.events.push('calm');
+    };
     expect(expectOk(await place.run())).toBe('made');
     expect(place.events).toEqual([
       'tried',
@@ -112,6 +116,22 @@ describe('what is tried where a disk may be full', () => {
   });
 });
 
+describe('a failure beside which a disk was watched', () => {
+  it.each([
+    ['used-up', 'perhaps'],
+    ['full', 'perhaps'],
+    ['doubtful', 'doubtful'],
+  ] as const)('is told with what the watch found: %s, %s', (verdict, full) => {
+    expect(toldByWatch(BROKEN, { verdict } as StepWatch)).toEqual({ error: BROKEN, full });
+  });
+
+  it('is told by its own words where the watch found nothing', () => {
+    const watch = { verdict: undefined } as StepWatch;
+    expect(toldByWatch(FULL, watch)).toEqual({ error: FULL, full: 'store' });
+    expect(toldByWatch(BROKEN, watch)).toEqual({ error: BROKEN });
+  });
+});
+
 function openPlace(
   attempts: readonly (Attempted<string> | Error)[],
   { canMakeRoom = true }: { readonly canMakeRoom?: boolean } = {},
@@ -140,9 +160,7 @@ function openPlace(
     events.push('heard');
   };
   return {
-    disks,
-    events,
-    texts,
+    ...{ disks, events, texts, signal },
     run: () => withRoom({ stateDir: toHostPath('/state'), disks, room }, { signal, attempt, tell }),
   };
 }
