@@ -1,7 +1,13 @@
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { DiskWatch, type StepWatch } from '../../src/build/disk-watch.ts';
-import { type Attempted, toldByState, toldByStore, toldByWatch, withRoom } from '../../src/build/make-room.ts';
+import {
+  type Attempted,
+  toldByState,
+  toldByStore,
+  toldByWatch,
+  withRoom,
+} from '../../src/build/make-room.ts';
 import { spareRules } from '../../src/build/spare-room.ts';
 import { type BuildError, err, failed, ok, toHostPath } from '../../src/index.ts';
 
