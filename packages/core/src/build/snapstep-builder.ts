@@ -9,6 +9,7 @@ import { type PrunePolicy, prune, removeWithDescendants } from '../cache/prune.t
 import type { SavedStep } from '../cache/saved-step.ts';
 import type { StepLog } from '../log/step-log.ts';
 import type { Explanation } from '../plan/explain.ts';
+import { takeTurn } from '../plan/pacer.ts';
 import type { Spec } from '../spec/spec.ts';
 import { makeBaseImage } from './base-images.ts';
 import { runBuild } from './build-run.ts';
@@ -60,6 +61,7 @@ export class SnapstepBuilder implements Builder {
 
   plan(request: BuildRequest): ResultAsync<readonly PlannedStep[], BuildError> {
     return this.#track(async () => {
+      await takeTurn();
       const checked = checkRequest(this.#engine, request);
       return checked.isErr() ? err(checked.error) : planBuild(this.#engine, this.#withClosing(request));
     }, fromStore);
@@ -141,6 +143,7 @@ export class SnapstepBuilder implements Builder {
 
   #build(request: InnerRequest): ResultAsync<LeasedSnapshot, BuildError> {
     return this.#track(async () => {
+      await takeTurn();
       const checked = checkRequest(this.#engine, request);
       if (checked.isErr()) return err(checked.error);
       const built = await runBuild(this.#engine, this.#withClosing(request));

@@ -1,5 +1,5 @@
 import type { Finding } from './check-text.ts';
-import type { Op } from './spec.ts';
+import type { Op, Spec } from './spec.ts';
 import { type SpecLimits, SpecSize } from './spec-limits.ts';
 import { didYouMean, enumerate, quote } from './suggest.ts';
 
@@ -9,6 +9,34 @@ import { didYouMean, enumerate, quote } from './suggest.ts';
  */
 export function checkShape(value: unknown, limits: SpecLimits): Finding | undefined {
   return spec(value, { path: '', depth: limits.depth, size: new SpecSize(limits) });
+}
+
+/** Whether a spec whose types are right has no more ops and stages than it may have. The size of its text was looked at. */
+export function checkSize(value: Spec, limits: SpecLimits): Finding | undefined {
+  return countSpec(value, { path: '', depth: limits.depth, size: new SpecSize(limits) });
+}
+
+function countSpec({ stages, ops }: Spec, { path, depth, size }: Place): Finding | undefined {
+  const prefix = path === '' ? '' : `${path}.`;
+  for (const [i, { spec }] of stages.entries()) {
+    const at = `${prefix}stages[${i}]`;
+    const finding =
+      countStage({ path: at, depth, size }) ??
+      countSpec(spec, { path: `${at}.spec`, depth: depth - 1, size });
+    if (finding) return finding;
+  }
+  for (let i = 0; i < ops.length; i += 1) {
+    const message = size.add(1, 'ops');
+    if (message !== undefined) return { path: `${prefix}ops[${i}]`, message };
+  }
+  return undefined;
+}
+
+function countStage({ path, depth, size }: Place): Finding | undefined {
+  const tooMany = counted(size.add(1, 'stages'), path);
+  if (tooMany) return tooMany;
+  if (depth > 0) return undefined;
+  return { path, message: `stages nest more than ${size.limits.depth} deep here (the limit "depth")` };
 }
 
 interface Place {
@@ -106,10 +134,8 @@ const spec: Shape = (value, place) =>
   record({ stages: listOf(stage), from: text, ops: listOf(op) })(value, place);
 
 const stage: Shape = (value, { path, depth, size }) => {
-  const tooMany = counted(size.add(1, 'stages'), path);
+  const tooMany = countStage({ path, depth, size });
   if (tooMany) return tooMany;
-  if (depth === 0)
-    return { path, message: `stages nest more than ${size.limits.depth} deep here (the limit "depth")` };
   return record({ name: text, spec })(value, { path, depth: depth - 1, size });
 };
 

@@ -27,15 +27,14 @@ import { StageScope } from './stage-scope.ts';
  * @returns The first error, with the place in the spec, such as `stages[0].spec.ops[2].src[1]`, in its message.
  */
 export function checkSpec(spec: Spec, limits?: Partial<SpecLimits>): Result<void, SpecError> {
-  const finding = firstFinding(spec, specLimits(limits));
+  const all = specLimits(limits);
+  const finding = checkShape(spec, all) ?? firstFinding(spec, all);
   if (finding === undefined) return ok(undefined);
   return err({ message: finding.path === '' ? finding.message : `${finding.path}: ${finding.message}` });
 }
 
-/** The first rule that a spec breaks. */
+/** The first rule that a spec breaks whose types are right, and whose size was looked at. */
 export function firstFinding(spec: Spec, limits: SpecLimits): Finding | undefined {
-  const ofShape = checkShape(spec, limits);
-  if (ofShape !== undefined) return ofShape;
   for (const finding of checkNested(spec, { path: '', size: new SpecSize(limits) })) return finding;
   return undefined;
 }

@@ -11,7 +11,7 @@ export function* checkText(
 ): Generator<Finding> {
   if (what !== undefined && text === '') yield { path, message: `${what} is empty` };
   if (text.includes('\0')) yield { path, message: 'a text may not contain the NUL character' };
-  if (/\p{Surrogate}/u.test(text)) yield { path, message: 'half of a surrogate pair is not a character' };
+  if (!text.isWellFormed()) yield { path, message: 'half of a surrogate pair is not a character' };
 }
 
 export function* checkTexts(

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from 'neverthrow';
+import { checkSize } from './check-shape.ts';
 import { below, firstFinding } from './check-spec.ts';
 import { opNames, parseOp } from './parse-op.ts';
 import { headed, type ParseContext, type Parsed, textsOf, wrong } from './parse-parts.ts';
@@ -39,15 +40,15 @@ export function parseSpec(text: string | Uint8Array, limits?: Partial<SpecLimits
 
 /** A JavaScript string may hold half of a surrogate pair, which no UTF-8 text can. */
 function checkText(text: string | Uint8Array): Result<void, Fault> {
-  const index = typeof text === 'string' ? text.search(/\p{Surrogate}/u) : -1;
-  if (typeof text !== 'string' || index < 0) return ok(undefined);
+  if (typeof text !== 'string' || text.isWellFormed()) return ok(undefined);
+  const index = text.search(/\p{Surrogate}/u);
   const at = new TextEncoder().encode(text.slice(0, index)).length;
   return err({ message: 'half of a surrogate pair is not a character', at });
 }
 
 function parseChecked(sexp: Sexp, limits: SpecLimits): Parsed<Spec> {
   return parseNested(sexp, { path: '', places: { set() {} } }).andThen((spec) => {
-    const finding = firstFinding(spec, limits);
+    const finding = checkSize(spec, limits) ?? firstFinding(spec, limits);
     return finding ? err({ message: finding.message, at: placeOf(sexp, finding.path) }) : ok(spec);
   });
 }

@@ -16,7 +16,8 @@ export function printSpec(spec: Spec): string {
  * The command of a `run` comes first, so that it is what remains of a long one.
  */
 export function titleOf(op: Op | { readonly op: 'base'; readonly image: string }): string {
-  const chars = [...flat(titleList(op))];
+  // What is cut off anyway need not be written first.
+  const chars = [...flat(beginning(titleList(op)))];
   return chars.length <= 100 ? chars.join('') : `${chars.slice(0, 99).join('')}…`;
 }
 
@@ -24,6 +25,11 @@ function titleList(op: Op | { readonly op: 'base'; readonly image: string }): re
   if (op.op === 'base') return ['from', op.image];
   const [name, ...fields] = listOf(op);
   return op.op === 'run' ? [op.op, fields.at(-1) ?? [], ...fields.slice(0, -1)] : [name ?? op.op, ...fields];
+}
+
+/** As much of it as a title can have, and more. */
+function beginning(datum: Datum): Datum {
+  return typeof datum === 'string' ? datum.slice(0, 200) : datum.slice(0, 100).map(beginning);
 }
 
 const width = 80;

@@ -12,13 +12,26 @@ export type Token =
   | { readonly type: 'open' | 'close' | 'discard' | 'end'; readonly at: number; readonly next: number }
   | { readonly type: 'atom'; readonly text: string; readonly at: number; readonly next: number };
 
+/** A text to be read. */
+export interface SexpText {
+  readonly bytes: Buffer;
+  /** Whether all of it is UTF-8, so that no part needs another look. */
+  readonly isUtf8: boolean;
+}
+
+export function sexpText({ buffer, byteOffset, byteLength }: Uint8Array): SexpText {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  return { bytes, isUtf8: isUtf8(bytes) };
+}
+
 /**
  * Reads the token that starts at or behind the offset `from`, after blanks and comments.
  *
  * Accepts what Jane Street's parsexp accepts, which is what OBuilder reads its specs with
  * (https://github.com/janestreet/parsexp), but for atoms that are not UTF-8: those are refused.
  */
-export function nextToken(bytes: Uint8Array, from: number): Result<Token, Fault> {
+export function nextToken(text: SexpText, from: number): Result<Token, Fault> {
+  const { bytes } = text;
   for (let at = from; ; ) {
     const byte = bytes[at];
     if (byte === undefined) return ok({ type: 'end', at, next: at });
@@ -28,11 +41,11 @@ export function nextToken(bytes: Uint8Array, from: number): Result<Token, Fault>
     }
     if (byte === OPEN) return ok({ type: 'open', at, next: at + 1 });
     if (byte === CLOSE) return ok({ type: 'close', at, next: at + 1 });
-    if (byte === QUOTE) return quotedAtom(bytes, at);
+    if (byte === QUOTE) return quotedAtom(text, at);
     if (byte === HASH && bytes[at + 1] === SEMICOLON) return ok({ type: 'discard', at, next: at + 2 });
     const blank = skipBlank(bytes, at);
     if (blank.isErr()) return err(blank.error);
-    if (blank.value === at) return plainAtom(bytes, at);
+    if (blank.value === at) return plainAtom(text, at);
     at = blank.value;
   }
 }
@@ -88,15 +101,16 @@ function skipBlockComment(bytes: Uint8Array, start: number): Result<number, Faul
   return fault(start, 'this block comment is never closed: "|#" is missing');
 }
 
-function plainAtom(bytes: Uint8Array, start: number): Result<Token, Fault> {
+function plainAtom(text: SexpText, start: number): Result<Token, Fault> {
+  const { bytes } = text;
   let at = start;
   for (; at < bytes.length && !endsAtom(bytes[at]); at += 1) {
-    const pair = [bytes[at], bytes[at + 1]];
-    if ((pair[0] === HASH && pair[1] === BAR) || (pair[0] === BAR && pair[1] === HASH)) {
+    const [byte, after] = [bytes[at], bytes[at + 1]];
+    if ((byte === HASH && after === BAR) || (byte === BAR && after === HASH)) {
       return fault(at, 'a text with "#|" or "|#" in it must be quoted');
     }
   }
-  return decode(bytes.subarray(start, at), { at: start, next: at });
+  return decode(text, { from: start, to: at }, { at: start, next: at });
 }
 
 function endsAtom(byte: number | undefined): boolean {
@@ -113,12 +127,15 @@ function endsAtom(byte: number | undefined): boolean {
   );
 }
 
-function quotedAtom(bytes: Uint8Array, start: number): Result<Token, Fault> {
+function quotedAtom(text: SexpText, start: number): Result<Token, Fault> {
+  const { bytes } = text;
   const plain = endOfPlainString(bytes, start + 1);
-  if (bytes[plain] === QUOTE) return decode(bytes.subarray(start + 1, plain), { at: start, next: plain + 1 });
-  return scanString(bytes, start).andThen(({ value, next }) =>
-    decode(Uint8Array.from(value), { at: start, next }),
-  );
+  if (bytes[plain] === QUOTE)
+    return decode(text, { from: start + 1, to: plain }, { at: start, next: plain + 1 });
+  return scanString(bytes, start).andThen(({ value, next }) => {
+    const whole = sexpText(Uint8Array.from(value));
+    return decode(whole, { from: 0, to: value.length }, { at: start, next });
+  });
 }
 
 /** Where a string ends that has no escapes, or its first escape is. */
@@ -128,12 +145,14 @@ function endOfPlainString(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-function decode(bytes: Uint8Array, place: { at: number; next: number }): Result<Token, Fault> {
-  if (!isUtf8(bytes)) return fault(place.at, 'this text is not valid UTF-8');
-  return ok({ type: 'atom', text: utf8.decode(bytes), ...place });
+function decode(
+  { bytes, isUtf8: isValid }: SexpText,
+  { from, to }: { readonly from: number; readonly to: number },
+  { at, next }: { readonly at: number; readonly next: number },
+): Result<Token, Fault> {
+  if (!isValid && !isUtf8(bytes.subarray(from, to))) return fault(at, 'this text is not valid UTF-8');
+  return ok({ type: 'atom', text: bytes.toString('utf8', from, to), at, next });
 }
-
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** A piece of a string: the bytes it stands for, and where the next one starts. */
 interface Piece {
@@ -151,6 +170,12 @@ function scanString(bytes: Uint8Array, start: number): Result<Piece, Fault> {
       at += 1;
       continue;
     }
+    const letter = ESCAPES.get(bytes[at + 1] as number);
+    if (letter !== undefined) {
+      value.push(letter);
+      at += 2;
+      continue;
+    }
     const piece = scanEscape(bytes, at);
     if (piece.isErr()) return err(piece.error);
     value.push(...piece.value.value);
@@ -165,6 +190,7 @@ const ESCAPES: ReadonlyMap<number, number> = new Map(
   ),
 );
 
+/** An escape that is not one of {@link ESCAPES}. */
 function scanEscape(bytes: Uint8Array, at: number): Result<Piece, Fault> {
   const byte = bytes[at + 1];
   if (byte === undefined) return ok({ value: [], next: at + 1 });
@@ -173,8 +199,7 @@ function scanEscape(bytes: Uint8Array, at: number): Result<Piece, Fault> {
   if (byte === LETTER_X) return scanNumber(bytes, at, { from: at + 2, digits: 2, base: 16 });
   if (byte >= 48 && byte <= 57) return scanNumber(bytes, at, { from: at + 1, digits: 3, base: 10 });
   if (byte === CR) return ok({ value: [CR], next: at + 2 });
-  const meaning = ESCAPES.get(byte);
-  return ok({ value: meaning === undefined ? [BACKSLASH, byte] : [meaning], next: at + 2 });
+  return ok({ value: [BACKSLASH, byte], next: at + 2 });
 }
 
 function skipBlanks(bytes: Uint8Array, from: number): number {

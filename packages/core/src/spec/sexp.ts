@@ -1,5 +1,5 @@
 import { err, ok, type Result } from 'neverthrow';
-import { type Fault, nextToken, type Token } from './sexp-lexer.ts';
+import { type Fault, nextToken, sexpText, type Token } from './sexp-lexer.ts';
 
 /** A datum of an S-expression; `at` is the offset of its first byte. */
 export type Sexp = Atom | List;
@@ -24,9 +24,10 @@ export function readSexp(bytes: Uint8Array): Result<Sexp, Fault> {
   if (startsWithBom(bytes)) {
     return err({ message: 'the text starts with a byte order mark; save it as UTF-8 without one', at: 0 });
   }
+  const text = sexpText(bytes);
   const open: Frame[] = [{ at: 0, items: [], discards: [] }];
   for (let from = 0; ; ) {
-    const token = nextToken(bytes, from);
+    const token = nextToken(text, from);
     if (token.isErr()) return err(token.error);
     const fault = take(open, token.value);
     if (fault) return err(fault);

@@ -2,9 +2,9 @@
 export interface SpecLimits {
   /** Of the text, in UTF-8; of a spec that was not read from text, what its texts have together. Default: 1 MiB. */
   readonly bytes: number;
-  /** In all stages together. Default: 10,000. */
+  /** In all stages together. Default: 1000. */
   readonly ops: number;
-  /** Default: 1000. */
+  /** Default: 250. */
   readonly stages: number;
   /** How deep stages may lie within stages. Default: 64. */
   readonly depth: number;
@@ -17,8 +17,8 @@ export interface SpecLimits {
 
 const DEFAULT: SpecLimits = {
   bytes: 1024 * 1024,
-  ops: 10_000,
-  stages: 1000,
+  ops: 1000,
+  stages: 250,
   depth: 64,
   environmentBytes: 4 * 1024 * 1024,
 };

@@ -61,7 +61,7 @@ describe('a spec', () => {
       const stage = { name: `s${level}`, spec };
       spec = { stages: [stage, stage], from: 'a', ops: [] };
     }
-    expect(expectErr(checkSpec(spec)).message).toContain('more than 1000 stages');
+    expect(expectErr(checkSpec(spec)).message).toContain('more than 250 stages');
   });
 
   it('is checked by a builder against the limits that it was opened with', async () => {
