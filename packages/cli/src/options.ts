@@ -1,7 +1,9 @@
 import type { IgnoreFile, PullPolicy } from '@snapstep/core';
+import type { Allowance } from '@snapstep/sandbox-runc';
 import { Option } from 'commander';
 import { type MacosUser, parseMacosUsers } from './macos-user.ts';
 import {
+  allowances,
   hosts,
   ignoreFiles,
   pairs,
@@ -36,6 +38,7 @@ export interface ImageOptions extends StoreOptions {
   readonly insecureRegistry?: readonly string[];
   readonly runtime?: string;
   readonly fastSync?: boolean;
+  readonly allow?: readonly Allowance[];
 }
 
 /** What a command that looks base images up now understands. */
@@ -106,6 +109,11 @@ export function imageOptions(): Option[] {
       parseText,
     ),
     new Option('--fast-sync', 'let fsync and its like succeed without waiting for the disk'),
+    new Option(
+      '--allow <WHAT>',
+      'open to steps what is closed: user-namespaces (bubblewrap, as opam uses it) or io-uring. Each brings them closer to ' +
+        'the kernel; may be repeated',
+    ).argParser(allowances),
     ...storeOptions(),
   ];
 }

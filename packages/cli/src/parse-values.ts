@@ -1,4 +1,5 @@
 import { IGNORE_FILES, type IgnoreFile } from '@snapstep/core';
+import type { Allowance } from '@snapstep/sandbox-runc';
 import { InvalidArgumentError } from 'commander';
 import parseDurationText from 'parse-duration';
 
@@ -163,6 +164,19 @@ export function hosts(text: string, previous: readonly string[] = []): readonly 
 export function ignoreFiles(text: string, previous: readonly IgnoreFile[] = []): readonly IgnoreFile[] {
   const known = IGNORE_FILES.find((name) => name === text);
   if (known === undefined) throw new InvalidArgumentError(`It should be ${IGNORE_FILES.join(' or ')}.`);
+  return [...previous, known];
+}
+
+const ALLOWANCES = ['user-namespaces', 'io-uring'] as const satisfies readonly Allowance[];
+
+/**
+ * Adds something that steps may use to those given before.
+ *
+ * @throws InvalidArgumentError for what no sandbox knows.
+ */
+export function allowances(text: string, previous: readonly Allowance[] = []): readonly Allowance[] {
+  const known = ALLOWANCES.find((name) => name === text);
+  if (known === undefined) throw new InvalidArgumentError(`It should be ${ALLOWANCES.join(' or ')}.`);
   return [...previous, known];
 }
 

@@ -55,6 +55,15 @@ needs(
     expect(replayed.stderr).toContain('main 2/3 | hello\nmain 2/3 | cached\n');
   });
 
+  it('lets steps make user namespaces where they are allowed, which changes no key', async () => {
+    const spec = await place.spec('allow.spec', '(run (shell "unshare --user true"))');
+    const refused = await place.build(spec);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+    const built = await place.build(spec, '--allow', 'io-uring', '--allow', 'user-namespaces');
+    expect(built).toMatchObject({ exitCode: 0 });
+    expect(await place.build(spec)).toMatchObject({ exitCode: 0, stdout: built.stdout });
+  });
+
   it('leaves out of the context what an ignore file says, where it is asked to', async () => {
     const context = join(place.path, 'context');
     await mkdir(context);
