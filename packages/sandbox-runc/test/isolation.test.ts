@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, copyFile, lstat, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectOk } from '@snapstep/test-support';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Allowance } from '../src/index.ts';
 import { addPerl, callEach, EXIT_42, SOCKETCALL, tinyI386 } from './perl-rootfs.ts';
-import { type Bench, openBench, type RUNTIMES, withEachRuntime } from './steps.ts';
+import { type Bench, openBench, type RUNTIMES, volumeAt, withEachRuntime } from './steps.ts';
 
 const [EPERM, ENOSYS, EAFNOSUPPORT] = [1, 38, 97];
 
@@ -213,12 +213,20 @@ function isolation(runtime: (typeof RUNTIMES)[number], allow: readonly Allowance
     expect(await bench.outputOf('wc -c')).toBe('0\n');
   });
 
-  it('cannot use a device node that the image brings along', async () => {
-    execFileSync('mknod', ['-m', '666', join(bench.rootfs, 'kmsg'), 'c', '1', '11']);
-    const output = await bench.outputOf(
-      'head -c1 /kmsg 2>&1 || echo refused; mknod /n c 1 3 2>&1 || echo refused',
-    );
-    expect(output.match(/refused/g)).toHaveLength(2);
+  it('cannot use a device node that the image or a cache brings along, whatever it is, or make one', async () => {
+    // The rules about devices allow null and zero, since /dev has them.
+    const nodes = ['null c 1 3', 'zero c 1 5', 'kmsg c 1 11', 'loop b 7 0'].map((node) => node.split(' '));
+    const cache = join(bench.dir, `cache-${allow}`);
+    for (const directory of [join(bench.rootfs, 'nodes'), cache]) {
+      await mkdir(directory);
+      for (const [name = '', ...node] of nodes) {
+        execFileSync('mknod', ['-m', '666', join(directory, name), ...node]);
+      }
+    }
+    const script = `for f in /nodes/* /c/*; do head -c1 $f 2>/dev/null || (: >>$f) 2>/dev/null || echo closed; done
+      mknod /n c 1 3 2>/dev/null || echo closed; head -c1 /dev/zero >/dev/null && echo open`;
+    const output = await bench.outputOf(script, { mounts: [{ volume: volumeAt(cache), target: '/c' }] });
+    expect(output).toBe(`${'closed\n'.repeat(9)}open\n`);
     await expect(lstat(join(bench.rootfs, 'n'))).rejects.toThrow('ENOENT');
   });
 

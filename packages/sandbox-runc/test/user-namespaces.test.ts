@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { busyboxRootfs, expectOk } from '@snapstep/test-support';
@@ -30,7 +31,8 @@ withEachRuntime('a user namespace in a step', (runtime) => {
   beforeAll(async () => {
     bench = await openBench({ runtime, allow: ['user-namespaces'] });
     await addPerl(bench.rootfs);
-    await bench.outputOf('mkdir -m 777 /mnt /empty; echo of the image >/image');
+    await bench.outputOf('mkdir -m 777 /mnt /empty; echo of the image >/image; mkdir /nodes');
+    execFileSync('mknod', ['-m', '666', join(bench.rootfs, 'nodes/null'), 'c', '1', '3']);
   });
   afterAll(async () => {
     expect(await tracesOf(bench.stateDir)).toEqual([]);
@@ -103,6 +105,11 @@ withEachRuntime('a user namespace in a step', (runtime) => {
         mount -t tmpfs x /mnt && mknod /mnt/null c 1 3 2>/dev/null && echo made a node
         mount -t tmpfs -o dev x /mnt && mknod /mnt/disk b 7 0 2>/dev/null && echo made a disk
         mount -t ext4 /dev/loop0 /mnt 2>/dev/null && echo mounted a disk
+        cat /nodes/null 2>/dev/null && echo read
+        mount -o rbind / /empty; for at in / /empty; do
+          mount -o remount,bind,dev $at 2>/dev/null && echo remounted $at; done
+        mount -t overlay -o lowerdir=/nodes:/tmp x /mnt && cat /mnt/null 2>/dev/null && echo read through an overlay
+        test -c /mnt/null || echo no overlay
         ls /dev | grep -E "loop|vd|sd|fuse|kvm|mem"; true`);
       expect(output).toBe('');
     });
