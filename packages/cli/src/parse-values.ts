@@ -30,6 +30,11 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
+/** A limit, or `none`: then there is none, where it would have a default. */
+export function orNone(parse: (text: string) => number): (text: string) => number {
+  return (text) => (text === 'none' ? Infinity : parse(text));
+}
+
 function bytesOf(text: string): number | undefined {
   const [, digits, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*(?:b|([kmgtp])(?:i?b)?)$/i.exec(text) ?? [];
   const bytes = Math.round(Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase()));

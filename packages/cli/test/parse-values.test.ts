@@ -3,6 +3,7 @@ import {
   allowances,
   hosts,
   ignoreFiles,
+  orNone,
   pairs,
   parseCount,
   parseCpus,
@@ -86,6 +87,12 @@ describe('the values of options', () => {
   it('takes the names of ignore files that there are', () => {
     expect(ignoreFiles('.gitignore', ignoreFiles('.dockerignore'))).toEqual(['.dockerignore', '.gitignore']);
     expect(() => ignoreFiles('.npmignore')).toThrow('It should be .dockerignore or .gitignore.');
+  });
+
+  it('takes "none" where a limit has a default', () => {
+    expect(orNone(parsePids)('none')).toBe(Infinity);
+    expect(orNone(parsePids)('12')).toBe(12);
+    expect(() => orNone(parsePids)('None')).toThrow('It should be a whole number');
   });
 
   it('takes what steps may be allowed, and nothing else', () => {
