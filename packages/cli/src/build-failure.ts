@@ -1,5 +1,5 @@
 import type { BuildError, FetchError, StepKey, StoreError } from '@snapstep/core';
-import { titleOf } from '@snapstep/core';
+import { placeInSpec, titleOf } from '@snapstep/core';
 import { EXIT, type Failure, machineFailure, usageFailure } from './failure.ts';
 import { sanitizeLine } from './progress/sanitize.ts';
 import { type SpecSource, specFailure } from './spec-source.ts';
@@ -14,6 +14,8 @@ export function buildFailure(error: BuildError, options: BuildFailureOptions): F
   switch (error.type) {
     case 'invalid-spec':
       return specFailure(error, options.source);
+    case 'refused-network':
+      return specFailure({ ...error, ...placeInSpec(options.source.text, error.path) }, options.source);
     case 'invalid-context':
     case 'missing-secret':
     case 'unenforceable-limit':

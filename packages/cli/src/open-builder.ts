@@ -18,7 +18,10 @@ import { openStore } from './open-store.ts';
 import type { ImageOptions } from './options.ts';
 import { defaultStore, stateDirectories } from './store-location.ts';
 
-export type OpenOptions = ImageOptions & { readonly concurrency?: number };
+export type OpenOptions = ImageOptions & {
+  readonly concurrency?: number;
+  readonly refuseHostNetwork?: boolean;
+};
 
 /** A builder, and all that stands behind it, until it is disposed. */
 export interface OpenBuilder extends AsyncDisposable {
@@ -65,6 +68,7 @@ async function openParts(options: OpenOptions, hold: Hold): Promise<Result<Build
     fetcher: fetcher.value,
     stateDir: toHostPath(stateDir),
     adopt: options.adopt ?? false,
+    hostNetwork: options.refuseHostNetwork ? 'refuse' : 'allow',
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   });
   if (builder.isErr()) return err(openFailure(builder.error));

@@ -35,6 +35,7 @@ async function openRunc(stateDir: HostPath, options: ImageOptions): Promise<Resu
   const sandbox = await openRuncSandbox({
     stateDir,
     fastSync: options.fastSync ?? false,
+    allow: options.allow ?? [],
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
   });
   return sandbox.mapErr(openFailure);
@@ -55,7 +56,7 @@ async function openMacos(stateDir: HostPath, options: ImageOptions): Promise<Res
   return sandbox.isErr() ? err(openFailure(sandbox.error)) : ok(sandbox.value as AnySandbox);
 }
 
-function whyNotMacos({ macosUser, runtime, fastSync }: ImageOptions): string | undefined {
+function whyNotMacos({ macosUser, runtime, fastSync, allow }: ImageOptions): string | undefined {
   // Not the platform: what is tested with tools that behave as a Mac's do runs elsewhere.
   if (findProgram('dscl') === undefined) return 'the macos sandbox needs macOS: there is no "dscl" here';
   if (macosUser === undefined) {
@@ -63,5 +64,6 @@ function whyNotMacos({ macosUser, runtime, fastSync }: ImageOptions): string | u
   }
   if (runtime !== undefined) return '--runtime is for containers, and the macos sandbox has none';
   if (fastSync) return '--fast-sync is for containers, and the macos sandbox has none';
+  if (allow !== undefined) return '--allow is for containers, and the macos sandbox has none';
   return undefined;
 }

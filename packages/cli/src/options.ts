@@ -1,9 +1,12 @@
 import type { IgnoreFile, PullPolicy } from '@snapstep/core';
+import type { Allowance } from '@snapstep/sandbox-runc';
 import { Option } from 'commander';
 import { type MacosUser, parseMacosUsers } from './macos-user.ts';
 import {
+  allowances,
   hosts,
   ignoreFiles,
+  orNone,
   pairs,
   parseAbsolutePath,
   parseCount,
@@ -36,6 +39,7 @@ export interface ImageOptions extends StoreOptions {
   readonly insecureRegistry?: readonly string[];
   readonly runtime?: string;
   readonly fastSync?: boolean;
+  readonly allow?: readonly Allowance[];
 }
 
 /** What a command that looks base images up now understands. */
@@ -49,6 +53,7 @@ export interface SpecOptions extends ImageOptions, PullOptions {
   readonly file: string;
   readonly secret?: ReadonlyMap<string, string>;
   readonly ignoreFile?: readonly IgnoreFile[];
+  readonly refuseHostNetwork?: boolean;
 }
 
 /** What only a command that runs steps understands. */
@@ -106,6 +111,11 @@ export function imageOptions(): Option[] {
       parseText,
     ),
     new Option('--fast-sync', 'let fsync and its like succeed without waiting for the disk'),
+    new Option(
+      '--allow <WHAT>',
+      'open to steps what is closed: user-namespaces (bubblewrap, as opam uses it) or io-uring. Each brings them closer to ' +
+        'the kernel; may be repeated',
+    ).argParser(allowances),
     ...storeOptions(),
   ];
 }
@@ -138,6 +148,7 @@ export function specOptions(): Option[] {
       '--ignore-file <NAME>',
       'leave out of the context what its .dockerignore or its .gitignore files say; may be repeated',
     ).argParser(ignoreFiles),
+    new Option('--refuse-host-network', 'refuse a spec in which a step has (network host)'),
     ...pullOptions(),
     ...imageOptions(),
   ];
@@ -146,11 +157,14 @@ export function specOptions(): Option[] {
 export function runOptions(): Option[] {
   return [
     ...specOptions(),
-    new Option('--memory <SIZE>', 'memory of each step, such as 2G (1024³ bytes) or 512M').argParser(
-      parseMemory,
-    ),
+    new Option(
+      '--memory <SIZE>',
+      'memory of each step, such as 2G (1024³ bytes) or 512M, or none (default: three quarters of this machine’s)',
+    ).argParser(orNone(parseMemory)),
     new Option('--cpus <NUMBER>', 'processors of each step, such as 1.5').argParser(parseCpus),
-    new Option('--pids <NUMBER>', 'processes and threads of each step').argParser(parsePids),
+    new Option('--pids <NUMBER>', 'processes and threads of each step, or none (default: 4096)').argParser(
+      orNone(parsePids),
+    ),
     new Option('--timeout <TIME>', 'end a step that takes longer, such as 10m').argParser(parseDuration),
     new Option('--silence <TIME>', 'end a step that prints nothing for so long, such as 5m').argParser(
       parseDuration,

@@ -1,4 +1,5 @@
 import { IGNORE_FILES, type IgnoreFile } from '@snapstep/core';
+import type { Allowance } from '@snapstep/sandbox-runc';
 import { InvalidArgumentError } from 'commander';
 import parseDurationText from 'parse-duration';
 
@@ -27,6 +28,11 @@ export function parseMemory(text: string): number {
   const bytes = parseSize(text);
   if (bytes < 1) throw new InvalidArgumentError('It should be more than nothing, such as 512M or 2G.');
   return bytes;
+}
+
+/** A limit, or `none`: then there is none, where it would have a default. */
+export function orNone(parse: (text: string) => number): (text: string) => number {
+  return (text) => (text === 'none' ? Infinity : parse(text));
 }
 
 function bytesOf(text: string): number | undefined {
@@ -163,6 +169,19 @@ export function hosts(text: string, previous: readonly string[] = []): readonly 
 export function ignoreFiles(text: string, previous: readonly IgnoreFile[] = []): readonly IgnoreFile[] {
   const known = IGNORE_FILES.find((name) => name === text);
   if (known === undefined) throw new InvalidArgumentError(`It should be ${IGNORE_FILES.join(' or ')}.`);
+  return [...previous, known];
+}
+
+const ALLOWANCES = ['user-namespaces', 'io-uring'] as const satisfies readonly Allowance[];
+
+/**
+ * Adds something that steps may use to those given before.
+ *
+ * @throws InvalidArgumentError for what no sandbox knows.
+ */
+export function allowances(text: string, previous: readonly Allowance[] = []): readonly Allowance[] {
+  const known = ALLOWANCES.find((name) => name === text);
+  if (known === undefined) throw new InvalidArgumentError(`It should be ${ALLOWANCES.join(' or ')}.`);
   return [...previous, known];
 }
 

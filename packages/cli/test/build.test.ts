@@ -55,6 +55,33 @@ needs(
     expect(replayed.stderr).toContain('main 2/3 | hello\nmain 2/3 | cached\n');
   });
 
+  it('refuses the network of the host where it is told to, and shows the place', async () => {
+    const spec = await place.spec('network.spec', '(run (network host) (shell "echo fetched"))');
+    const refused = await place.build(spec, '--refuse-host-network');
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /network\.spec:\d+:\d+: the host's network is not for specs here: \(run \(shell "echo fetched"\) \(network host\)\)\n/,
+    );
+    expect(await place.build(spec)).toMatchObject({ exitCode: 0 });
+  });
+
+  it('stops a step that has more than 4096 processes, without being told to', async () => {
+    const many = 'i=0; while [ $i -lt 4200 ]; do sleep 60 & i=$((i+1)); done; kill $(jobs -p); echo all';
+    const spec = await place.spec('bomb.spec', `(run (shell "${many}"))`);
+    const stopped = await place.build(spec);
+    expect(stopped).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(stopped.stderr).toContain('exceeded its limit of processes');
+  });
+
+  it('lets steps make user namespaces where they are allowed, which changes no key', async () => {
+    const spec = await place.spec('allow.spec', '(run (shell "unshare --user true"))');
+    const refused = await place.build(spec);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+    const built = await place.build(spec, '--allow', 'io-uring', '--allow', 'user-namespaces');
+    expect(built).toMatchObject({ exitCode: 0 });
+    expect(await place.build(spec)).toMatchObject({ exitCode: 0, stdout: built.stdout });
+  });
+
   it('leaves out of the context what an ignore file says, where it is asked to', async () => {
     const context = join(place.path, 'context');
     await mkdir(context);

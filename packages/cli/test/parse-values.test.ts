@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
+  allowances,
   hosts,
   ignoreFiles,
+  orNone,
   pairs,
   parseCount,
   parseCpus,
@@ -85,6 +87,17 @@ describe('the values of options', () => {
   it('takes the names of ignore files that there are', () => {
     expect(ignoreFiles('.gitignore', ignoreFiles('.dockerignore'))).toEqual(['.dockerignore', '.gitignore']);
     expect(() => ignoreFiles('.npmignore')).toThrow('It should be .dockerignore or .gitignore.');
+  });
+
+  it('takes "none" where a limit has a default', () => {
+    expect(orNone(parsePids)('none')).toBe(Infinity);
+    expect(orNone(parsePids)('12')).toBe(12);
+    expect(() => orNone(parsePids)('None')).toThrow('It should be a whole number');
+  });
+
+  it('takes what steps may be allowed, and nothing else', () => {
+    expect(allowances('io-uring', allowances('user-namespaces'))).toEqual(['user-namespaces', 'io-uring']);
+    expect(() => allowances('everything')).toThrow('It should be user-namespaces or io-uring.');
   });
 
   it('takes hosts of registries, and no URLs, which would match none', () => {

@@ -1,1 +1,2 @@
+export type { Allowance } from './allowance.ts';
 export { openRuncSandbox, type RuncSandboxOptions } from './open.ts';

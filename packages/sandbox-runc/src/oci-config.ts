@@ -67,7 +67,7 @@ export function ociConfig(defaults: ContainerDefaults, request: ContainerRequest
       rlimits: defaults.rlimits,
       noNewPrivileges: defaults.noNewPrivileges,
     },
-    mounts: [...SYSTEM_MOUNTS, ...request.mounts],
+    mounts: [rootWithoutDevices(request.rootfs), ...SYSTEM_MOUNTS, ...request.mounts],
     linux: {
       namespaces: namespaces(defaults, request.network),
       maskedPaths: defaults.maskedPaths,
@@ -110,6 +110,17 @@ const SYSTEM_MOUNTS: readonly OciMount[] = [
   },
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
 ];
+
+/**
+ * Device nodes mean nothing in the root file system, though the rules about devices allow those that `/dev` has.
+ *
+ * A runtime mounts the root by itself, with no options. This changes that mount, and needs no process for it. In `/` crun
+ * would see nothing to mount at, and it wants a source that is there. Where the store's disk is mounted with `nosuid` or
+ * `noexec`, that does not hold in a step.
+ */
+function rootWithoutDevices(rootfs: string): OciMount {
+  return { destination: '/.', type: 'bind', source: rootfs, options: ['remount', 'bind', 'nodev'] };
+}
 
 function namespaces(defaults: ContainerDefaults, network: 'none' | 'host'): { type: string }[] {
   const types = ['pid', 'ipc', 'uts', 'mount'];

@@ -15,6 +15,7 @@ import {
   type SandboxError,
 } from '@snapstep/core/backend';
 import createDebug from 'debug';
+import { type Allowance, unknownAllowance } from './allowance.ts';
 import { grantableCapabilities } from './capabilities.ts';
 import { type CgroupLayout, probeCgroups } from './cgroup-layout.ts';
 import { makeParent, removeParent } from './cgroups.ts';
@@ -44,6 +45,11 @@ export interface RuncSandboxOptions {
   readonly fastSync?: boolean;
   /** Keeps commands from gaining privileges, as `sudo` and `su` do. Default: false, since builds use them. */
   readonly noNewPrivileges?: boolean;
+  /**
+   * What steps may use beyond what every step has; see {@link Allowance} for what each of them opens. It is in no key: a
+   * step that was saved stays. Default: nothing.
+   */
+  readonly allow?: readonly Allowance[];
 }
 
 /**
@@ -71,6 +77,8 @@ export async function openRuncSandbox(
   options: RuncSandboxOptions,
 ): Promise<Result<Sandbox, SandboxError | Busy>> {
   if (process.getuid?.() !== 0) return err(failed('containers need root: run as root'));
+  const unknown = unknownAllowance(options.allow ?? []);
+  if (unknown !== undefined) return err(failed(`a sandbox cannot allow "${unknown}"`));
   try {
     return await open(options);
   } catch (error) {
@@ -136,9 +144,9 @@ async function furnish(
   if (made.isErr()) return err(made.error);
   const ownCgroups = runtime.kind === 'crun' && layout.version === 1;
   makeParent(layout, parent, ownCgroups);
-  const { fastSync = false, noNewPrivileges = false } = options;
+  const { fastSync = false, noNewPrivileges = false, allow = [] } = options;
   return ok({
-    ...{ ...place, ownCgroups, defaults: await containerDefaults({ fastSync, noNewPrivileges }) },
+    ...{ ...place, ownCgroups, defaults: await containerDefaults({ fastSync, noNewPrivileges, allow }) },
     hosts: join(runDir, 'hosts'),
     emptyFile: join(runDir, 'empty/stdin'),
     resolvConf: await realpath('/etc/resolv.conf').catch(() => undefined),
@@ -212,14 +220,13 @@ async function makeRunDir(runDir: string, parent: string): Promise<Result<void, 
   return sealed.isErr() ? err(sealed.error) : ok();
 }
 
-async function containerDefaults(options: {
-  readonly fastSync: boolean;
-  readonly noNewPrivileges: boolean;
-}): Promise<ContainerDefaults> {
+async function containerDefaults(
+  options: Required<Pick<RuncSandboxOptions, 'fastSync' | 'noNewPrivileges' | 'allow'>>,
+): Promise<ContainerDefaults> {
   return {
     capabilities: await grantableCapabilities(),
     rlimits: await containerRlimits(),
-    seccomp: seccompProfile({ arch: process.arch, fastSync: options.fastSync }),
+    seccomp: seccompProfile({ arch: process.arch, ...options }),
     noNewPrivileges: options.noNewPrivileges,
     cgroupNamespace: existsSync('/proc/self/ns/cgroup'),
     maskedPaths: maskedPaths(),

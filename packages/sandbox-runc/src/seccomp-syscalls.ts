@@ -70,6 +70,24 @@ export const REFUSED: readonly string[] = words(`
   stime swapoff swapon syslog umount umount2 unshare userfaultfd vhangup vm86 vm86old
 `);
 
+/**
+ * With which a user namespace is entered and used. Without one the kernel refuses them to a step, which lacks
+ * CAP_SYS_ADMIN. `unshare` and `clone` are judged by their flags.
+ */
+export const NAMESPACE_USE: readonly string[] = words(
+  'mount pivot_root setdomainname sethostname setns umount umount2',
+);
+
+/**
+ * What the newest tools try before `mount`. They fall back to it where these do not exist, and would not where they are
+ * refused. Nobody needs them, and there is more in them that may be wrong (CVE-2022-0185).
+ */
+export const NEW_MOUNT: readonly string[] = words(
+  'fsconfig fsmount fsopen fspick mount_setattr move_mount open_tree',
+);
+
+export const IO_URING: readonly string[] = words('io_uring_enter io_uring_register io_uring_setup');
+
 function words(text: string): string[] {
   return text.trim().split(/\s+/);
 }

@@ -1,4 +1,5 @@
-import { ALLOWED, DISK_SYNC, REFUSED } from './seccomp-syscalls.ts';
+import type { Allowance } from './allowance.ts';
+import { ALLOWED, DISK_SYNC, IO_URING, NAMESPACE_USE, NEW_MOUNT, REFUSED } from './seccomp-syscalls.ts';
 
 /** The `linux.seccomp` of an OCI config, as far as we use it. */
 export interface SeccompProfile {
@@ -34,8 +35,14 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   s390x: ['SCMP_ARCH_S390X', 'SCMP_ARCH_S390'],
 };
 
+/**
+ * A namespace of cgroups lets its owner mount them: root would lift the limits of its step, and before Linux 5.17 start
+ * programs on the host (CVE-2022-0492). So it is closed also where others are allowed.
+ */
+const NEW_CGROUP = 0x02000000;
+
 /** Every namespace flag of `clone` that a build does not get: NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEWNET. */
-const NAMESPACE_FLAGS = [0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000];
+const NAMESPACE_FLAGS = [0x00020000, NEW_CGROUP, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000];
 
 /**
  * Address families that have let a container out: AF_ALG and AF_VSOCK. On 32-bit x86 they stay within reach through
@@ -54,7 +61,9 @@ export function seccompProfile(options: {
   readonly arch: string;
   /** Makes calls that wait for the disk succeed without doing anything. */
   readonly fastSync: boolean;
+  readonly allow: readonly Allowance[];
 }): SeccompProfile {
+  const namespaces = options.allow.includes('user-namespaces');
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: ENOSYS,
@@ -62,23 +71,45 @@ export function seccompProfile(options: {
     syscalls: [
       allow(options.fastSync ? ALLOWED : [...ALLOWED, ...DISK_SYNC]),
       ...(options.fastSync ? [refuse(DISK_SYNC, 0)] : []),
-      refuse(REFUSED, EPERM),
-      ...cloneRules(options.arch),
+      ...(options.allow.includes('io-uring') ? [allow(IO_URING)] : []),
+      ...(namespaces ? namespaceRules() : [refuse(REFUSED, EPERM)]),
+      ...flagRules('clone', {
+        index: options.arch === 's390x' ? 1 : 0,
+        closed: namespaces ? [NEW_CGROUP] : NAMESPACE_FLAGS,
+      }),
       ...socketRules(),
       ...personalityRules(),
     ],
   };
 }
 
-/** `clone3` keeps its flags in memory where no filter sees them, so it stays unknown. */
-function cloneRules(arch: string): SeccompRule[] {
-  const index = arch === 's390x' ? 1 : 0;
-  const all = NAMESPACE_FLAGS.reduce((mask, flag) => mask + flag, 0);
+/** What is in neither list does not exist. */
+function namespaceRules(): SeccompRule[] {
+  const open = [...NAMESPACE_USE, ...NEW_MOUNT, 'unshare'];
   return [
-    { ...allow(['clone']), args: [{ index, op: 'SCMP_CMP_MASKED_EQ', value: all, valueTwo: 0 }] },
-    ...NAMESPACE_FLAGS.map(
+    allow(NAMESPACE_USE),
+    ...flagRules('unshare', { index: 0, closed: [NEW_CGROUP] }),
+    refuse(
+      REFUSED.filter((name) => !open.includes(name)),
+      EPERM,
+    ),
+  ];
+}
+
+/**
+ * Allows a call without any of these flags, and refuses it with each of them. `clone3` keeps its flags in memory where
+ * no filter sees them, so it stays unknown.
+ */
+function flagRules(
+  name: 'clone' | 'unshare',
+  { index, closed }: { readonly index: number; readonly closed: readonly number[] },
+): SeccompRule[] {
+  const all = closed.reduce((mask, flag) => mask + flag, 0);
+  return [
+    { ...allow([name]), args: [{ index, op: 'SCMP_CMP_MASKED_EQ', value: all, valueTwo: 0 }] },
+    ...closed.map(
       (flag): SeccompRule => ({
-        ...refuse(['clone'], EPERM),
+        ...refuse([name], EPERM),
         args: [{ index, op: 'SCMP_CMP_MASKED_EQ', value: flag, valueTwo: flag }],
       }),
     ),

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, copyFile, lstat, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectOk } from '@snapstep/test-support';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Allowance } from '../src/index.ts';
 import { addPerl, callEach, EXIT_42, SOCKETCALL, tinyI386 } from './perl-rootfs.ts';
-import { type Bench, openBench, withEachRuntime } from './steps.ts';
+import { type Bench, openBench, type RUNTIMES, volumeAt, withEachRuntime } from './steps.ts';
 
 const [EPERM, ENOSYS, EAFNOSUPPORT] = [1, 38, 97];
 
@@ -53,21 +54,10 @@ withEachRuntime('a container', (runtime) => {
   });
   afterAll(() => bench[Symbol.asyncDispose]());
 
-  it.each([
-    'mount',
-    'add_key',
-    'keyctl',
-    'unshare',
-    'setns',
-    'bpf',
-    'userfaultfd',
-    'perf_event_open',
-  ] as const)('may not call %s (R7)', async (name) => {
-    const number = { ...NUMBERS, ...MORE }[name];
+  it.each(['mount', 'unshare', 'setns'] as const)('may not call %s (R7)', async (name) => {
     // 0x20000 is CLONE_NEWNS for unshare and means nothing to the others.
-    expect(await bench.outputOf(callEach([[name, number, '0x20000, 0, 0, 0, 0']]))).toBe(
-      `${name} ${EPERM}\n`,
-    );
+    const call = [name, { ...NUMBERS, ...MORE }[name], '0x20000, 0, 0, 0, 0'] as const;
+    expect(await bench.outputOf(callEach([call]))).toBe(`${name} ${EPERM}\n`);
   });
 
   it('may not make a namespace with clone, by any flag (R7)', async () => {
@@ -75,6 +65,32 @@ withEachRuntime('a container', (runtime) => {
     const calls = flags.map((flag) => [`${flag}`, NUMBERS.clone, `${flag + 17}, 0, 0, 0, 0`] as const);
     expect(await bench.outputOf(callEach(calls))).toBe(flags.map((flag) => `${flag} ${EPERM}\n`).join(''));
   });
+});
+
+withEachRuntime('a container, whatever namespaces it may make', (runtime) => {
+  describe.each([
+    ['none', []],
+    ['those of users', ['user-namespaces']],
+  ] as const)('(%s)', (_, allow) => {
+    isolation(runtime, allow);
+  });
+});
+
+function isolation(runtime: (typeof RUNTIMES)[number], allow: readonly Allowance[]): void {
+  let bench: Bench;
+  beforeAll(async () => {
+    bench = await openBench({ runtime, allow });
+    await addPerl(bench.rootfs);
+  });
+  afterAll(() => bench[Symbol.asyncDispose]());
+
+  it.each(['add_key', 'keyctl', 'bpf', 'userfaultfd', 'perf_event_open'] as const)(
+    'may not call %s (R7)',
+    async (name) => {
+      const call = [name, { ...NUMBERS, ...MORE }[name], '0, 0, 0, 0, 0'] as const;
+      expect(await bench.outputOf(callEach([call]))).toBe(`${name} ${EPERM}\n`);
+    },
+  );
 
   it('knows nothing of calls that are new or that cannot be filtered, rather than being refused (R8)', async () => {
     const output = await bench.outputOf(
@@ -197,12 +213,20 @@ withEachRuntime('a container', (runtime) => {
     expect(await bench.outputOf('wc -c')).toBe('0\n');
   });
 
-  it('cannot use a device node that the image brings along', async () => {
-    execFileSync('mknod', ['-m', '666', join(bench.rootfs, 'kmsg'), 'c', '1', '11']);
-    const output = await bench.outputOf(
-      'head -c1 /kmsg 2>&1 || echo refused; mknod /n c 1 3 2>&1 || echo refused',
-    );
-    expect(output.match(/refused/g)).toHaveLength(2);
+  it('cannot use a device node that the image or a cache brings along, whatever it is, or make one', async () => {
+    // The rules about devices allow null and zero, since /dev has them.
+    const nodes = ['null c 1 3', 'zero c 1 5', 'kmsg c 1 11', 'loop b 7 0'].map((node) => node.split(' '));
+    const cache = join(bench.dir, `cache-${allow}`);
+    for (const directory of [join(bench.rootfs, 'nodes'), cache]) {
+      await mkdir(directory);
+      for (const [name = '', ...node] of nodes) {
+        execFileSync('mknod', ['-m', '666', join(directory, name), ...node]);
+      }
+    }
+    const script = `for f in /nodes/* /c/*; do head -c1 $f 2>/dev/null || (: >>$f) 2>/dev/null || echo closed; done
+      mknod /n c 1 3 2>/dev/null || echo closed; head -c1 /dev/zero >/dev/null && echo open`;
+    const output = await bench.outputOf(script, { mounts: [{ volume: volumeAt(cache), target: '/c' }] });
+    expect(output).toBe(`${'closed\n'.repeat(9)}open\n`);
     await expect(lstat(join(bench.rootfs, 'n'))).rejects.toThrow('ENOENT');
   });
 
@@ -229,7 +253,7 @@ withEachRuntime('a container', (runtime) => {
   it('sees its own processes only', async () => {
     expect(await bench.outputOf('ls /proc | grep -c "^[0-9]"; echo $$')).toMatch(/^[1-5]\n1\n$/);
   });
-});
+}
 
 withEachRuntime('fastSync', (runtime) => {
   const calls = callEach([

@@ -1,17 +1,24 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
-const PERL = '/usr/bin/perl';
-
-/** Copies the host's perl, and the libraries it is linked with, into a root file system: it can make any system call. */
+/** Copies the host's perl: it can make any system call. */
 export async function addPerl(rootfs: string): Promise<void> {
-  const { stdout } = await promisify(execFile)('ldd', [PERL]);
-  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
-  for (const path of [PERL, ...libraries]) {
-    await mkdir(join(rootfs, dirname(path)), { recursive: true });
-    await copyFile(path, join(rootfs, path));
+  await addPrograms(rootfs, ['/usr/bin/perl']);
+}
+
+/** Copies programs of the host, and the libraries they are linked with, into a root file system of busybox. */
+export async function addPrograms(rootfs: string, programs: readonly string[]): Promise<void> {
+  for (const program of programs) {
+    const { stdout } = await promisify(execFile)('ldd', [program]);
+    const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
+    // Where busybox has one of that name it would be found first.
+    await rm(join(rootfs, 'bin', basename(program)), { force: true });
+    for (const path of [program, ...libraries]) {
+      await mkdir(join(rootfs, dirname(path)), { recursive: true });
+      await copyFile(path, join(rootfs, path));
+    }
   }
 }
 

@@ -12,15 +12,19 @@ import {
   type Volume,
   type VolumeName,
 } from '@snapstep/core/backend';
-import { busyboxRootfs, collectLog, expectOk, needs, tempDir } from '@snapstep/test-support';
+import { busyboxRootfs, collectLog, expectOk, type Need, needs, tempDir } from '@snapstep/test-support';
 import { openRuncSandbox, type RuncSandboxOptions } from '../src/index.ts';
 
 export const RUNTIMES = ['runc', 'crun'] as const;
 
 /** The same tests with each runtime, titled after it. */
-export function withEachRuntime(title: string, body: (runtime: (typeof RUNTIMES)[number]) => void): void {
+export function withEachRuntime(
+  title: string,
+  body: (runtime: (typeof RUNTIMES)[number]) => void,
+  more: readonly Need[] = [],
+): void {
   for (const runtime of RUNTIMES) {
-    needs('root', 'busybox', runtime)(`${title}, with ${runtime}`, () => body(runtime));
+    needs('root', 'busybox', runtime, ...more)(`${title}, with ${runtime}`, () => body(runtime));
   }
 }
 

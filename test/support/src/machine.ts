@@ -14,7 +14,9 @@ export type Need =
   | 'busybox'
   | 'zfs-fuse'
   | 'openzfs'
-  | 'git';
+  | 'git'
+  | 'bwrap'
+  | 'opam';
 
 /** What of it this machine lacks. */
 export function lacking(what: readonly Need[]): readonly Need[] {

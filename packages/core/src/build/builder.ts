@@ -15,6 +15,9 @@ import type { CopyOp, RunOp, Spec, UserRef } from '../spec/spec.ts';
 /** An op that makes a snapshot, as events and errors name it. */
 export type StepOp = { readonly op: 'base'; readonly image: string } | RunOp | CopyOp;
 
+/** What a builder answers to `(network host)`: `refuse` is an error before anything runs. */
+export type HostNetwork = 'allow' | 'refuse';
+
 /** How a step ended that failed: its command exited, or something went beyond a limit of the build. */
 export type StepExit = Exit | { readonly type: 'limit-exceeded'; readonly limit: 'diskBytes' };
 
@@ -40,6 +43,14 @@ export type BuildError =
   | {
       readonly type: 'unenforceable-limit';
       readonly limit: LimitName | 'diskBytes';
+      readonly message: string;
+    }
+  /** A `run` asks for the host's network, which this builder refuses to specs. Nothing was run. */
+  | {
+      readonly type: 'refused-network';
+      readonly op: RunOp;
+      /** Its place in the spec, such as `stages[0].spec.ops[2]`; `placeInSpec` tells where that is in the text. */
+      readonly path: string;
       readonly message: string;
     }
   | { readonly type: 'store'; readonly error: Exclude<StoreError, Cancelled>; readonly message: string }
@@ -104,7 +115,8 @@ export type BuildNews =
 export type SecretValue = Uint8Array | { readonly value: Uint8Array; readonly version: string };
 
 /**
- * What each step of a build may use. Nothing of it is in a key. `timeoutMs` is also how long a `copy` may take, and a base
+ * What each step of a build may use. Nothing of it is in a key. What is absent is as the builder has it, and `Infinity`
+ * is no limit. `timeoutMs` is also how long a `copy` may take, and a base
  * image that is fetched.
  */
 export interface BuildLimits extends ResourceLimits {

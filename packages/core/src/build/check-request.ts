@@ -3,7 +3,8 @@ import { err, ok, type Result } from 'neverthrow';
 import type { LimitName } from '../backend/sandbox.ts';
 import { IGNORE_FILES } from '../plan/ignore-files.ts';
 import { planStages, type StagePlan, type StepDraft } from '../plan/stages.ts';
-import { checkSpec } from '../spec/index.ts';
+import { firstWithHostNetwork } from '../spec/host-network.ts';
+import { checkSpec, titleOf } from '../spec/index.ts';
 import type { BuildError, BuildRequest } from './builder.ts';
 import type { Engine } from './engine.ts';
 
@@ -12,7 +13,8 @@ export function checkRequest(engine: Engine, request: BuildRequest): Result<void
   const checked = checkSpec(request.spec, engine.specLimits);
   if (checked.isErr()) return err({ type: 'invalid-spec', ...checked.error });
   const steps = allSteps(planStages(request.spec));
-  return checkLimits(engine, request)
+  return checkNetwork(engine, request)
+    .andThen(() => checkLimits(engine, request))
     .andThen(() => checkSecrets(request, steps))
     .andThen(() => checkContext(request, steps));
 }
@@ -23,6 +25,13 @@ function allSteps(main: StagePlan): StepDraft[] {
   return [...stages].flatMap((stage) => stage.steps);
 }
 
+function checkNetwork({ hostNetwork }: Engine, { spec }: BuildRequest): Result<void, BuildError> {
+  const run = hostNetwork === 'allow' ? undefined : firstWithHostNetwork(spec);
+  if (run === undefined) return ok();
+  const message = `the host's network is not for specs here: ${titleOf(run.op)}`;
+  return err({ type: 'refused-network', ...run, message });
+}
+
 function checkLimits(
   { sandbox, store }: Engine,
   { limits = {}, diskBytes }: BuildRequest,
@@ -31,7 +40,7 @@ function checkLimits(
   if (logBytes !== undefined) checkLogBytes(logBytes);
   for (const [name, value] of Object.entries(ofSandbox)) {
     const limit = name as LimitName;
-    if (value === undefined || sandbox.enforces.includes(limit)) continue;
+    if (value === undefined || value === Infinity || sandbox.enforces.includes(limit)) continue;
     const message = `the ${sandbox.name} sandbox cannot enforce the limit "${limit}" on this machine`;
     return err({ type: 'unenforceable-limit', limit, message });
   }

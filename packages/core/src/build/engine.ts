@@ -2,7 +2,7 @@ import type { Clock } from '../backend/clock.ts';
 import type { Fetcher } from '../backend/fetcher.ts';
 import type { HashCache } from '../backend/hash-cache.ts';
 import type { HostPath } from '../backend/names.ts';
-import type { Sandbox } from '../backend/sandbox.ts';
+import type { ResourceLimits, Sandbox } from '../backend/sandbox.ts';
 import type { Store, StoreFeature, StoreFeatures } from '../backend/store.ts';
 import type { CacheBroker } from '../cache/cache-broker.ts';
 import type { Durability } from '../cache/durability.ts';
@@ -12,7 +12,7 @@ import type { Slots } from '../cache/slots.ts';
 import type { StepTable } from '../cache/step-table.ts';
 import type { StepLogs } from '../log/step-logs.ts';
 import type { SpecLimits } from '../spec/index.ts';
-import type { BuildError } from './builder.ts';
+import type { BuildError, HostNetwork } from './builder.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { FailedLogs } from './failed-logs.ts';
 import type { StepRecords } from './step-records.ts';
@@ -34,6 +34,9 @@ export interface Engine {
   /** How many bytes of a step's log are kept where a build does not say. */
   readonly logBytes: number;
   readonly specLimits: SpecLimits;
+  /** Of each step, where its build does not say. */
+  readonly limits: ResourceLimits;
+  readonly hostNetwork: HostNetwork;
   readonly failedLogs: FailedLogs;
   readonly hashes: HashCache;
   readonly durability: Durability;

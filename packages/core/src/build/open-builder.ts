@@ -8,7 +8,7 @@ import type { Fetcher } from '../backend/fetcher.ts';
 import { hostPlatform } from '../backend/host-platform.ts';
 import { type HostPath, toHostPath } from '../backend/names.ts';
 import { lockDirectory, type OwnerLock } from '../backend/owner-lock.ts';
-import type { Sandbox } from '../backend/sandbox.ts';
+import type { ResourceLimits, Sandbox } from '../backend/sandbox.ts';
 import type { Store, StoreFeature, StoreFeatures, StoreWith } from '../backend/store.ts';
 import { CacheBroker } from '../cache/cache-broker.ts';
 import { Durability } from '../cache/durability.ts';
@@ -17,7 +17,7 @@ import { Slots } from '../cache/slots.ts';
 import { StepTable } from '../cache/step-table.ts';
 import { StepLogs } from '../log/step-logs.ts';
 import { type SpecLimits, specLimits } from '../spec/spec-limits.ts';
-import type { Builder } from './builder.ts';
+import type { Builder, HostNetwork } from './builder.ts';
 import { checkLogBytes } from './check-request.ts';
 import { DiskWatch } from './disk-watch.ts';
 import type { Engine } from './engine.ts';
@@ -26,6 +26,7 @@ import { roomOf } from './make-room.ts';
 import { openState, type State } from './open-state.ts';
 import { SnapstepBuilder } from './snapstep-builder.ts';
 import { type SpareRoom, spareRules } from './spare-room.ts';
+import { builderLimits } from './step-limits.ts';
 
 /** Stores that a builder of this process has. */
 const inUse = new WeakSet<Store>();
@@ -53,6 +54,18 @@ export interface BuilderOptions<F extends StoreFeature> {
   readonly logBytes?: number;
   /** How much a spec may ask for. Those that are absent have their defaults. */
   readonly specLimits?: Partial<SpecLimits>;
+  /**
+   * What each step may use where its build does not say; `Infinity` is no limit. Default: 4096 `pids`, and as `memoryBytes`
+   * three quarters of this machine's memory, as far as the sandbox enforces them. Opening fails with one that it does not
+   * enforce.
+   */
+  readonly limits?: ResourceLimits;
+  /**
+   * Whether a spec may have `(network host)`: with it a step reaches what trusts this host. `refuse` refuses such a spec
+   * whole, also where its steps are saved. Base images that {@link Builder.baseImages} makes have it nevertheless. Default:
+   * `allow`.
+   */
+  readonly hostNetwork?: HostNetwork;
   /** Which logs of steps that failed outlive their builds. They go at the next prune, and when they become too many. */
   readonly keepFailedLogs?: KeptLogs;
   /** In the words of OCI, such as `linux/arm64`. Default: this machine's. */
@@ -93,11 +106,13 @@ async function open<F extends StoreFeature>(
   }
   if (options.logBytes !== undefined) checkLogBytes(options.logBytes);
   specLimits(options.specLimits);
+  const limits = builderLimits(options.sandbox, options.limits);
+  if (limits.isErr()) return err(limits.error);
   const ownership = await own(options);
   if (ownership.isErr()) return err(ownership.error);
   const opened: Disposable[] = [];
   try {
-    const engine = await openEngine(options, (part) => opened.push(part));
+    const engine = await openEngine({ ...options, limits: limits.value }, (part) => opened.push(part));
     if (engine.isOk()) return ok(new SnapstepBuilder(engine.value, ownership.value));
     await release(opened, ownership.value);
     return err(engine.error);
@@ -181,6 +196,8 @@ function makeEngine<F extends StoreFeature>(
     logs,
     logBytes: options.logBytes ?? LOG_BYTES,
     specLimits: specLimits(options.specLimits),
+    limits: options.limits ?? {},
+    hostNetwork: options.hostNetwork ?? 'allow',
     failedLogs,
     leases,
     hashes,

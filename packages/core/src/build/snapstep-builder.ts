@@ -32,6 +32,7 @@ import { explain } from './explain-step.ts';
 import { knownKeys } from './known-keys.ts';
 import { savedOf } from './make-room.ts';
 import { planBuild } from './plan-build.ts';
+import { stepLimits } from './step-limits.ts';
 import type { InnerRequest } from './step-to-make.ts';
 import { logUsage, sweepLeftovers } from './sweep-leftovers.ts';
 
@@ -63,7 +64,8 @@ export class SnapstepBuilder implements Builder {
     return this.#track(async () => {
       await takeTurn();
       const checked = checkRequest(this.#engine, request);
-      return checked.isErr() ? err(checked.error) : planBuild(this.#engine, this.#withClosing(request));
+      if (checked.isErr()) return err(checked.error);
+      return planBuild(this.#engine, this.#withClosing(this.#withLimits(request)));
     }, fromStore);
   }
 
@@ -146,10 +148,14 @@ export class SnapstepBuilder implements Builder {
       await takeTurn();
       const checked = checkRequest(this.#engine, request);
       if (checked.isErr()) return err(checked.error);
-      const built = await runBuild(this.#engine, this.#withClosing(request));
+      const built = await runBuild(this.#engine, this.#withClosing(this.#withLimits(request)));
       if (built.isErr() && this.#engine.failedLogs.isSweepDue) await sweepLeftovers(this.#engine);
       return built;
     }, fromStore);
+  }
+
+  #withLimits<R extends BuildRequest>(request: R): R {
+    return { ...request, limits: stepLimits(this.#engine.limits, request.limits) };
   }
 
   #baseImages(images: StoreFeatures['baseImages']): BaseImages {

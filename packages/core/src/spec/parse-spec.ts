@@ -38,6 +38,21 @@ export function parseSpec(text: string | Uint8Array, limits?: Partial<SpecLimits
     .mapErr(({ message, at }) => ({ message, ...position(bytes, at) }));
 }
 
+/**
+ * Where a part of a spec is in the text that it was read from.
+ *
+ * @param path - As in messages about it, such as `stages[0].spec.ops[2]`.
+ * @returns Line and column from 1, the column in bytes, of the part or of what holds it; undefined if the text is no list.
+ */
+export function placeInSpec(
+  text: string | Uint8Array,
+  path: string,
+): { readonly line: number; readonly column: number } | undefined {
+  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  const sexp = readSexp(bytes);
+  return sexp.isErr() ? undefined : position(bytes, placeOf(sexp.value, path));
+}
+
 /** A JavaScript string may hold half of a surrogate pair, which no UTF-8 text can. */
 function checkText(text: string | Uint8Array): Result<void, Fault> {
   if (typeof text !== 'string' || text.isWellFormed()) return ok(undefined);

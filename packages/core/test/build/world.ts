@@ -36,7 +36,7 @@ export interface World extends AsyncDisposable {
 }
 
 export interface WorldOptions
-  extends Pick<BuilderOptions<never>, 'logBytes' | 'keepFailedLogs' | 'specLimits'> {
+  extends Pick<BuilderOptions<never>, 'logBytes' | 'keepFailedLogs' | 'specLimits' | 'hostNetwork'> {
   /** `default`: what a builder takes by itself. */
   readonly concurrency?: number | 'default';
   readonly clock?: VirtualClock;
