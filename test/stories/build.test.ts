@@ -7,6 +7,7 @@ import {
   type LeasedSnapshot,
   parseSpec,
   toHostPath,
+  toStepKey,
 } from '@snapstep/core';
 import { expectErr, expectOk } from '@snapstep/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -138,6 +139,26 @@ forEachCombination('a build', (combination) => {
     expect(output).toContain('refused');
     expect(seen).not.toContain('run');
     expect(output).not.toContain('hunter2');
+  });
+
+  it('masks a secret that a step prints, whole, in pieces and line by line', async () => {
+    const key = ['-----BEGIN KEY-----', 'MIIEvQIBADANBgkq', 'hkiG9w0BAQEFAASC', '-----END KEY-----', ''].join(
+      '\n',
+    );
+    const secrets = new Map([
+      ['token', Buffer.from('hunter2-secret\n')],
+      ['key', Buffer.from(key)],
+    ]);
+    const spec = `((from busybox) ${SH} (run (secrets (token (target /run/token)) (key (target /run/key)))
+      (shell "echo [$(cat /run/token)]; echo -n hunter; sleep 0.1; echo -n 2-secr; sleep 0.1; echo et; cat /run/key; \
+              while read line; do echo \\"> $line\\"; done < /run/key; echo -n hunter2")))`;
+    const { output, key: step } = await build(world.builder, spec, { secrets });
+    const shown = '[***]\n***\n***\n> ***\n> ***\n> ***\n> ***\nhunter2';
+    expect(output).toContain(shown);
+    const log = expectOk(await world.builder.log(toStepKey(step)));
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of log?.follow() ?? []) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).toBe(shown);
   });
 
   it('tells how a command failed, and what it printed, and does not keep it', async () => {

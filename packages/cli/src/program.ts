@@ -16,6 +16,7 @@ import { lsCommand } from './commands/ls.ts';
 import { planCommand } from './commands/plan.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { manifest } from './manifest.ts';
+import { sanitizeText } from './progress/sanitize.ts';
 
 const HELP = `
 Exit codes:
@@ -64,7 +65,9 @@ function throwing(command: Command): Command {
   command
     .exitOverride()
     .showHelpAfterError(`(${fullName(command)} --help shows what it takes)`)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'snapstep: ')) });
+    .configureOutput({
+      outputError: (text, write) => write(sanitizeText(text.replace(/^error: /, 'snapstep: '))),
+    });
   for (const child of command.commands) throwing(child);
   return command;
 }

@@ -1,14 +1,11 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { type StepKey, type StepOp, toStepKey } from '@snapstep/core';
 import { needs } from '@snapstep/test-support';
-import { execa } from 'execa';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { renderFrame } from '../src/progress/live-frame.ts';
 import { stepTable } from '../src/progress/steps.ts';
-import { MAIN, type Workplace, workplace } from './support.ts';
+import { onTerminal, workplace } from './support.ts';
 
 const KEY: StepKey = toStepKey('0'.repeat(64));
 const OP: StepOp = { op: 'base', image: 'busybox' };
@@ -79,7 +76,7 @@ needs(
       'live.spec',
       `(run (shell "printf '\\\\033[2Jevil\\\\a\\\\033[?1049h\\\\n'; sleep 0.5"))`,
     );
-    const { exitCode, output } = await onTerminal(place, ['build', '-f', spec]);
+    const { exitCode, output } = await onTerminal(place, ['build', '-f', spec, ...place.image()]);
     expect(exitCode).toBe(0);
     expect(output).toContain('  | evil');
     expect(output).not.toContain('\u001b[2J');
@@ -93,7 +90,7 @@ needs(
   it('ends with the summary of a step that failed, and obeys NO_COLOR', async () => {
     await using place = await workplace();
     const spec = await place.spec('live.spec', '(run (shell "echo why; exit 3"))');
-    const { exitCode, output } = await onTerminal(place, ['build', '-f', spec]);
+    const { exitCode, output } = await onTerminal(place, ['build', '-f', spec, ...place.image()]);
     expect(exitCode).toBe(1);
     const text = stripVTControlCharacters(output).replaceAll('\r', '');
     expect(text).toMatch(/the last 1 lines of its log:\n {2}\| why\nkey [0-9a-f]{64}\n/);
@@ -101,17 +98,3 @@ needs(
     expect(output).not.toMatch(/\u001b\[3\dm/);
   });
 });
-
-/** Runs `snapstep` under `script`, which gives it a terminal. The command goes through a file, not through a shell's words. */
-async function onTerminal(place: Workplace, args: readonly string[]) {
-  const words = [process.execPath, MAIN, ...args, '--image', `busybox=rootfs:${place.path}/rootfs`];
-  const file = join(place.path, 'command.sh');
-  await writeFile(file, `stty cols 100 rows 30\nexec ${words.map((word) => `'${word}'`).join(' ')}\n`);
-  const { exitCode, stdout } = await execa('script', ['-qefc', `sh ${file}`, '/dev/null'], {
-    reject: false,
-    stdin: 'ignore',
-    env: { SNAPSTEP_STORE: place.store, NO_COLOR: '1', TERM: 'xterm', CI: '' },
-    extendEnv: true,
-  });
-  return { exitCode, output: stdout };
-}

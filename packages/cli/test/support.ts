@@ -48,8 +48,11 @@ export async function workplace(store?: string) {
   return {
     path: dir.path,
     store: location,
+    environment,
     start,
     snapstep,
+    /** The option that says what the base image is. */
+    image: (): readonly string[] => ['--image', `busybox=rootfs:${rootfs}`],
     /** Writes a spec and gives its path. The base image is busybox, the shell `/bin/sh -c`. */
     async spec(name: string, ops: string): Promise<string> {
       const file = join(dir.path, name);
@@ -69,4 +72,21 @@ export function normalise(text: string, place: Workplace): string {
     .replaceAll(place.path, 'DIR')
     .replace(/\b\d+\.\d+s\b/g, 'N.Ns')
     .replace(/\b[0-9a-f]{64}\b/g, 'KEY');
+}
+
+/** Runs `snapstep` under `script`, which gives it a terminal. The command goes through a file, not through a shell's words. */
+export async function onTerminal(
+  place: Workplace,
+  args: readonly string[],
+): Promise<{ exitCode: number | undefined; output: string }> {
+  const words = [process.execPath, MAIN, ...args];
+  const file = join(place.path, 'command.sh');
+  await writeFile(file, `stty cols 100 rows 30\nexec ${words.map((word) => `'${word}'`).join(' ')}\n`);
+  const { exitCode, stdout } = await execa('script', ['-qefc', `sh ${file}`, '/dev/null'], {
+    reject: false,
+    stdin: 'ignore',
+    env: { ...place.environment, TERM: 'xterm', CI: '' },
+    extendEnv: true,
+  });
+  return { exitCode, output: stdout };
 }

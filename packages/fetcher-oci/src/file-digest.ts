@@ -14,6 +14,8 @@ import {
 import { type FileNames, fileNames } from './file-names.ts';
 
 export interface ReadOptions {
+  /** For system calls, where that is not the path itself. */
+  readonly at?: Buffer;
   /** What `lstat` says of the file now. */
   readonly stat: BigIntStats;
   readonly names: FileNames;
@@ -41,13 +43,13 @@ export async function fileDigest(
  */
 export async function knownDigest(
   path: Buffer,
-  { stat, names, hashes, signal }: ReadOptions,
+  { at = path, stat, names, hashes, signal }: ReadOptions,
 ): Promise<Result<string, Failed | Cancelled>> {
   const name = names(path, stat);
   const known = name === undefined ? undefined : hashes.find(name, stat);
   if (known !== undefined) return ok(`sha256:${known}`);
   const readAt = Date.now();
-  const sha256 = await readFile(path, { stat, signal });
+  const sha256 = await readFile(path, { at, stat, signal });
   if (sha256.isErr()) return err(sha256.error);
   if (name !== undefined) hashes.remember(name, { stat, sha256: sha256.value, readAt });
   return ok(`sha256:${sha256.value}`);
@@ -60,16 +62,16 @@ export function stampOf({ dev, ino, birthtimeNs, size, mtimeNs, ctimeNs }: BigIn
 
 async function readFile(
   path: Buffer,
-  { stat, signal }: Pick<ReadOptions, 'stat' | 'signal'>,
+  { at, stat, signal }: Required<Pick<ReadOptions, 'at' | 'stat' | 'signal'>>,
 ): Promise<Result<string, Failed | Cancelled>> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+  const file = await open(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: Error) => error,
   );
-  if (file instanceof Error) return err(failed(`cannot read ${path}: ${file.message}`, file));
+  if (file instanceof Error) return err(failed(`cannot read ${path}: ${reasonOf(file)}`, file));
   await using opened = file;
   if (!(await isStill(opened, stat))) return err(changed(path));
   const sha256 = await hashContent(opened, signal).catch((error: Error) => error);
-  if (sha256 instanceof Error) return err(failed(`cannot read ${path}: ${sha256.message}`, sha256));
+  if (sha256 instanceof Error) return err(failed(`cannot read ${path}: ${reasonOf(sha256)}`, sha256));
   if (sha256 === undefined) return err(cancelled(signal));
   return (await isStill(opened, stat)) ? ok(sha256) : err(changed(path));
 }
@@ -87,6 +89,11 @@ async function hashContent(file: FileHandle, signal: AbortSignal): Promise<strin
     if (bytesRead === 0) return hash.digest('hex');
     hash.update(buffer.subarray(0, bytesRead));
   }
+}
+
+/** What the system says, without a path that may be one for system calls only. */
+export function reasonOf({ message }: Error): string {
+  return message.replace(/, \w+ '.*'$/s, '');
 }
 
 function changed(path: Buffer): Failed {

@@ -9,7 +9,7 @@ import { isDigest } from './reference.ts';
 
 const debug = createDebug('snapstep:fetcher-oci');
 
-/** What a reference meant when it was last asked about. */
+/** What a reference meant when it was last asked about. The registry itself had the manifests of both. */
 export interface Pin {
   /** Of the image for the platform. */
   readonly digest: string;
@@ -96,15 +96,22 @@ export class Pins implements AsyncDisposable {
 }
 
 function textOf(reference: string, { digest, root }: Pin): string {
-  const check = sha256([reference, digest, root].join('\n'));
+  const check = checkOf(reference, { digest, root });
   return `${JSON.stringify({ reference, digest, root, check })}\n`;
+}
+
+/**
+ * Earlier, an index was believed what it said of the image in it. Such a pin has another check: it is asked for again.
+ */
+function checkOf(reference: string, { digest, root }: Pin): string {
+  return sha256([reference, digest, root, ...(digest === root ? [] : ['seen'])].join('\n'));
 }
 
 /** Undefined for whatever is not a whole pin of that reference. */
 function readPin(path: string, reference: string): Pin | undefined {
   const { digest, root, check } = asObject(parseJson(tryRead(path)));
   if (typeof digest !== 'string' || typeof root !== 'string') return undefined;
-  const isWhole = check === sha256([reference, digest, root].join('\n'));
+  const isWhole = check === checkOf(reference, { digest, root });
   return isWhole && isDigest(digest) && isDigest(root) ? { digest, root } : undefined;
 }
 

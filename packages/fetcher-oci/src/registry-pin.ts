@@ -81,21 +81,25 @@ async function useLast(
 /** As many times the time for one answer may what skopeo finds out take: it has to start, asks thrice, and tries again. */
 const [FIRST_TIME, NEXT_TIME] = [24, 3] as const;
 
-/** Follows indexes to the image for the platform: one process for an image, two for an index in an index. */
+/**
+ * Follows indexes to the image for the platform, one process for each manifest. Whoever wrote an index may have named an
+ * image that another registry has, and that may be saved here: what the registry itself does not have is not found.
+ */
 async function resolve(
   reference: RegistryReference,
-  { context, asking, patience }: Lookup & { readonly patience: number },
+  { context, asking, known, patience }: Lookup & { readonly known?: Pin; readonly patience: number },
 ): Promise<Result<Pin, FetchError>> {
   const { image } = context;
   const access = context.access(reference.registry);
   const milliseconds = patience * context.answerMilliseconds;
   const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(milliseconds)]);
-  let [url, root] = [registryUrl(reference), ''];
-  for (let depth = 0; depth < 5; depth += 1) {
+  let [asked, root] = [reference, ''];
+  for (let depth = 0; depth < DEEPEST; depth += 1) {
+    const url = registryUrl(asked);
     const raw = await inspectRaw(url, { ...access, signal });
     if (asking.signal.aborted) return err(cancelled(asking.signal));
     if (signal.aborted) return err(failed(`${url}: no answer within ${milliseconds / 1000} s`));
-    if (raw.isErr()) return err(explainRegistryFailure(raw.error, { image, reference, access }));
+    if (raw.isErr()) return err(explainRegistryFailure(raw.error, { image, reference: asked, access }));
     const digest = checkedDigest(url, raw.value);
     if (digest.isErr()) return err(digest.error);
     root ||= digest.value;
@@ -104,19 +108,19 @@ async function resolve(
     if (manifest.value.kind === 'image') return ok({ digest: digest.value, root });
     const chosen = chooseManifest(manifest.value.manifests, image.platform);
     if (chosen.isErr()) return err(imageNotFound(image, `${url}: ${chosen.error.message}`));
-    if (!isIndexType(chosen.value.mediaType)) return ok({ digest: chosen.value.digest, root });
-    url = registryUrl({ ...reference, version: chosen.value.digest });
+    // The registry had it before.
+    if (chosen.value.digest === known?.digest) return ok({ digest: known.digest, root });
+    asked = { ...reference, version: chosen.value.digest };
   }
-  return err(failed(`${url}: its indexes are nested too deeply`));
+  return err(failed(`${registryUrl(asked)}: its indexes are nested too deeply`));
 }
+
+/** How many manifests lead to an image, that of the image among them. */
+const DEEPEST = 6;
 
 function checkedDigest(url: string, manifest: string): Result<string, FetchError> {
   const digest = sha256(manifest);
   const asked = /@(.*)$/.exec(url)?.[1];
   if (asked === undefined || asked === digest) return ok(digest);
   return err(failed(`${url}: the registry sent a manifest with the digest ${digest}`));
-}
-
-function isIndexType(mediaType: string): boolean {
-  return /(image\.index|manifest\.list)\.v\d\+json$/.test(mediaType);
 }

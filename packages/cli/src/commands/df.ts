@@ -6,6 +6,7 @@ import type { Failure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { formatSize } from '../progress/format.ts';
+import { toJson } from '../progress/sanitize.ts';
 import { withBuilder } from '../with-builder.ts';
 import { define } from './define.ts';
 import { jsonOption, table } from './table.ts';
@@ -23,7 +24,7 @@ export function dfCommand(): Command {
 async function usage(builder: Builder, options: Options): Promise<Result<void, Failure>> {
   const axes = await builder.usage();
   if (axes.isErr()) return err(storeFailure(axes.error));
-  const lines = axes.value.map((axis) => `${JSON.stringify(axis)}\n`).join('');
+  const lines = axes.value.map((axis) => `${toJson(axis)}\n`).join('');
   await writeOut(options.json ? lines : table([['WHAT', 'USED', 'TOTAL', 'SHARE'], ...axes.value.map(row)]));
   return ok();
 }

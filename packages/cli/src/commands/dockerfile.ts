@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { perform } from '../action.ts';
 import type { Failure } from '../failure.ts';
 import { fileOption } from '../options.ts';
-import { writeErr, writeOut } from '../output.ts';
+import { writeData, writeErr } from '../output.ts';
 import { readSpec } from '../spec-source.ts';
 import { define } from './define.ts';
 
@@ -39,6 +39,6 @@ async function convert(options: Options): Promise<Result<void, Failure>> {
     escape: options.escape,
   });
   await writeErr(lost.map((item) => `lost: ${item}\n`).join(''));
-  await writeOut(text);
+  await writeData(text);
   return ok();
 }

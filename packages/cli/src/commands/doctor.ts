@@ -9,6 +9,7 @@ import { EXIT, type Failure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeErr, writeOut } from '../output.ts';
 import { parseText } from '../parse-values.ts';
+import { toJson } from '../progress/sanitize.ts';
 import { defaultSandbox } from '../sandbox-name.ts';
 import { defaultStore, stateDirectories } from '../store-location.ts';
 import { define } from './define.ts';
@@ -46,7 +47,7 @@ async function doctor(options: Options, signal: AbortSignal): Promise<Result<voi
   for await (const examined of examine(CHECKS, sceneOf(options))) {
     if (signal.aborted) break;
     counts[examined.state] += 1;
-    await writeOut(options.json ? `${JSON.stringify(examined)}\n` : shown(examined));
+    await writeOut(options.json ? `${toJson(examined)}\n` : shown(examined));
   }
   await writeErr(`${counts.ok} ok, ${counts.warning} warnings, ${counts.problem} problems\n`);
   return counts.problem === 0 ? ok() : err({ exitCode: EXIT.stepFailed, message: '' });

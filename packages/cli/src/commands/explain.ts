@@ -5,6 +5,7 @@ import { storeFailure } from '../build-failure.ts';
 import type { Failure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
+import { toJson } from '../progress/sanitize.ts';
 import { resolveKey } from '../step-keys.ts';
 import { withBuilder } from '../with-builder.ts';
 import { define } from './define.ts';
@@ -32,13 +33,13 @@ async function explain(
   const explanation = await builder.explain(key.value);
   if (explanation.isErr()) return err(storeFailure(explanation.error));
   const { value } = explanation;
-  await writeOut(options.json ? `${JSON.stringify(value)}\n` : describeExplanation(value));
+  await writeOut(options.json ? `${toJson(value)}\n` : describeExplanation(value));
   return ok();
 }
 
 /** What a key was made of, for people. */
 export function describeExplanation({ key, inputs, nearest }: Explanation): string {
-  const lines = [`key ${key}`, 'made of:', JSON.stringify(inputs, null, 2)];
+  const lines = [`key ${key}`, 'made of:', toJson(inputs, { indent: 2 })];
   if (nearest === undefined) lines.push('no saved step is similar');
   else
     lines.push(`the most similar saved step is ${nearest.key}`, ...nearest.differences.flatMap(difference));
@@ -51,5 +52,5 @@ function difference({ path, was, is }: Difference): string[] {
 
 /** JSON escapes control characters, so that no value can move the cursor. */
 function side(sign: '-' | '+', value: unknown): string[] {
-  return value === undefined ? [] : [`    ${sign} ${JSON.stringify(value)}`];
+  return value === undefined ? [] : [`    ${sign} ${toJson(value)}`];
 }

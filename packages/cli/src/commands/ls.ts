@@ -6,7 +6,7 @@ import type { Failure } from '../failure.ts';
 import { type StoreOptions, storeOptions } from '../options.ts';
 import { writeOut } from '../output.ts';
 import { formatAge, formatDuration } from '../progress/format.ts';
-import { sanitizeLine } from '../progress/sanitize.ts';
+import { toJson } from '../progress/sanitize.ts';
 import { withBuilder } from '../with-builder.ts';
 import { define } from './define.ts';
 import { jsonOption, shortKey, table } from './table.ts';
@@ -24,16 +24,11 @@ export function lsCommand(): Command {
 async function list(builder: Builder, options: Options): Promise<Result<void, Failure>> {
   const steps = await builder.list();
   if (steps.isErr()) return err(storeFailure(steps.error));
-  const lines = steps.value.map((step) => `${JSON.stringify(step)}\n`).join('');
+  const lines = steps.value.map((step) => `${toJson(step)}\n`).join('');
   await writeOut(options.json ? lines : table([['KEY', 'USED', 'TOOK', 'STEP'], ...steps.value.map(row)]));
   return ok();
 }
 
 function row(step: SavedStep): string[] {
-  return [
-    shortKey(step.key),
-    formatAge(step.usedAt),
-    formatDuration(step.milliseconds),
-    sanitizeLine(step.title),
-  ];
+  return [shortKey(step.key), formatAge(step.usedAt), formatDuration(step.milliseconds), step.title];
 }

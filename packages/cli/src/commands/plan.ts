@@ -14,7 +14,7 @@ import { buildFailure, storeFailure } from '../build-failure.ts';
 import type { Failure } from '../failure.ts';
 import { type SpecOptions, specOptions } from '../options.ts';
 import { writeErr, writeOut } from '../output.ts';
-import { sanitizeLine } from '../progress/sanitize.ts';
+import { toJson } from '../progress/sanitize.ts';
 import { withBuilder } from '../with-builder.ts';
 import { readRequest } from './build.ts';
 import { define } from './define.ts';
@@ -91,15 +91,15 @@ async function explainMisses(
 
 /** A plan has no other events. */
 async function sayNote(event: BuildEvent): Promise<void> {
-  if (event.type === 'note') await writeErr(`snapstep: ${sanitizeLine(event.text)}\n`);
+  if (event.type === 'note') await writeErr(`snapstep: ${event.text}\n`);
 }
 
 function jsonLine(step: PlannedStep, explanations: readonly Explanation[]): string {
   const explanation = explanations.find(({ key }) => key === step.key);
-  return `${JSON.stringify({ ...step, title: titleOf(step.op), explanation })}\n`;
+  return `${toJson({ ...step, title: titleOf(step.op), explanation })}\n`;
 }
 
 function row(step: PlannedStep): string[] {
   const key = step.key === undefined ? '?' : shortKey(step.key);
-  return [step.stage, key, step.saved ? 'saved' : 'to run', sanitizeLine(titleOf(step.op))];
+  return [step.stage, key, step.saved ? 'saved' : 'to run', titleOf(step.op)];
 }

@@ -1,9 +1,11 @@
 import type { StepKey } from '@snapstep/core';
 import { Option } from 'commander';
 import stringWidth from 'string-width';
+import { sanitizeName } from '../progress/sanitize.ts';
 
 /** Rows with their columns below each other; each row ends with a newline. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(texts: readonly (readonly string[])[]): string {
+  const rows = texts.map((row) => row.map(sanitizeName));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {

@@ -3,13 +3,14 @@ import type { BuildEvent } from '@snapstep/core';
 import type { Failure } from '../failure.ts';
 import { writeErr } from '../output.ts';
 import type { Progress } from './progress.ts';
+import { toJson } from './sanitize.ts';
 
 /**
  * One JSON object per line: every event of the build, and what the command itself says (`announce`, `failed`).
  * A chunk of a log is `text` where it is valid UTF-8, and `base64` where it is not, so that no byte is lost.
  */
 export function jsonProgress(): Progress {
-  const line = (value: object): Promise<void> => writeErr(`${JSON.stringify(value, plainErrors)}\n`);
+  const line = (value: object): Promise<void> => writeErr(`${toJson(value, { replacer: plainErrors })}\n`);
   return {
     event: (event) => line(eventObject(event)),
     announce: (text) => void line({ type: 'announce', text }),

@@ -4,7 +4,7 @@ import { reportFailure } from '../action.ts';
 import { formatDuration, formatTimes } from './format.ts';
 import { cut, paint, renderFrame } from './live-frame.ts';
 import type { Progress } from './progress.ts';
-import { sanitizeLine } from './sanitize.ts';
+import { sanitizeName } from './sanitize.ts';
 import { describeStep, labelOf, type ShownStep, type StepTable, stepTable } from './steps.ts';
 
 const REDRAW_MS = 100;
@@ -35,7 +35,7 @@ interface State {
 }
 
 function show(event: BuildEvent, { steps, counts, tails, screen }: State): void {
-  if (event.type === 'note') screen.persist(sanitizeLine(event.text));
+  if (event.type === 'note') screen.persist(sanitizeName(event.text));
   else if (event.type === 'stage-started') steps.stage(event);
   else if (event.type === 'step-queued') steps.queue(event);
   else if (event.type === 'step-started') steps.start(event);

@@ -3,7 +3,7 @@ import { reportFailure } from '../action.ts';
 import { writeErr } from '../output.ts';
 import { formatTimes, LONG_WAIT_MS } from './format.ts';
 import type { Progress } from './progress.ts';
-import { sanitizeLine } from './sanitize.ts';
+import { sanitizeName } from './sanitize.ts';
 import { describeStep, labelOf, type ShownStep, type StepTable, stepTable } from './steps.ts';
 
 /** Lines that only ever follow each other, each with its stage and step: for log files and CI services. */
@@ -30,7 +30,7 @@ interface State {
 function linesOf(event: BuildEvent, { steps, tails }: State): string[] {
   switch (event.type) {
     case 'note':
-      return [sanitizeLine(event.text)];
+      return [sanitizeName(event.text)];
     case 'stage-started':
       steps.stage(event);
       return [];
@@ -73,7 +73,7 @@ function doneLine(event: Extract<BuildEvent, { type: 'step-done' }>): string {
 
 /** What a build that ends takes with it is not what made it end. */
 function failedLine(error: BuildError): string {
-  return error.type === 'cancelled' ? 'cancelled' : `failed: ${sanitizeLine(error.message)}`;
+  return error.type === 'cancelled' ? 'cancelled' : `failed: ${sanitizeName(error.message)}`;
 }
 
 function prefixed(step: ShownStep, lines: readonly string[]): string[] {

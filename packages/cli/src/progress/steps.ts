@@ -7,7 +7,7 @@ import {
   titleOf,
 } from '@snapstep/core';
 import { type LineSplitter, lineSplitter } from './line-splitter.ts';
-import { sanitizeLine } from './sanitize.ts';
+import { sanitizeLine, sanitizeName } from './sanitize.ts';
 
 const TAIL = 20;
 
@@ -75,7 +75,7 @@ export function stepTable(): StepTable {
 
 /** Such as `build 3/6`. */
 export function labelOf(step: ShownStep): string {
-  return `${step.stage} ${step.number}/${step.total}`;
+  return `${sanitizeName(step.stage)} ${step.number}/${step.total}`;
 }
 
 /** One line that says what the step does. */

@@ -61,6 +61,9 @@ export type FetchError =
  * Every fetcher promises the builder:
  * - `pin` reads little: no layer is downloaded before `unpack`;
  * - the network is asked as {@link PullPolicy} has it, and what a name meant last is known to the next process as well;
+ * - `pin` gives the digest of an image whose manifest the place itself has that the name speaks of, and has shown: what a
+ *   spec may read is what its names lead to, and a digest that an index only names may be that of another's image, of which
+ *   the files are saved here;
  * - `unpack` writes exactly the image that was pinned, verified, or fails, whatever its name means by then;
  * - nothing is written outside of the volumes, whatever links and names are in an image;
  * - every volume is unmounted when `unpack` settles;

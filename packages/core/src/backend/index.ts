@@ -20,6 +20,7 @@ export * from './inside.ts';
 export * from './log-sink.ts';
 export * from './mount-points.ts';
 export * from './names.ts';
+export * from './open-directory.ts';
 export * from './owner-lock.ts';
 export * from './pairing.ts';
 export * from './remove-tree.ts';

@@ -6,6 +6,7 @@ import type { CacheId, StepKey } from '../backend/names.ts';
 import type { Account, CacheMount, Exit, ResourceLimits, RunRequest } from '../backend/sandbox.ts';
 import type { Volumes } from '../backend/volume.ts';
 import type { CheckedOut } from '../cache/cache-broker.ts';
+import { maskSecrets } from '../log/masked-log.ts';
 import type { KeyedInputs } from '../plan/key.ts';
 import { joinPath, type Settings } from '../plan/stages.ts';
 import type { RunOp, UserRef } from '../spec/spec.ts';
@@ -72,7 +73,7 @@ export async function runBody(
 }
 
 /**
- * Runs a command, unless there is hardly any room for it. What it did while a disk was full is not trusted, however it
+ * Runs a command, unless there is hardly any room for it. Values of its secrets are masked in what it prints. What it did while a disk was full is not trusted, however it
  * exited: that is `no-space`.
  */
 export async function runWatched(
@@ -81,7 +82,15 @@ export async function runWatched(
   request: RunRequest,
 ): Promise<Result<Exit, Extract<BuildError, { type: 'sandbox' | 'store' | 'cancelled' }>>> {
   if (watch.shortage) return err(full(`the disk of the step is nearly full: ${watch.shortage}`));
-  const run = async () => (await sandbox.run(request, watch.features(features))).mapErr(fromSandbox);
+  const run = async () => {
+    const { output, flush } = maskSecrets(
+      request.output,
+      request.secrets.map(({ value }) => value),
+    );
+    const ended = await sandbox.run({ ...request, output }, watch.features(features));
+    await flush();
+    return ended.mapErr(fromSandbox);
+  };
   // The log may be on the same disk: then it is the store that has to make room.
   const exit = await run().catch((error: unknown) => {
     const thrown = watch.shortage === undefined ? undefined : fromThrown(error, `the disk of ${stateDir}`);

@@ -3,8 +3,8 @@ import { err, ok, type Result } from 'neverthrow';
 import { type BytePath, toBytePath, toFsPath, toReadable } from '../backend/byte-path.ts';
 import { heldDirectory } from '../backend/held-directories.ts';
 import type { HostPath } from '../backend/names.ts';
+import { OpenDirectory } from '../backend/open-directory.ts';
 import type { IgnoreFile } from './ignore-files.ts';
-import { OpenDirectory } from './open-directory.ts';
 import { invalid, readable, type SourceError } from './source-error.ts';
 import { SourceFilter } from './source-filter.ts';
 import { isBelow, TREE_ROOT, type TreePath, toTreePath, within } from './tree-path.ts';
@@ -130,9 +130,13 @@ class SourceWalk {
     if (isFree.isErr()) return err(isFree.error);
     if (this.#filter.verdict(below, TREE_ROOT, stat.isDirectory()) === 'leave') return this.#isLeftOut();
     if (isLast) return ok();
-    if (stat.isDirectory()) return this.#directory.enter(spot.name, stat, source);
+    if (stat.isDirectory()) return this.#enter(spot.name, stat, source);
     const what = stat.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a directory';
     return invalid(source, `"${name}" of "${source}" ${what}`);
+  }
+
+  #enter(name: BytePath, stat: BigIntStats, shown: string): Result<void, SourceError> {
+    return isSame(shown, () => this.#directory.enter(name, stat));
   }
 
   #isLeftOut(): Result<never, SourceError> {
@@ -163,7 +167,7 @@ class SourceWalk {
   /** @returns Undefined if it is left out. */
   #look(place: Place): Result<Looked | undefined, SourceError> {
     const shown = this.#describe(place);
-    const left = this.#directory.leave(place.depth, shown);
+    const left = isSame(shown, () => this.#directory.leave(place.depth));
     if (left.isErr()) return err(left.error);
     const at = this.#directory.path(place.name);
     const stat = statOf(at);
@@ -174,7 +178,7 @@ class SourceWalk {
     const waits = verdict === 'look';
     if (entry.value.kind !== 'directory') return ok({ entry: entry.value, children: [], waits });
     const isRoot = place.name === '.';
-    const into = isRoot ? ok() : this.#directory.enter(place.name, stat, shown);
+    const into = isRoot ? ok() : this.#enter(place.name, stat, shown);
     if (into.isErr()) return err(into.error);
     const here = this.#directory.path('.');
     const entered = this.#filter.enter(place.below, here);
@@ -203,6 +207,11 @@ interface Looked {
   readonly children: readonly Place[];
   /** Whether it is only there for what may be kept below it. */
   readonly waits: boolean;
+}
+
+/** @param go - Goes to another directory; false if that is another one by now. */
+function isSame(shown: string, go: () => boolean): Result<void, SourceError> {
+  return readable(shown, () => (go() ? ok() : invalid(shown, `"${shown}" changed while it was read`)));
 }
 
 function statOf(at: BytePath): BigIntStats {

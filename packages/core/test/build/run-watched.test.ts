@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { directoryVolume, toVolumeName } from '../../src/backend/index.ts';
@@ -42,6 +43,21 @@ describe('a command that is watched', () => {
   it('is believed on a disk that has room', async () => {
     await using place = await openPlace(async () => 3);
     expect(expectOk(await place.run())).toEqual({ type: 'exited', code: 3 });
+  });
+
+  it('has its secrets masked, and settles when the log has taken all of it', async () => {
+    await using place = await openPlace(async ({ request: { output } }) => {
+      await output.write('hunter2, hunter');
+      return 0;
+    });
+    const shown: string[] = [];
+    const write = async (chunk: Uint8Array | string): Promise<void> => {
+      await setImmediate();
+      shown.push(String(chunk));
+    };
+    const secrets = [{ target: '/token', value: Buffer.from('hunter2') }];
+    expectOk(await place.run(undefined, { secrets, output: { write } }));
+    expect(shown).toEqual(['***, ', 'hunter']);
   });
 
   it('has exceeded its limit, or was stopped, also on a full disk', async () => {
@@ -124,7 +140,7 @@ async function openPlace(
     mountOnce: async (): Promise<void> => {
       for (const one of watch.volumes.values()) await expectOk(await one.mount())[Symbol.asyncDispose]();
     },
-    run: (signal: AbortSignal = new AbortController().signal) => {
+    run: (signal: AbortSignal = new AbortController().signal, more: Partial<RunRequest> = {}) => {
       const request: RunRequest = {
         ...{
           argv: ['sh', '-c', 'a'],
@@ -135,6 +151,7 @@ async function openPlace(
           limits: {},
         },
         ...{ volumes: watch.volumes, mounts: [], secrets: [], output: { write: async () => {} }, signal },
+        ...more,
       };
       const engine = { sandbox, features: store, stateDir: toHostPath('/state') };
       return runWatched(engine, watch, request);

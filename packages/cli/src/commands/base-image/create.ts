@@ -8,6 +8,7 @@ import { EXIT, type Failure, machineFailure, usageFailure } from '../../failure.
 import { type ImageOptions, imageOptions, type PullOptions, pullOptions, pullPolicy } from '../../options.ts';
 import { writeErr, writeOut } from '../../output.ts';
 import { pairs } from '../../parse-values.ts';
+import { shownLines } from '../../progress/shown-lines.ts';
 import { defaultSandbox } from '../../sandbox-name.ts';
 import { shellOf } from '../../script-shell.ts';
 import { parseUser } from '../../user-ref.ts';
@@ -76,17 +77,19 @@ async function make(
   const { from, env } = work.options;
   const isMacos = (work.options.sandbox ?? defaultSandbox()) === 'macos';
   const user = work.options.user ?? (isMacos ? work.options.macosUser?.[0] : undefined);
+  const output = shownLines(writeErr);
   const made = await images.make({
     name: work.name,
     command: work.command,
     signal: work.signal,
-    output: { write: writeErr },
+    output,
     pull: pullPolicy(work.options),
     ...(work.shell && { shell: work.shell }),
     ...(user && { user: 'uid' in user ? { uid: user.uid, gid: user.gid } : user }),
     ...(env && { env: Object.fromEntries(env) }),
     ...(from === undefined ? {} : { from }),
   });
+  await output.end();
   return made.isErr() ? err(makeFailure(made.error)) : ok(made.value.digest);
 }
 

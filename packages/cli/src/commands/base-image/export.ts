@@ -6,7 +6,7 @@ import { perform } from '../../action.ts';
 import { storeFailure } from '../../build-failure.ts';
 import { type Failure, machineFailure, usageFailure } from '../../failure.ts';
 import { type StoreOptions, storeOptions } from '../../options.ts';
-import { writeOut } from '../../output.ts';
+import { writeBytes } from '../../output.ts';
 import { viaPartial } from '../../via-partial.ts';
 import { define } from '../define.ts';
 import { withBaseImages } from './with-base-images.ts';
@@ -59,7 +59,7 @@ async function toStdout(
   try {
     for await (const chunk of body) {
       if (signal.aborted) break;
-      await writeOut(chunk);
+      await writeBytes(chunk);
     }
   } catch (error) {
     return err(sendFailure(error));

@@ -5,6 +5,7 @@ import { storeFailure } from '../../build-failure.ts';
 import type { Failure } from '../../failure.ts';
 import { type StoreOptions, storeOptions } from '../../options.ts';
 import { writeOut } from '../../output.ts';
+import { toJson } from '../../progress/sanitize.ts';
 import { define } from '../define.ts';
 import { jsonOption, table } from '../table.ts';
 import { withBaseImages } from './with-base-images.ts';
@@ -24,7 +25,7 @@ async function list(images: BaseImages, { json }: Options): Promise<Result<void,
   if (listed.isErr()) return err(storeFailure(listed.error));
   const sorted = listed.value.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const rows = sorted.map(({ name, platform, digest }) => [name, platform, digest]);
-  const lines = sorted.map((image) => `${JSON.stringify(image)}\n`).join('');
+  const lines = sorted.map((image) => `${toJson(image)}\n`).join('');
   await writeOut(json ? lines : table([['NAME', 'PLATFORM', 'DIGEST'], ...rows]));
   return ok();
 }

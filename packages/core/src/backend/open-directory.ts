@@ -1,7 +1,5 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { ok, type Result } from 'neverthrow';
-import { type BytePath, toFsPath } from '../backend/byte-path.ts';
-import { invalid, readable, type SourceError } from './source-error.ts';
+import { type BytePath, toFsPath } from './byte-path.ts';
 
 /** Linux' `O_PATH`, which Node does not name: only a place in the tree, for which nothing need be readable. */
 const O_PATH = 0o10000000;
@@ -59,34 +57,33 @@ export class OpenDirectory implements Disposable {
   /**
    * Goes into a directory.
    *
-   * @param stat - What `lstat` said of it: another one by now is an error.
-   * @param shown - For people.
+   * @param stat - What `lstat` said of it.
+   * @returns False if it is another one by now: then this has gone nowhere.
+   * @throws What the system says.
    */
-  enter(name: BytePath, stat: BigIntStats, shown: string): Result<void, SourceError> {
-    return readable(shown, () => {
-      if (this.#descriptor !== undefined) {
-        const { dev, ino } = fstatSync(this.#descriptor, { bigint: true });
-        const entered = this.#replace(this.path(name), stat, shown);
-        if (entered.isErr()) return entered;
-        this.#above.push({ dev, ino });
-      }
-      this.#names.push(name);
-      return ok();
-    });
+  enter(name: BytePath, stat: BigIntStats): boolean {
+    if (this.#descriptor !== undefined) {
+      const { dev, ino } = fstatSync(this.#descriptor, { bigint: true });
+      if (!this.#replace(this.path(name), stat)) return false;
+      this.#above.push({ dev, ino });
+    }
+    this.#names.push(name);
+    return true;
   }
 
-  /** Goes back to where so many directories were entered. */
-  leave(depth: number, shown: string): Result<void, SourceError> {
-    return readable(shown, () => {
-      while (this.#names.length > depth) {
-        this.#names.pop();
-        const above = this.#above.pop();
-        if (above === undefined) continue;
-        const left = this.#replace(this.path('..'), above, shown);
-        if (left.isErr()) return left;
-      }
-      return ok();
-    });
+  /**
+   * Goes back to where so many directories were entered.
+   *
+   * @returns False if one on the way is another one by now: then nothing can be reached any more.
+   * @throws What the system says.
+   */
+  leave(depth: number): boolean {
+    while (this.#names.length > depth) {
+      this.#names.pop();
+      const above = this.#above.pop();
+      if (above !== undefined && !this.#replace(this.path('..'), above)) return false;
+    }
+    return true;
   }
 
   [Symbol.dispose](): void {
@@ -94,19 +91,15 @@ export class OpenDirectory implements Disposable {
     this.#descriptor = undefined;
   }
 
-  #replace(
-    path: BytePath,
-    wanted: Pick<BigIntStats, 'dev' | 'ino'>,
-    shown: string,
-  ): Result<void, SourceError> {
+  #replace(path: BytePath, wanted: Pick<BigIntStats, 'dev' | 'ino'>): boolean {
     const next = openSync(toFsPath(path), FLAGS);
     const { dev, ino } = fstatSync(next, { bigint: true });
     if (dev !== wanted.dev || ino !== wanted.ino) {
       closeSync(next);
-      return invalid(shown, `"${shown}" changed while it was read`);
+      return false;
     }
     closeSync(this.#descriptor as number);
     this.#descriptor = next;
-    return ok();
+    return true;
   }
 }

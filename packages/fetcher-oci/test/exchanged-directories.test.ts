@@ -1,0 +1,84 @@
+import { readdirSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { HashCache, toHostPath } from '@snapstep/core/backend';
+import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import { describe, expect, test } from 'vitest';
+import { treeDigest } from '../src/tree-digest.ts';
+import { quiet } from './fixtures.ts';
+
+describe.runIf(process.platform === 'linux')(
+  'a tree whose directories are exchanged while it is read',
+  () => {
+    test('has the digest of what was looked at: a link in its place leads nowhere', async () => {
+      await using place = await openPlace();
+      const before = expectOk(await place.digest());
+      const after = await place.digest('d/e', () => {
+        renameSync(join(place.root, 'd'), join(place.root, '.was'));
+        symlinkSync(place.outside, join(place.root, 'd'));
+      });
+      expect(expectOk(after).digest).toBe(before.digest);
+      expect(place.read).toEqual(['d/e', 'd/f', 'd/sub/g', 'z']);
+      expect(expectOk(await place.digest()).digest).not.toBe(before.digest);
+    });
+
+    test('has none where the way back leads elsewhere', async () => {
+      await using place = await openPlace();
+      const digest = await place.digest('d/sub/g', () =>
+        renameSync(join(place.root, 'd/sub'), join(place.outside, 'moved')),
+      );
+      expect(expectErr(digest)).toMatchObject({
+        type: 'failed',
+        message: `${place.root}/z was changed while it was read`,
+      });
+    });
+
+    test('costs as many descriptors as a flat one, and none at the end', async () => {
+      await using place = await openPlace();
+      const open = (): number => readdirSync('/dev/fd').length;
+      const before = open();
+      const [deep, flat]: [number[], number[]] = [[], []];
+      await place.digest('d/sub/g', () => deep.push(open()));
+      await place.digest('z', () => flat.push(open()));
+      expect(deep).toEqual(flat);
+      expect(open()).toBe(before);
+    });
+  },
+);
+
+async function openPlace() {
+  const dir = await tempDir();
+  const [root, outside] = [join(dir.path, 'root'), join(dir.path, 'outside')];
+  for (const [name, text] of Object.entries({ 'd/e': 'e', 'd/f': 'mine', 'd/sub/g': 'g', z: 'z' })) {
+    await write(join(root, name), text);
+    await write(join(outside, name), 'what only root may read');
+    if (name.startsWith('d/')) await write(join(outside, name.slice(2)), 'what only root may read');
+  }
+  await mkdir(join(dir.path, 'hashes'));
+  const read: string[] = [];
+  return {
+    root,
+    outside,
+    /** The files whose content was asked for in the last digest. */
+    read,
+    /** Does something when a file is about to be read. */
+    digest: async (name?: string, exchange?: () => void) => {
+      read.length = 0;
+      using hashes = HashCache.open(toHostPath(join(dir.path, 'hashes')), { isShared: true });
+      const find = hashes.find.bind(hashes);
+      hashes.find = (file, stat) => {
+        const found = file.slice(file.indexOf(root) + root.length + 1);
+        read.push(found);
+        if (found === name) exchange?.();
+        return find(file, stat);
+      };
+      return await treeDigest(root, { hashes, signal: quiet() });
+    },
+    [Symbol.asyncDispose]: async () => dir[Symbol.asyncDispose](),
+  };
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
