@@ -69,7 +69,11 @@ needs(
       count += 1;
       const world = new World();
       await world.open(bench.place('rsync', { store: join(bench.directory, `${count}`) }));
-      await useAll(world.builder as Builder).finally(() => world.close());
+      try {
+        await useAll(world.builder as Builder);
+      } finally {
+        await world.close();
+      }
     }, MOST_MS);
     console.log(`${tellMs(block)} without a pause: ten builds at once`);
     expect(block).toBeLessThan(MOST_MS);
