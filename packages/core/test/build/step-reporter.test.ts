@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -102,6 +103,24 @@ describe('the report of a step that runs', () => {
     await writer.end();
     await report.ended(err({ type: 'cancelled', message: 'enough', reason: new Error('enough') }));
     expect(place.heard).toEqual(['step-queued', 'step-failed']);
+  });
+
+  it.runIf(process.platform === 'linux').each([
+    ['cancelled', err({ type: 'cancelled', message: 'enough', reason: new Error('enough') } as const)],
+    ['tried again', 'again' as const],
+  ])('leaves no file open where the step is %s before its turn', async (_, result) => {
+    await using place = await openPlace();
+    const writer = place.begin();
+    const report = place.reporter.begin(PLACE);
+    report.queued('joined', writer.log);
+    await write(writer, 'before');
+    await longEnough();
+    if (result !== 'again') place.stop.abort(new Error('enough'));
+    await report.ended(result);
+    await writer.end();
+    await longEnough();
+    expect(place.openFiles()).toEqual([]);
+    expect(place.heard).not.toContain('before');
   });
 
   it('reads no further than the listener is', async () => {
@@ -223,6 +242,7 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
       promise.then(done, done);
       return { promise, isSettled: () => isSettled };
     },
+    openFiles: () => readdirSync('/proc/self/fd').filter((fd) => isBelow(dir.path, fd)),
     /** In the place of the log is a directory. */
     async spoil(): Promise<void> {
       const path = join(dir.path, KEY.slice(0, 2), `${KEY}.log`);
@@ -231,6 +251,14 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
+}
+
+function isBelow(dir: string, fd: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${dir}/`);
+  } catch {
+    return false; // That of the listing itself.
+  }
 }
 
 function textOf(event: BuildEvent): string {
