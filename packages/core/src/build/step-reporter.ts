@@ -119,6 +119,8 @@ export class StepReporter {
   ): Promise<void> {
     try {
       for (let next = await (first ?? chunks.next()); !next.done; next = await chunks.next()) {
+        // An aborted build waits for no output, so that its step may have ended already.
+        if (this.#signal.aborted) return void (await chunks.return?.());
         await this.#events.emit({ type: 'step-output', key, stage, chunk: next.value });
       }
     } catch (error) {

@@ -154,6 +154,29 @@ describe('the report of a step that runs', () => {
     expect(place.heard).toEqual(['step-queued', 'step-started', 'before']);
   });
 
+  it('has no output behind its end, where that was being read when the build was aborted', async () => {
+    await using place = await openPlace();
+    const [read, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    async function* watch() {
+      try {
+        await read.promise;
+        yield Buffer.from('late');
+      } finally {
+        closed.resolve();
+      }
+    }
+    const report = place.reporter.begin(PLACE);
+    report.queued('joined', { ...place.begin().log, watch });
+    report.started();
+    await ticks();
+    place.stop.abort(new Error('enough'));
+    await report.ended(err({ type: 'cancelled', message: 'enough', reason: new Error('enough') }));
+    read.resolve();
+    await closed.promise;
+    await ticks();
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'step-failed']);
+  });
+
   it('says so, in a note, where its log cannot be read, also before the listener is there', async () => {
     await using place = await openPlace({ slowAt: 'step-started' });
     const writer = place.begin();
