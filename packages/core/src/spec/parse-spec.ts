@@ -50,7 +50,8 @@ export function placeInSpec(
 ): { readonly line: number; readonly column: number } | undefined {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
   const sexp = readSexp(bytes);
-  return sexp.isErr() ? undefined : position(bytes, placeOf(sexp.value, path));
+  if (sexp.isErr() || sexp.value.type !== 'list') return undefined;
+  return position(bytes, placeOf(sexp.value, path));
 }
 
 /** A JavaScript string may hold half of a surrogate pair, which no UTF-8 text can. */
