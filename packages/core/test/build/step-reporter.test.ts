@@ -1,4 +1,3 @@
-import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { type BuildEvent, err, ok, toHostPath, toStepKey } from '../../src/index
 import type { LogWriter } from '../../src/log/step-log.ts';
 import { StepLogs } from '../../src/log/step-logs.ts';
 import { virtualClock } from '../../src/testing/index.ts';
+import { openFilesBelow } from '../log/open-files.ts';
 
 const KEY = toStepKey('ab'.repeat(32));
 const PLACE = { stage: 'main', key: KEY, op: { op: 'base', image: 'base' }, number: 1 } as const;
@@ -265,7 +265,7 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
       promise.then(done, done);
       return { promise, isSettled: () => isSettled };
     },
-    openFiles: () => readdirSync('/proc/self/fd').filter((fd) => isBelow(dir.path, fd)),
+    openFiles: () => openFilesBelow(dir.path),
     /** In the place of the log is a directory. */
     async spoil(): Promise<void> {
       const path = join(dir.path, KEY.slice(0, 2), `${KEY}.log`);
@@ -274,14 +274,6 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
-}
-
-function isBelow(dir: string, fd: string): boolean {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${dir}/`);
-  } catch {
-    return false; // That of the listing itself.
-  }
 }
 
 function textOf(event: BuildEvent): string {
