@@ -10,6 +10,7 @@ import { type FileNames, hostFiles } from '../../src/plan/file-names.ts';
 import { isSameFile, manifestOf, openSeen } from '../../src/plan/manifest.ts';
 import { type SourceEntry, type SourceTree, walkSource } from '../../src/plan/source-walk.ts';
 import { writeTree } from '../build/world.ts';
+import { work } from './busy.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -205,10 +206,6 @@ describe('a file that was seen', () => {
     },
   );
 });
-
-function work(milliseconds: number): void {
-  for (const start = performance.now(); performance.now() - start < milliseconds; );
-}
 
 function line(...fields: readonly string[]): string {
   return `${fields.join('\0')}\0\n`;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { pacer, takeTurn } from '../../src/plan/pacer.ts';
+import { work } from './busy.ts';
 
 describe('who works for long', () => {
   it('waits for its turn before it begins, and lets others have one every few milliseconds', async () => {
@@ -60,8 +61,18 @@ describe('who works for long', () => {
     await next;
     await takeTurn();
   });
-});
 
-function work(milliseconds: number): void {
-  for (const start = performance.now(); performance.now() - start < milliseconds; );
-}
+  it('has its turn where the timers of the program are not real', async () => {
+    vi.useFakeTimers();
+    try {
+      let had = false;
+      void takeTurn().then(() => {
+        had = true;
+      });
+      for (let round = 0; round < 5; round += 1) await setImmediate();
+      expect(had).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
