@@ -23,7 +23,11 @@ const STARTS_SOURCES = [
 ];
 
 /** On a kernel with OpenZFS: vitest.guest.config.ts runs them, for `npm run test:openzfs` and `test:macos`. */
-const IN_THE_GUEST = ['packages/store-zfs/test/openzfs/**', 'packages/sandbox-macos/test/guest/**'];
+const IN_THE_GUEST = [
+  'packages/store-zfs/test/openzfs/**',
+  'packages/sandbox-macos/test/guest/**',
+  'packages/sandbox-runc/test/guest/**',
+];
 const canStartSources = Number.parseInt(process.versions.node, 10) >= 24;
 
 export default defineConfig({

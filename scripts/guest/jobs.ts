@@ -15,11 +15,16 @@ export const MACOS_JOBS: readonly GuestJob[] = [
   { title: 'builds as on a Mac', args: ['packages/sandbox-macos/test/guest'] },
 ];
 
-/** Everything that needs a kernel with OpenZFS, for two machines that take about as long. */
+/** What changes a setting of the kernel, and so runs in the guest only. */
+export const GUEST_ONLY = 'packages/sandbox-runc/test/guest';
+
+export const CORE_DUMP_JOBS: readonly GuestJob[] = [{ title: 'core dumps of steps', args: [GUEST_ONLY] }];
+
+/** Everything that needs a kernel with OpenZFS, or one of its own, for two machines that take about as long. */
 export const ALL_JOBS: readonly GuestJob[] = [
   suite,
   {
-    title: 'the ZFS store, and builds as on a Mac',
-    args: [STORE, 'packages/sandbox-macos/test/guest', '--exclude', SUITE],
+    title: 'the ZFS store, builds as on a Mac, and core dumps of steps',
+    args: [STORE, 'packages/sandbox-macos/test/guest', GUEST_ONLY, '--exclude', SUITE],
   },
 ];

@@ -1,8 +1,15 @@
-import { readdirSync, renameSync, symlinkSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HashCache, toHostPath } from '@snapstep/core/backend';
-import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import {
+  exchangeForLink,
+  expectErr,
+  expectOk,
+  tellTries,
+  tempDir,
+  triesWanted,
+} from '@snapstep/test-support';
 import { describe, expect, test } from 'vitest';
 import { treeDigest } from '../src/tree-digest.ts';
 import { quiet } from './fixtures.ts';
@@ -31,6 +38,32 @@ describe.runIf(process.platform === 'linux')(
         type: 'failed',
         message: `${place.root}/z was changed while it was read`,
       });
+    });
+
+    test('never has that of files from elsewhere, while another thread exchanges them all the time', async ({
+      task,
+    }) => {
+      await using place = await openPlace();
+      const d = join(place.root, 'd');
+      const seen = [expectOk(await place.digest()).digest];
+      const away = join(place.outside, '../away');
+      renameSync(d, away);
+      seen.push(expectOk(await place.digest()).digest);
+      symlinkSync(place.outside, d);
+      seen.push(expectOk(await place.digest()).digest);
+      rmSync(d);
+      renameSync(away, d);
+      const aside = join(place.outside, '../aside');
+      await using _exchanges = await exchangeForLink(d, { target: place.outside, aside });
+      let [made, met, read] = [0, 0, 0];
+      for (; made < triesWanted(100, 3000); made += 1) {
+        const digest = (await place.digest()).map((tree) => tree.digest).unwrapOr('');
+        if (digest !== '' && !seen.includes(digest)) read += 1;
+        if (digest !== seen[0]) met += 1;
+      }
+      tellTries(task, { what: 'digests of a tree that is exchanged for a link', made, read });
+      expect(met).toBeGreaterThan(0);
+      expect(read).toBe(0);
     });
 
     test('costs as many descriptors as a flat one, and none at the end', async () => {

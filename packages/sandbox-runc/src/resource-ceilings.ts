@@ -16,10 +16,11 @@ const MIB = 1024 * 1024;
  * More than 65536 open files makes programs slow that close every possible descriptor when they start.
  * No core dumps: they would end up in the snapshot. With a limit of 0 the kernel still gives them to a program of the host,
  * if `core_pattern` names one; 1 byte is what it takes for none: https://man7.org/linux/man-pages/man5/core.5.html
+ * The system call filter keeps a step from changing it.
  */
 const WANTED: readonly { type: string; name: string; hard: number; soft?: number }[] = [
   { type: 'RLIMIT_NOFILE', name: 'Max open files', hard: 65536 },
-  { type: 'RLIMIT_CORE', name: 'Max core file size', hard: Infinity, soft: 1 },
+  { type: 'RLIMIT_CORE', name: 'Max core file size', hard: 1 },
   { type: 'RLIMIT_STACK', name: 'Max stack size', hard: Infinity, soft: 8 * MIB },
   { type: 'RLIMIT_MEMLOCK', name: 'Max locked memory', hard: 64 * MIB },
   { type: 'RLIMIT_NPROC', name: 'Max processes', hard: Infinity },

@@ -30,7 +30,7 @@ export const ALLOWED: readonly string[] = words(`
   mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap
   name_to_handle_at nanosleep newfstatat _newselect open openat openat2
   pause pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64
-  prctl pread64 preadv preadv2 prlimit64 process_madvise process_mrelease process_vm_readv process_vm_writev
+  prctl pread64 preadv preadv2 process_madvise process_mrelease process_vm_readv process_vm_writev
   pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2
   read readahead readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg
   remap_file_pages removexattr removexattrat rename renameat renameat2 restart_syscall riscv_flush_icache
@@ -42,7 +42,7 @@ export const ALLOWED: readonly string[] = words(`
   sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop semtimedop_time64
   send sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list set_thread_area set_tid_address set_tls
   setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setitimer setpgid setpriority
-  setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt
+  setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setsid setsockopt
   setuid setuid32 setxattr setxattrat shmat shmctl shmdt shmget shutdown sigaction sigaltstack signal signalfd
   signalfd4 sigpending sigprocmask sigreturn sigsuspend socketcall socketpair splice stat stat64 statfs statfs64
   statx swapcontext switch_endian symlink symlinkat sync_file_range2 sysinfo

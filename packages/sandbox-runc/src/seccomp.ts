@@ -13,12 +13,14 @@ export interface SeccompRule {
   readonly names: readonly string[];
   readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO';
   readonly errnoRet?: number;
-  readonly args?: readonly {
-    readonly index: number;
-    readonly value: number;
-    readonly valueTwo?: number;
-    readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_GT' | 'SCMP_CMP_MASKED_EQ';
-  }[];
+  readonly args?: readonly SeccompArg[];
+}
+
+interface SeccompArg {
+  readonly index: number;
+  readonly value: number;
+  readonly valueTwo?: number;
+  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_NE' | 'SCMP_CMP_MASKED_EQ';
 }
 
 const EPERM = 1;
@@ -51,6 +53,12 @@ const NAMESPACE_FLAGS = [0x00020000, NEW_CGROUP, 0x04000000, 0x08000000, 0x10000
  */
 const CLOSED_FAMILIES = [38, 40];
 
+/** More than Linux has. */
+const FAMILIES = 64;
+
+const RLIMIT_CORE = 4;
+const RLIMITS = 16;
+
 /**
  * A profile that allows what is known to be harmless. A system call that it does not know does not exist (ENOSYS):
  * a C library falls back from `clone3` or the newest call then, which it does not where it reads EPERM.
@@ -78,6 +86,7 @@ export function seccompProfile(options: {
         closed: namespaces ? [NEW_CGROUP] : NAMESPACE_FLAGS,
       }),
       ...socketRules(),
+      ...coreLimitRules(),
       ...personalityRules(),
     ],
   };
@@ -118,15 +127,62 @@ function flagRules(
 
 function socketRules(): SeccompRule[] {
   return [
-    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_LT', value: 38 }] },
-    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_EQ', value: 39 }] },
-    { ...allow(['socket']), args: [{ index: 0, op: 'SCMP_CMP_GT', value: 40 }] },
-    ...CLOSED_FAMILIES.map(
-      (family): SeccompRule => ({
-        ...refuse(['socket'], EAFNOSUPPORT),
-        args: [{ index: 0, op: 'SCMP_CMP_EQ', value: family }],
-      }),
-    ),
+    ...isNone(CLOSED_FAMILIES, { index: 0, below: FAMILIES }).map((arg) => ({
+      ...allow(['socket']),
+      args: [arg],
+    })),
+    ...CLOSED_FAMILIES.map((family) => ({
+      ...refuse(['socket'], EAFNOSUPPORT),
+      args: [isInt(family, { index: 0 })],
+    })),
+  ];
+}
+
+/**
+ * The limit of core dumps stays where it is, and whoever changes it is told that it was changed. Raised or lowered, even to
+ * 0, it would let a program of the host have what a step has in its memory; and programs that are careful with their secrets
+ * set it to 0, and end if they cannot.
+ */
+function coreLimitRules(): SeccompRule[] {
+  const set = (
+    name: 'setrlimit' | 'prlimit64',
+    index: number,
+    more: readonly SeccompArg[],
+  ): SeccompRule[] => [
+    ...isNone([RLIMIT_CORE], { index, below: RLIMITS }).map((arg) => ({ ...allow([name]), args: [arg] })),
+    { ...refuse([name], 0), args: [isInt(RLIMIT_CORE, { index }), ...more] },
+  ];
+  const limit = { index: 2, value: 0 } as const;
+  return [
+    ...set('setrlimit', 0, []),
+    ...set('prlimit64', 1, [{ ...limit, op: 'SCMP_CMP_NE' }]),
+    {
+      ...allow(['prlimit64']),
+      args: [isInt(RLIMIT_CORE, { index: 1 }), { ...limit, op: 'SCMP_CMP_EQ' }],
+    },
+  ];
+}
+
+/** The kernel takes the lower half of a register for an `int`, whatever the upper one is; other comparisons see both. */
+function isInt(
+  value: number,
+  { index, bits = 0 }: { readonly index: number; readonly bits?: number },
+): SeccompArg {
+  return { index, op: 'SCMP_CMP_MASKED_EQ', value: 2 ** 32 - 2 ** bits, valueTwo: value };
+}
+
+/** Conditions one of which holds if an `int` is none of `values`: each is for as many neighbours as it can be for. */
+function isNone(
+  values: readonly number[],
+  { index, below, from = 0 }: { readonly index: number; readonly below: number; readonly from?: number },
+): SeccompArg[] {
+  const bits = Math.log2(below - from);
+  if (!values.some((value) => value >= from && value < below)) return [isInt(from, { index, bits })];
+  if (bits === 0) return [];
+  const middle = (from + below) / 2;
+  return [
+    ...isNone(values, { index, from, below: middle }),
+    ...isNone(values, { index, from: middle, below }),
   ];
 }
 

@@ -1,11 +1,13 @@
 export { busyboxRootfs } from './busybox-rootfs.ts';
 export { collectLog } from './collect-log.ts';
 export { type Behaviour, type CountingProxy, startProxy } from './counting-proxy.ts';
+export { exchangeForLink } from './exchanges.ts';
 export { expectErr, expectOk } from './expect-result.ts';
 export type { Need } from './machine.ts';
 export { needs } from './needs.ts';
 export { authJson, freePort, type Registry, startRegistry } from './registry.ts';
 export { directoryCrashPlace, placeOn, storePlace } from './store-places.ts';
 export { tempDir } from './temp-dir.ts';
+export { type Tries, tellTries, triesWanted } from './tries.ts';
 export { btrfsVolume, ext4Volume, mountAgain, tmpfsVolume, unmountEverywhere, xfsVolume } from './volumes.ts';
 export { type ZfsPool, zfsPool } from './zfs-pool.ts';

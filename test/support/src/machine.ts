@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 export type Need =
@@ -14,6 +15,7 @@ export type Need =
   | 'busybox'
   | 'zfs-fuse'
   | 'openzfs'
+  | 'guest'
   | 'git'
   | 'bwrap'
   | 'opam';
@@ -28,6 +30,8 @@ function has(need: Need): boolean {
   if (need === 'btrfs') {
     return isOnPath('mkfs.btrfs') && readFileSync('/proc/filesystems', 'utf8').includes('\tbtrfs\n');
   }
+  // A virtual machine of ours, in which tests may change what belongs to the whole machine.
+  if (need === 'guest') return process.env.SNAPSTEP_GUEST !== undefined && hostname() === 'guest';
   if (need === 'xfs') return isOnPath('mkfs.xfs');
   // zfs-fuse, which has the same programs, has no such device.
   if (need === 'openzfs') return existsSync('/dev/zfs') && isOnPath('zpool');

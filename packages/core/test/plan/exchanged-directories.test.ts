@@ -1,7 +1,15 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
+import { setImmediate } from 'node:timers/promises';
+import {
+  exchangeForLink,
+  expectErr,
+  expectOk,
+  tellTries,
+  tempDir,
+  triesWanted,
+} from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { toHostPath } from '../../src/index.ts';
 import type { IgnoreFile } from '../../src/plan/ignore-files.ts';
@@ -66,6 +74,24 @@ describe.runIf(process.platform === 'linux')(
       });
     });
 
+    it('gives nothing from elsewhere, while another thread exchanges it all the time', {
+      timeout: 300_000,
+    }, async ({ task }) => {
+      await using place = await openPlace({ 'd/f': 'mine', 'd/d/f': 'mine', e: '' });
+      const aside = join(place.outside, '../aside');
+      await using _exchanges = await exchangeForLink(join(place.root, 'd'), { target: place.outside, aside });
+      let [made, met, read] = [0, 0, 0];
+      for (; made < triesWanted(300, 20_000); made += 1) {
+        const contents = place.contents();
+        if (contents.includes(SECRET)) read += 1;
+        if (contents.length !== 3) met += 1;
+        await setImmediate();
+      }
+      tellTries(task, { what: 'walks through a directory that is exchanged for a link', made, read });
+      expect(met).toBeGreaterThan(0);
+      expect(read).toBe(0);
+    });
+
     it('costs one open file, however deep it is, and none at the end', async () => {
       const deep = Array.from({ length: 300 }, () => 'd').join('/');
       await using place = await openPlace({ [`${deep}/f`]: '', 'z/f': '' });
@@ -92,6 +118,18 @@ async function openPlace(files: Readonly<Record<string, string>>, ignore: readon
       for (const entry of walkSource({ root, exclude: [], ignore }, source)) yield expectOk(entry);
       return undefined;
     },
+    /** Of the files that a walk finds, as far as it comes. */
+    contents: (): readonly string[] => {
+      const found: string[] = [];
+      for (const entry of walkSource({ root, exclude: [] }, '.')) {
+        if (entry.isErr()) break;
+        if (entry.value.kind !== 'file') continue;
+        const descriptor = openSeen(entry.value);
+        if (descriptor.isErr()) break;
+        found.push(readAll(descriptor.value));
+      }
+      return found;
+    },
     /** A link takes the place of a directory. */
     exchange: async (name: string) => {
       await rename(join(root, name), join(root, '.was'));
@@ -102,7 +140,10 @@ async function openPlace(files: Readonly<Record<string, string>>, ignore: readon
 }
 
 function contentOf(entry: SourceEntry): string {
-  const descriptor = expectOk(openSeen(entry));
+  return readAll(expectOk(openSeen(entry)));
+}
+
+function readAll(descriptor: number): string {
   try {
     return readFileSync(descriptor, 'utf8');
   } finally {
