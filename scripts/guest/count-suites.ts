@@ -51,8 +51,10 @@ function inTurn(turn: Promise<unknown>, title: string): (chunk: Uint8Array) => v
 
 async function countSuite(tally: Tally, title: string, options: SuiteOptions): Promise<void> {
   if (options.signal.aborted) return;
+  const start = performance.now();
   try {
     countRun(tally, await runSuite(options), title);
+    console.log(`${title}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   } catch (error) {
     tally.failed.push(`${title}: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,4 +1,5 @@
 import type { GuestJob } from './count-suites.ts';
+import { GUEST_ONLY } from './suite.ts';
 
 const STORE = 'packages/store-zfs/test/openzfs';
 const SUITE = `${STORE}/suite.test.ts`;
@@ -14,9 +15,6 @@ export const STORE_JOBS: readonly GuestJob[] = [
 export const MACOS_JOBS: readonly GuestJob[] = [
   { title: 'builds as on a Mac', args: ['packages/sandbox-macos/test/guest'] },
 ];
-
-/** What changes a setting of the kernel, and so runs in the guest only. */
-export const GUEST_ONLY = 'packages/sandbox-runc/test/guest';
 
 export const CORE_DUMP_JOBS: readonly GuestJob[] = [{ title: 'core dumps of steps', args: [GUEST_ONLY] }];
 

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { readReport, runVitest, type VitestRun, vitestReporters } from '../checks/vitest.ts';
 import { whyNoGuest } from './guest.ts';
-import { GUEST_ONLY } from './jobs.ts';
 import { addSources, projectDisk } from './project.ts';
 import { runInGuest } from './run-in-guest.ts';
 
@@ -18,6 +17,9 @@ export interface SuiteOptions {
   readonly onOutput?: (chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
+
+/** What changes a setting of the kernel, and so runs in the guest only. */
+export const GUEST_ONLY = 'packages/sandbox-runc/test/guest';
 
 const CONFIG = 'vitest.guest.config.ts';
 
@@ -72,7 +74,7 @@ function guestScript(args: readonly string[]): string {
   const vitest = ['run', '--config', CONFIG, ...reporters, ...args].map(
     (arg) => `'${arg.replaceAll("'", `'\\''`)}'`,
   );
-  const environment = ['CI', 'SNAPSTEP_SCALE', 'DEBUG'].flatMap((name) => {
+  const environment = ['CI', 'SNAPSTEP_SCALE', 'SNAPSTEP_OPENZFS', 'DEBUG'].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [`export ${name}='${value.replaceAll("'", `'\\''`)}'`];
   });

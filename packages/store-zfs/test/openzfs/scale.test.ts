@@ -5,12 +5,12 @@ import { expect, it } from 'vitest';
 import { datasetsIn } from '../support/leftovers.ts';
 import { home, key, lookup, openWorld, prepare, save, volumeOf, type World } from './support/world.ts';
 
-/** Such as `SNAPSTEP_SCALE=1000 npm run test:openzfs -- packages/store-zfs/test/openzfs/scale.test.ts`, at least 50. */
-const RESULTS = Number(process.env.SNAPSTEP_SCALE ?? 50);
+/** Such as `SNAPSTEP_SCALE=1000 npm run test:openzfs -- packages/store-zfs/test/openzfs/scale.test.ts`, at least 20. */
+const RESULTS = Number(process.env.SNAPSTEP_SCALE ?? 20);
 /** So many steps has each build. */
 const STEPS = 10;
 /** So many are compared at the beginning and at the end. */
-const SAMPLE = 20;
+const SAMPLE = Math.min(20, RESULTS / 2);
 
 needs('root', 'openzfs')(`${RESULTS} results on OpenZFS`, () => {
   it('mount what is leased and no more, and take no longer than the first ones (Z8) (Z9)', async () => {

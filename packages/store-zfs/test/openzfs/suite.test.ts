@@ -10,14 +10,17 @@ needs('root', 'openzfs')('the ZFS store on OpenZFS', () => {
   });
   afterAll(() => pool[Symbol.asyncDispose]());
 
-  // In an emulated machine a snapshot takes half a second.
+  // In an emulated machine a snapshot takes half a second. What files are like is kept by OpenZFS itself, and zfs-fuse
+  // shows that we do not spoil it: `npm run test:openzfs` has that as well.
+  const isAll = process.env.SNAPSTEP_OPENZFS === 'all';
   storeSuite(
     { describe, it },
     {
       open: () => place(pool.name),
       openSmall: () => place(pool.name, { quota: '44M' }),
       features: ['placement', 'baseImages', 'quota', 'transfer'],
-      scale: 0.2,
+      scale: isAll ? 0.2 : 0.1,
+      except: isAll ? [] : ['content', 'names', 'special files'],
     },
   );
   crashSuite({ describe, it }, { place: () => crashPlace(pool.name), rounds: 3 });
