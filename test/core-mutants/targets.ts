@@ -3,6 +3,7 @@ export const TARGETS: readonly string[] = [
   'plan/key.ts',
   'plan/stages.ts',
   'plan/manifest.ts',
+  'plan/pacer.ts',
   'plan/source-walk.ts',
   'plan/tree-path.ts',
   'plan/file-names.ts',

@@ -93,7 +93,7 @@ describe('the pages', () => {
     }
   });
 
-  it('name only commands and options that the command line has', async () => {
+  it('name only commands and options that the command line has', { timeout: 300_000 }, async () => {
     const help = async (...args: string[]): Promise<string> =>
       (await execa(process.execPath, [join(ROOT, 'packages/cli/src/main.ts'), ...args, '--help'])).stdout;
     const commands = new Set([...(await help()).matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1]));

@@ -17,6 +17,7 @@ const LONGEST: Readonly<Record<string, string>> = {
   'the most ops': `(${FROM} ${numbered(999, (i) => `(run (cache (c${i % 9} (target /c))) (shell "echo ${i}"))`)})`,
   'the most stages': `(${numbered(250, (i) => `(build s${i} ((from ${PLAIN})))`)} (from ${PLAIN})
     ${numbered(1000, (i) => `(copy (from (build s${i % 250})) (src /a) (dst /b))`)})`,
+  'the most arguments': `((from ${PLAIN}) (shell ${'a '.repeat(19_990)}))`,
   'the longest command': `(${FROM} (run (shell "${'x'.repeat(MIB - 100)}")))`,
   'the longest command, escaped': `(${FROM} (run (shell "${'\\n'.repeat(MIB / 2 - 100)}")))`,
   'the most variables': `(${FROM} ${numbered(800, (i) => `(env A${i} ${i})`)} ${numbered(190, (i) => `(run (shell ${i}))`)})`,

@@ -16,7 +16,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type Growth, growthOf, isLinear, tell } from './measure.ts';
 import { IGNORE_LINES, REFERENCES, SPECS } from './shapes.ts';
 
-const NO_LIMITS = { bytes: 1e9, ops: 1e9, stages: 1e9, environmentBytes: 1e9 };
+const NO_LIMITS = { bytes: 1e9, texts: 1e9, ops: 1e9, stages: 1e9, environmentBytes: 1e9 };
 const rows: string[] = [];
 
 afterAll(() =>

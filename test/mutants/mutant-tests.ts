@@ -6,7 +6,10 @@ import type { Mutant } from './mutant.ts';
 import { type Kind, PROMISES } from './mutants.ts';
 import { runMutant } from './run-mutants.ts';
 
-/** Each mutant of one kind is a test. They are in several files, since files run at the same time. */
+/**
+ * One mutant of each promise is a test; `npm run test:mutants` judges all. The kinds are in several files, since files run at
+ * the same time.
+ */
 export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
   describe(`a ${kind} that breaks a promise fails the suite`, () => {
     it('has a name for each mutant', () => {
@@ -16,7 +19,7 @@ export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
       const promises = mutantsByPromise(PROMISES[kind], mutants);
       expect([...promises].filter(([, names]) => names.length === 0)).toEqual([]);
     });
-    for (const { name, promise, needs: what = [] } of mutants) {
+    for (const { name, promise, needs: what = [] } of firstOfEachPromise(mutants)) {
       needs(...what)(name, () => {
         it(promise, { timeout: 600_000 }, async () => {
           const verdict = await runMutant({ kind, name });
@@ -25,4 +28,8 @@ export function mutantTests(kind: Kind, mutants: readonly Mutant[]): void {
       });
     }
   });
+}
+
+function firstOfEachPromise(mutants: readonly Mutant[]): Iterable<Mutant> {
+  return new Map(mutants.toReversed().map((mutant) => [mutant.promise, mutant])).values();
 }

@@ -3,13 +3,6 @@ import type { Survivors } from './survivor.ts';
 const ONLY_FOR_TYPES = 'For the types alone: what is tested is always so there.';
 
 export const LOG: Survivors = {
-  'log/byte-patterns.ts': [
-    {
-      within: 'BytePatterns.#link',
-      names: ['this.#count - 1 → this.#count + 1', '1 → 0'],
-      why: 'What is too much stands for the start, behind which nothing is linked.',
-    },
-  ],
   'log/masked-log.ts': [
     {
       within: 'SecretMask.#read',

@@ -40,6 +40,7 @@ export const abortMutants: readonly Mutant[] = [
   storeMutant({
     name: 'abort-settles-early',
     breaks: 'quiet',
+    also: ['abortedPrepare'],
     seenBy: 'leaves nothing of a prepare that was aborted',
     mutate: (store) =>
       patch(store, (inner) => ({

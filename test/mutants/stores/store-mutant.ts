@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { orThrow, type StepKey, type Store, type StoreFeature, type StoreWith } from '@snapstep/core/backend';
 import { type StorePlace, storePromises, storeSuite } from '@snapstep/core/conformance';
 import { type MemoryDisk, type MemoryDiskOptions, memoryDisk, openMemoryStore } from '@snapstep/core/testing';
-import { dueTo } from '../by-promise.ts';
+import { said } from '../by-promise.ts';
 import type { Mutant } from '../mutant.ts';
 
 type FullStore = StoreWith<StoreFeature>;
@@ -22,6 +22,8 @@ export interface World {
 export interface StoreMutant extends Pick<Mutant, 'name' | 'needs'> {
   /** The promise that it breaks. */
   readonly breaks: keyof typeof storePromises;
+  /** Others that may be seen to be broken first. */
+  readonly also?: readonly (keyof typeof storePromises)[];
   /** A part of the title of the test that should see it. */
   readonly seenBy: string;
   /** Default: 0.3. */
@@ -44,13 +46,10 @@ const except = [
 
 /** A memory store that breaks one promise. */
 export function storeMutant(options: StoreMutant): Mutant {
-  const { name, breaks, seenBy, needs, scale = 0.3, seed = 1 } = options;
+  const { name, breaks, also = [], seenBy, needs, scale = 0.3, seed = 1 } = options;
   const open = () => openPlace(options);
   return {
-    name,
-    promise: storePromises[breaks],
-    killedBy: dueTo(storePromises[breaks]),
-    first: [seenBy],
+    ...said(storePromises, { name, breaks, also, first: [seenBy] }),
     ...(needs && { needs }),
     suite: (functions) =>
       storeSuite(functions, {

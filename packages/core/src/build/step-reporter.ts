@@ -55,6 +55,7 @@ export class StepReporter {
     const ended = async (result: Result<unknown, BuildError> | 'again'): Promise<void> => {
       // What fails before its turn may have printed why.
       if (result !== 'again' && !isCancelled(result)) run?.started();
+      else run?.left();
       await this.#events.unlessAborted(run?.passed ?? Promise.resolve());
       if (result === 'again') return;
       if (result.isErr()) return this.#failed(place, result.error);
@@ -92,6 +93,10 @@ export class StepReporter {
         const told = this.#events.emit({ type: 'step-started', ...place, source });
         if (chunks) passed = told.then(() => this.#pass(place, chunks, first));
       },
+      left: () => {
+        // Its file is open until the reader has ended.
+        if (startedAt === undefined) chunks?.return?.().catch(() => {});
+      },
       times: () => {
         const begun = startedAt ?? this.#clock.elapsed();
         return { milliseconds: this.#clock.elapsed() - begun, waitedMilliseconds: begun - queuedAt };
@@ -114,6 +119,8 @@ export class StepReporter {
   ): Promise<void> {
     try {
       for (let next = await (first ?? chunks.next()); !next.done; next = await chunks.next()) {
+        // An aborted build waits for no output, so that its step may have ended already.
+        if (this.#signal.aborted) return void (await chunks.return?.());
         await this.#events.emit({ type: 'step-output', key, stage, chunk: next.value });
       }
     } catch (error) {
@@ -145,6 +152,8 @@ interface ReportedRun {
   readonly passed: Promise<void>;
   /** Its log comes from now on. */
   readonly started: () => void;
+  /** Nobody follows it any more: if it has not started, its log is not wanted. */
+  readonly left: () => void;
   /** What they are now. */
   readonly times: () => Times;
 }

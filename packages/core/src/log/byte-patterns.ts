@@ -1,5 +1,6 @@
 /** Where no pattern has begun. */
 export const START = 0;
+const UNKNOWN = -1;
 
 /**
  * Finds all of several patterns in bytes that come one at a time, in linear time however they overlap (Aho and Corasick,
@@ -12,7 +13,7 @@ export class BytePatterns {
   readonly #child: Int32Array;
   readonly #sibling: Int32Array;
   readonly #byte: Uint8Array;
-  /** The state of the longest beginning that is shorter. */
+  /** The state of the longest beginning that is shorter; unknown until the state is first reached. */
   readonly #shorter: Int32Array;
   readonly #depth: Int32Array;
   readonly #match: Int32Array;
@@ -33,14 +34,15 @@ export class BytePatterns {
     this.#match = numbers();
     this.#pattern = numbers();
     for (const [index, pattern] of patterns.entries()) this.#add(pattern, index);
-    this.#link();
   }
 
   /** The state after one more byte. */
   next(state: number, byte: number): number {
     for (let at = state; at !== START; at = this.#shorter[at] as number) {
       const found = this.#childOf(at, byte);
-      if (found !== 0) return found;
+      if (found === 0) continue;
+      if (this.#shorter[found] === UNKNOWN) this.#link(found, at);
+      return found;
     }
     return this.#first[byte] as number;
   }
@@ -73,26 +75,18 @@ export class BytePatterns {
     if (parent === START) {
       this.#first[byte] = state;
     } else {
+      this.#shorter[state] = UNKNOWN;
       this.#sibling[state] = this.#child[parent] as number;
       this.#child[parent] = state;
     }
     return state;
   }
 
-  /** Shorter states come first: what they fall back to is known then. */
-  #link(): void {
-    const all = new Int32Array(this.#count - 1);
-    const begun = this.#first.filter((state) => state !== 0);
-    all.set(begun);
-    let known = begun.length;
-    for (const parent of all) {
-      for (let state = this.#child[parent] as number; state !== 0; state = this.#sibling[state] as number) {
-        const shorter = this.next(this.#shorter[parent] as number, this.#byte[state] as number);
-        this.#shorter[state] = shorter;
-        if (this.#match[state] === 0) this.#match[state] = this.#match[shorter] as number;
-        all[known++] = state;
-      }
-    }
+  /** What a state falls back to is looked for when it is first reached: its beginnings were reached before. */
+  #link(state: number, parent: number): void {
+    const shorter = this.next(this.#shorter[parent] as number, this.#byte[state] as number);
+    this.#shorter[state] = shorter;
+    if (this.#match[state] === 0) this.#match[state] = this.#match[shorter] as number;
   }
 
   #childOf(state: number, byte: number): number {

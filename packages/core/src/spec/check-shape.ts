@@ -50,7 +50,7 @@ type Shape = (value: unknown, place: Place) => Finding | undefined;
 
 const text: Shape = (value, { path, size }) => {
   if (typeof value !== 'string') return expected('a string', { value, path });
-  return counted(size.add(Buffer.byteLength(value), 'bytes'), path);
+  return counted(size.add(1, 'texts') ?? size.add(Buffer.byteLength(value), 'bytes'), path);
 };
 
 function counted(message: string | undefined, path: string): Finding | undefined {

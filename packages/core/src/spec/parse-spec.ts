@@ -6,7 +6,7 @@ import { headed, type ParseContext, type Parsed, textsOf, wrong } from './parse-
 import { readSexp, type Sexp } from './sexp.ts';
 import type { Fault } from './sexp-lexer.ts';
 import type { Op, Spec, SpecError, Stage } from './spec.ts';
-import { type SpecLimits, specLimits, tooMuch } from './spec-limits.ts';
+import { type SpecLimits, SpecSize, specLimits, tooMuch } from './spec-limits.ts';
 import { didYouMean, quote } from './suggest.ts';
 
 /**
@@ -33,7 +33,7 @@ export function parseSpec(text: string | Uint8Array, limits?: Partial<SpecLimits
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
   if (bytes.length > all.bytes) return err({ message: tooMuch(all, 'bytes') });
   return checkText(text)
-    .andThen(() => readSexp(bytes))
+    .andThen(() => readSexp(bytes, new SpecSize(all)))
     .andThen((sexp) => parseChecked(sexp, all))
     .mapErr(({ message, at }) => ({ message, ...position(bytes, at) }));
 }
@@ -49,8 +49,9 @@ export function placeInSpec(
   path: string,
 ): { readonly line: number; readonly column: number } | undefined {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-  const sexp = readSexp(bytes);
-  return sexp.isErr() ? undefined : position(bytes, placeOf(sexp.value, path));
+  const sexp = readSexp(bytes, new SpecSize({ ...specLimits(), texts: Infinity }));
+  if (sexp.isErr() || sexp.value.type !== 'list') return undefined;
+  return position(bytes, placeOf(sexp.value, path));
 }
 
 /** A JavaScript string may hold half of a surrogate pair, which no UTF-8 text can. */

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type Fault, nextToken, sexpText, type Token } from './sexp-lexer.ts';
+import type { SpecSize } from './spec-limits.ts';
 
 /** A datum of an S-expression; `at` is the offset of its first byte. */
 export type Sexp = Atom | List;
@@ -19,8 +20,12 @@ export interface List {
 /** How deep lists may nest. A spec needs two lists for a stage and six inside a `run`. */
 const maxListDepth = 200;
 
-/** Reads the one datum of `bytes`. Never throws, and needs no more stack for a deeper text. */
-export function readSexp(bytes: Uint8Array): Result<Sexp, Fault> {
+/**
+ * Reads the one datum of `bytes`. Never throws, and needs no more stack for a deeper text.
+ *
+ * @param size - Counts atoms and lists, also those that are discarded.
+ */
+export function readSexp(bytes: Uint8Array, size: SpecSize): Result<Sexp, Fault> {
   if (startsWithBom(bytes)) {
     return err({ message: 'the text starts with a byte order mark; save it as UTF-8 without one', at: 0 });
   }
@@ -29,11 +34,16 @@ export function readSexp(bytes: Uint8Array): Result<Sexp, Fault> {
   for (let from = 0; ; ) {
     const token = nextToken(text, from);
     if (token.isErr()) return err(token.error);
-    const fault = take(open, token.value);
+    const fault = countToken(token.value, size) ?? take(open, token.value);
     if (fault) return err(fault);
     if (token.value.type === 'end') return onlyDatum(open, token.value.at);
     from = token.value.next;
   }
+}
+
+function countToken({ type, at }: Token, size: SpecSize): Fault | undefined {
+  const message = type === 'atom' || type === 'open' ? size.add(1, 'texts') : undefined;
+  return message === undefined ? undefined : { message, at };
 }
 
 /** A list that is still open. The outermost one is the text itself. */

@@ -2,6 +2,11 @@
 export interface SpecLimits {
   /** Of the text, in UTF-8; of a spec that was not read from text, what its texts have together. Default: 1 MiB. */
   readonly bytes: number;
+  /**
+   * Commands, names, paths, patterns and all other texts; of a spec that is read from text, each word and each list in it.
+   * Default: 20,000.
+   */
+  readonly texts: number;
   /** In all stages together. Default: 1000. */
   readonly ops: number;
   /** Default: 250. */
@@ -17,6 +22,7 @@ export interface SpecLimits {
 
 const DEFAULT: SpecLimits = {
   bytes: 1024 * 1024,
+  texts: 20_000,
   ops: 1000,
   stages: 250,
   depth: 64,
@@ -32,30 +38,33 @@ export function specLimits(limits: Partial<SpecLimits> = {}): SpecLimits {
   return all;
 }
 
+type Counted = Exclude<keyof SpecLimits, 'depth'>;
+
 /** What of the limits a spec has used so far. */
 export class SpecSize {
   readonly limits: SpecLimits;
-  #used = { bytes: 0, ops: 0, stages: 0, environmentBytes: 0 };
+  #used = { bytes: 0, texts: 0, ops: 0, stages: 0, environmentBytes: 0 };
 
   constructor(limits: SpecLimits) {
     this.limits = limits;
   }
 
   /** @returns What is wrong, where that is more than there may be. */
-  add(amount: number, what: 'bytes' | 'ops' | 'stages' | 'environmentBytes'): string | undefined {
+  add(amount: number, what: Counted): string | undefined {
     this.#used[what] += amount;
     return this.#used[what] > this.limits[what] ? tooMuch(this.limits, what) : undefined;
   }
 }
 
-const CALLED: Readonly<Record<Exclude<keyof SpecLimits, 'depth'>, string>> = {
+const CALLED: Readonly<Record<Counted, string>> = {
   bytes: 'bytes of text',
+  texts: 'texts',
   ops: 'ops',
   stages: 'stages',
   environmentBytes: 'bytes in the environments of its steps',
 };
 
 /** The message, which names the limit for whoever may raise it. */
-export function tooMuch(limits: SpecLimits, what: Exclude<keyof SpecLimits, 'depth'>): string {
+export function tooMuch(limits: SpecLimits, what: Counted): string {
   return `the spec has more than ${limits[what]} ${CALLED[what]} (the limit "${what}")`;
 }

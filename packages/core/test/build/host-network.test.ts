@@ -49,4 +49,5 @@ it('knows the place of a part in a text, or of what holds it, and none in what i
   expect(placeInSpec(NETWORKED, 'ops[0]')).toEqual({ line: 6, column: 2 });
   expect(placeInSpec(new TextEncoder().encode(NETWORKED), 'ops[0].nothing')).toEqual({ line: 6, column: 2 });
   expect(placeInSpec('((from base', 'ops[0]')).toBeUndefined();
+  expect(placeInSpec('; no list\nbase', 'ops[0]')).toBeUndefined();
 });

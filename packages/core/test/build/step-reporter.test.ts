@@ -9,6 +9,7 @@ import { type BuildEvent, err, ok, toHostPath, toStepKey } from '../../src/index
 import type { LogWriter } from '../../src/log/step-log.ts';
 import { StepLogs } from '../../src/log/step-logs.ts';
 import { virtualClock } from '../../src/testing/index.ts';
+import { openFilesBelow } from '../log/open-files.ts';
 
 const KEY = toStepKey('ab'.repeat(32));
 const PLACE = { stage: 'main', key: KEY, op: { op: 'base', image: 'base' }, number: 1 } as const;
@@ -104,6 +105,24 @@ describe('the report of a step that runs', () => {
     expect(place.heard).toEqual(['step-queued', 'step-failed']);
   });
 
+  it.runIf(process.platform === 'linux').each([
+    ['cancelled', err({ type: 'cancelled', message: 'enough', reason: new Error('enough') } as const)],
+    ['tried again', 'again' as const],
+  ])('leaves no file open where the step is %s before its turn', async (_, result) => {
+    await using place = await openPlace();
+    const writer = place.begin();
+    const report = place.reporter.begin(PLACE);
+    report.queued('joined', writer.log);
+    await write(writer, 'before');
+    await longEnough();
+    if (result !== 'again') place.stop.abort(new Error('enough'));
+    await report.ended(result);
+    await writer.end();
+    await longEnough();
+    expect(place.openFiles()).toEqual([]);
+    expect(place.heard).not.toContain('before');
+  });
+
   it('reads no further than the listener is', async () => {
     await using place = await openPlace({ slowAt: 'step-output' });
     const writer = place.begin(100);
@@ -133,6 +152,29 @@ describe('the report of a step that runs', () => {
     await writer.end();
     await longEnough();
     expect(place.heard).toEqual(['step-queued', 'step-started', 'before']);
+  });
+
+  it('has no output behind its end, where that was being read when the build was aborted', async () => {
+    await using place = await openPlace();
+    const [read, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    async function* watch() {
+      try {
+        await read.promise;
+        yield Buffer.from('late');
+      } finally {
+        closed.resolve();
+      }
+    }
+    const report = place.reporter.begin(PLACE);
+    report.queued('joined', { ...place.begin().log, watch });
+    report.started();
+    await ticks();
+    place.stop.abort(new Error('enough'));
+    await report.ended(err({ type: 'cancelled', message: 'enough', reason: new Error('enough') }));
+    read.resolve();
+    await closed.promise;
+    await ticks();
+    expect(place.heard).toEqual(['step-queued', 'step-started', 'step-failed']);
   });
 
   it('says so, in a note, where its log cannot be read, also before the listener is there', async () => {
@@ -223,6 +265,7 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
       promise.then(done, done);
       return { promise, isSettled: () => isSettled };
     },
+    openFiles: () => openFilesBelow(dir.path),
     /** In the place of the log is a directory. */
     async spoil(): Promise<void> {
       const path = join(dir.path, KEY.slice(0, 2), `${KEY}.log`);

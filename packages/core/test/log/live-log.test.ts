@@ -1,4 +1,3 @@
-import { readdirSync, readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -7,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type StepKey, toHostPath, toStepKey } from '../../src/index.ts';
 import type { StepLog } from '../../src/log/step-log.ts';
 import { StepLogs } from '../../src/log/step-logs.ts';
+import { openFilesBelow } from './open-files.ts';
 
 const KEY = toStepKey('ab'.repeat(32));
 
@@ -25,19 +25,10 @@ async function place(): Promise<Place> {
   return {
     logs: new StepLogs(toHostPath(dir.path), { onEnded: (key, bytes) => void ended.push([key, bytes]) }),
     ended,
-    openFiles: () => readdirSync('/proc/self/fd').flatMap((fd) => targetBelow(dir.path, fd)),
+    openFiles: () => openFilesBelow(dir.path),
     names: () => readdir(join(dir.path, 'ab')),
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
-}
-
-function targetBelow(directory: string, fd: string): readonly string[] {
-  try {
-    const target = readlinkSync(`/proc/self/fd/${fd}`);
-    return target.startsWith(`${directory}/`) ? [target] : [];
-  } catch {
-    return [];
-  }
 }
 
 async function saved(logs: StepLogs): Promise<string> {

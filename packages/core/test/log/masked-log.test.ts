@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LogSink } from '../../src/index.ts';
@@ -148,6 +149,18 @@ describe('a log that masks secrets', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('begins at once with a value of many lines', async () => {
+    const lines = Array.from({ length: 30_000 }, (_, i) =>
+      createHash('sha256').update(`${i}`).digest('base64'),
+    );
+    const value = Buffer.from(lines.join('\n'));
+    const start = process.cpuUsage();
+    const { output, flush } = maskSecrets(written(), [value]);
+    await output.write('-');
+    await flush();
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(1200);
   });
 
   it('takes no longer for long values that are nearly printed again and again', async () => {

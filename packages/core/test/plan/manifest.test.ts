@@ -2,16 +2,15 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, closeSync, lstatSync, rmSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { expectErr, expectOk, tempDir } from '@snapstep/test-support';
 import { describe, expect, it } from 'vitest';
 import { HashCache } from '../../src/backend/hash-cache.ts';
 import { toHostPath } from '../../src/index.ts';
 import { type FileNames, hostFiles } from '../../src/plan/file-names.ts';
 import { isSameFile, manifestOf, openSeen } from '../../src/plan/manifest.ts';
-import { pacer } from '../../src/plan/pacer.ts';
 import { type SourceEntry, type SourceTree, walkSource } from '../../src/plan/source-walk.ts';
 import { writeTree } from '../build/world.ts';
+import { work } from './busy.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -207,46 +206,6 @@ describe('a file that was seen', () => {
     },
   );
 });
-
-describe('who works for long', () => {
-  it('lets others have a turn every few milliseconds, and hears of an abort then', async () => {
-    const stop = new AbortController();
-    const pause = pacer(stop.signal);
-    let turns = 0;
-    void setImmediate().then(() => {
-      turns += 1;
-    });
-    work(12);
-    await pause();
-    expect(turns).toBe(1);
-    stop.abort(new Error('enough'));
-    expect(await untilPaused(pause)).toEqual(new Error('enough'));
-  });
-
-  it('goes on without a turn between two of them', async () => {
-    const pause = pacer(new AbortController().signal);
-    work(12);
-    await pause();
-    // A busy machine may take its time between two lines.
-    const tries = Array.from({ length: 20 }, () => pause());
-    expect(tries).toContain(undefined);
-    await Promise.all(tries);
-  });
-});
-
-function work(milliseconds: number): void {
-  for (const start = performance.now(); performance.now() - start < milliseconds; );
-}
-
-async function untilPaused(pause: () => Promise<void> | undefined): Promise<unknown> {
-  work(12);
-  try {
-    await pause();
-    return 'it was not aborted';
-  } catch (error) {
-    return error;
-  }
-}
 
 function line(...fields: readonly string[]): string {
   return `${fields.join('\0')}\0\n`;

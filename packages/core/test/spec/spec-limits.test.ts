@@ -46,6 +46,23 @@ describe('a spec', () => {
     expect(expectErr(parseSpec(text, { bytes: 10 }))).toEqual({ message });
   });
 
+  it('has no more words and lists in its text than its limit, whatever they are', () => {
+    const message = 'the spec has more than 7 texts (the limit "texts")';
+    expectOk(parseSpec('((from a) (shell b))', { texts: 7 }));
+    for (const more of ['(shell b c)', '(comment (x))', '#;x (shell b)'])
+      expect(expectErr(parseSpec(`((from a) ${more})`, { texts: 7 }))).toMatchObject({ message, line: 1 });
+    expect(expectErr(parseSpec('((from a)\n (shell b c))', { texts: 7 }))).toEqual({
+      message,
+      line: 2,
+      column: 11,
+    });
+    const spec = expectOk(parseSpec('((from a) (shell b c))'));
+    expectOk(checkSpec(spec, { texts: 4 }));
+    expect(expectErr(checkSpec(spec, { texts: 3 })).message).toBe(
+      'ops[0].argv[1]: the spec has more than 3 texts (the limit "texts")',
+    );
+  });
+
   it('that was not read from text has no more in its own texts and lists', () => {
     const spec: Spec = { stages: [], from: 'abc', ops: [{ op: 'shell', argv: ['', ''] }] };
     const size = 'abc'.length + 'shell'.length + 3;
