@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import type { Tries } from '@snapstep/test-support';
 import { execa } from 'execa';
 import type { Tally } from './report.ts';
 import { repository } from './run-tool.ts';
@@ -28,6 +29,8 @@ export interface VitestReport {
       readonly ancestorTitles: readonly string[];
       readonly fullName: string;
       readonly status: string;
+      /** What the test told of itself. */
+      readonly meta?: { readonly tries?: Tries };
     }[];
   }[];
 }
