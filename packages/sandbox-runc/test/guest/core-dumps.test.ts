@@ -58,8 +58,8 @@ needs(
       const dumps = await host.takeDumps();
       const read = dumps.filter((dump) => dump.includes(SECRET)).length;
       tellTries(task, { what: 'crashes of a step that has a secret', made: tries.length, read });
-      expect(output.match(/^\d+$/gm)?.map(Number)).toEqual(tries.map(({ code }) => code));
       expect(dumps.map((dump) => dump.length)).toEqual([]);
+      expect(output.match(/^\d+$/gm)?.map(Number)).toEqual(tries.map(({ code }) => code));
     },
   );
 });
