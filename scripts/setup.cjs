@@ -12,7 +12,7 @@
  *   node scripts/setup.cjs test:core-mutants  small changes of core must make its tests fail
  *   node scripts/setup.cjs test:damage  damaged files, full disks and the like must never give a wrong result
  *   node scripts/setup.cjs test:growth  how the work for a text grows with it, for every shape that it can have
- *   node scripts/setup.cjs test:reads  tries to read what is somebody else's: secrets, files, images, core dumps
+ *   node scripts/setup.cjs test:reads  nobody reads what is not theirs: other users, other builds, a step, a terminal
  *   node scripts/setup.cjs test:zfs  the ZFS store in under three minutes: a strict fake, and zfs-fuse
  *   node scripts/setup.cjs test:openzfs   the ZFS store on OpenZFS, in a virtual machine
  *   node scripts/setup.cjs test:power-cut  builders whose power is cut, on Btrfs, XFS and ext4: nothing may be wrong

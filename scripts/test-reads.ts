@@ -1,62 +1,82 @@
 /**
- * Tries to read what is somebody else's, in every way that was thought of, and counts the tries that came to it:
- * `npm run test:reads`. Core dumps are tried in the virtual machine. Arguments go to vitest, such as `-t secret`; then the
- * machine is left out.
+ * Runs all tests that show that nobody reads what is not theirs, and tells how often it was tried: `npm run test:reads`.
+ * Directories are exchanged thousands of times; core dumps are tried in a virtual machine. `npm test` has all of it, with
+ * fewer tries. Arguments go to vitest, and then only the tests of whole files run: `-- packages/fetcher-oci`.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { leftovers, privateTemp } from './checks/leftovers.ts';
+import { READ_FILES, READ_TESTS } from './checks/read-tests.ts';
 import { printSummary, runCheck, type Tally } from './checks/report.ts';
-import { repository } from './checks/run-tool.ts';
 import { stopSignal } from './checks/stop.ts';
-import { countRun, printTries, runVitest } from './checks/vitest.ts';
+import { countRun, runVitest, type VitestReport, type VitestRun } from './checks/vitest.ts';
 import { countSuites } from './guest/count-suites.ts';
-import { whyNoGuest } from './guest/guest.ts';
 import { CORE_DUMP_JOBS } from './guest/jobs.ts';
+import { hasZfs, whyNoSuite } from './guest/suite.ts';
 
-/** What is tried, and where. */
-const FILES: Readonly<Record<string, readonly string[]>> = {
-  'directories that are exchanged while they are read': [
-    'packages/core/test/backend/open-directory.test.ts',
-    'packages/core/test/plan/exchanged-directories.test.ts',
-    'packages/fetcher-oci/test/exchanged-directories.test.ts',
-  ],
-  'images of a registry that asks for a password': ['packages/fetcher-oci/test/private-images.test.ts'],
-  'secrets in logs': [
-    'packages/core/test/log/masked-log.test.ts',
-    'packages/core/test/build/secrets-in-logs.test.ts',
-    'test/stories/build.test.ts',
-  ],
-  'exports, state directories': [
-    'packages/cli/test/commands.test.ts',
-    'packages/core/test/backend/backend.test.ts',
-  ],
-  'names that are commands to a terminal': ['packages/cli/test/control-characters.test.ts'],
-  'the machine and other steps, from a step': [
-    'packages/sandbox-runc/test/isolation.test.ts',
-    'packages/sandbox-runc/test/user-namespaces.test.ts',
-  ],
-};
+const stop = stopSignal();
+const chosen = process.argv.slice(2);
+const tally: Tally = { passed: 0, failed: [], skipped: 0 };
+const reports: VitestReport[] = [];
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main();
 
-async function main(args: readonly string[]): Promise<number> {
-  const signal = stopSignal();
-  const tally: Tally = { passed: 0, failed: [], skipped: 0 };
-  const files = Object.values(FILES).flat();
-  for (const file of files.filter((path) => !existsSync(join(repository, path))))
-    tally.failed.push(`${file} is not there`);
+async function main(): Promise<number> {
   const temp = await privateTemp();
-  const nothingLeft = await leftovers(temp, signal);
-  const run = await runVitest({ args: [...files, ...args], temp, env: { SNAPSTEP_READS: 'all' }, signal });
-  countRun(tally, run);
-  printTries(run);
-  if (args.length === 0) {
-    const reason = whyNoGuest();
-    if (reason === undefined) await countSuites(tally, CORE_DUMP_JOBS, { temp, signal });
-    else console.log(`↓ core dumps: ${reason}`);
-    if (reason !== undefined) tally.skipped += 1;
+  const nothingLeft = await leftovers(temp, stop);
+  const run = (args: readonly string[]) =>
+    runVitest({ args, temp, env: { SNAPSTEP_READS: 'all' }, signal: stop });
+  count(await run([...READ_FILES, ...chosen]), READ_FILES);
+  if (chosen.length === 0 && !stop.aborted) {
+    const titles = READ_TESTS.flatMap((each) => each.titles);
+    const files = READ_TESTS.map(({ file }) => file);
+    const some = await run([...files, '-t', titles.join('|')]);
+    count({ ...some, report: some.report && onlyNamed(some.report) }, files);
+    await dumpCores(temp);
   }
   await runCheck(tally, nothingLeft, new AbortController().signal);
+  printTries();
   return printSummary(tally);
+}
+
+/** @param wanted - The files that must have had tests: one that is gone would not be missed otherwise. */
+function count(run: VitestRun, wanted: readonly string[]): void {
+  countRun(tally, run);
+  if (run.report !== undefined) reports.push(run.report);
+  const files = run.report?.testResults.map(({ name }) => name) ?? [];
+  const lost = wanted.filter((file) => !files.some((name) => name.endsWith(`/${file}`)));
+  if (chosen.length === 0) tally.failed.push(...lost.map((file) => `${file} has no such tests`));
+}
+
+/** Without the tests beside the named ones, which vitest calls skipped; a file without any is left out. */
+function onlyNamed(report: VitestReport): VitestReport {
+  const files = report.testResults.map((file) => {
+    const titles = READ_TESTS.filter((each) => file.name.endsWith(`/${each.file}`)).flatMap(
+      (each) => each.titles,
+    );
+    const named = file.assertionResults.filter(({ fullName }) =>
+      titles.some((title) => fullName.includes(title)),
+    );
+    const isWhole = titles.every((title) => named.some(({ fullName }) => fullName.includes(title)));
+    return { ...file, assertionResults: isWhole ? named : [] };
+  });
+  return { testResults: files.filter(({ assertionResults }) => assertionResults.length > 0) };
+}
+
+async function dumpCores(temp: string): Promise<void> {
+  const reason = hasZfs() ? 'this machine starts no guest' : whyNoSuite();
+  if (reason === undefined) {
+    const onReport = (report: VitestReport) => void reports.push(report);
+    return countSuites(tally, CORE_DUMP_JOBS, { temp, onReport, signal: stop });
+  }
+  for (const { title } of CORE_DUMP_JOBS) console.log(`↓ ${title}: ${reason}`);
+  tally.skipped += CORE_DUMP_JOBS.length;
+}
+
+function printTries(): void {
+  const all = reports
+    .flatMap(({ testResults }) => testResults.flatMap((file) => file.assertionResults))
+    .flatMap(({ meta }) => (meta?.tries === undefined ? [] : [meta.tries]));
+  console.log('');
+  for (const { what, made, read } of all) console.log(`${`${made}`.padStart(8)} ${what}: ${read} read`);
+  const sum = (key: 'made' | 'read') => all.reduce((total, each) => total + each[key], 0);
+  console.log(`${`${sum('made')}`.padStart(8)} tries: ${sum('read')} read what is not theirs`);
 }

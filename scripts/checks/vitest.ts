@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import type { Tries } from '@snapstep/test-support';
 import { execa } from 'execa';
 import type { Tally } from './report.ts';
 import { repository } from './run-tool.ts';
@@ -28,10 +29,8 @@ export interface VitestReport {
       readonly ancestorTitles: readonly string[];
       readonly fullName: string;
       readonly status: string;
-      /** What tests tell by `tellTries` of the test support. */
-      readonly meta?: {
-        readonly tries?: { readonly what: string; readonly made: number; readonly read: number };
-      };
+      /** What the test told of itself. */
+      readonly meta?: { readonly tries?: Tries };
     }[];
   }[];
 }
@@ -94,14 +93,6 @@ export function printLongest({ report }: VitestRun, howMany = 25): void {
   const all = files.reduce((sum, { seconds }) => sum + seconds, 0);
   console.log(`\nThe longest of ${files.length} files, which took ${all.toFixed(0)} s one after the other:`);
   for (const { name, seconds } of longest) console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}`);
-}
-
-/** Prints how often tests tried to read what is not theirs, and how often they could. */
-export function printTries({ report }: VitestRun): void {
-  const tests = (report?.testResults ?? []).flatMap(({ assertionResults }) => assertionResults);
-  console.log('');
-  for (const { meta } of tests)
-    if (meta?.tries) console.log(`${meta.tries.made} ${meta.tries.what}: ${meta.tries.read} read`);
 }
 
 function countReport(tally: Tally, report: VitestReport): void {

@@ -1,5 +1,5 @@
 import type { Tally } from '../checks/report.ts';
-import { countRun } from '../checks/vitest.ts';
+import { countRun, type VitestReport } from '../checks/vitest.ts';
 import { hasZfs, runSuite, type SuiteOptions } from './suite.ts';
 
 /** The tests of one machine. */
@@ -13,6 +13,7 @@ export interface GuestJob {
 export interface CountOptions {
   /** Where the tests make their temporary files. */
   readonly temp?: string;
+  readonly onReport?: (report: VitestReport) => void;
   readonly signal: AbortSignal;
 }
 
@@ -49,12 +50,18 @@ function inTurn(turn: Promise<unknown>, title: string): (chunk: Uint8Array) => v
   };
 }
 
-async function countSuite(tally: Tally, title: string, options: SuiteOptions): Promise<void> {
+async function countSuite(
+  tally: Tally,
+  title: string,
+  options: SuiteOptions & Pick<CountOptions, 'onReport'>,
+): Promise<void> {
   if (options.signal.aborted) return;
-  const start = performance.now();
   try {
-    countRun(tally, await runSuite(options), title);
+    const start = performance.now();
+    const run = await runSuite(options);
     console.log(`${title}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+    if (run.report !== undefined) options.onReport?.(run.report);
+    countRun(tally, run, title);
   } catch (error) {
     tally.failed.push(`${title}: ${error instanceof Error ? error.message : error}`);
   }
