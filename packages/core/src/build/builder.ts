@@ -70,7 +70,11 @@ export interface StepPlace {
   readonly number: number;
 }
 
-/** The events of one stage come in order; those of stages that run at the same time are mixed. */
+/**
+ * The events of one stage come in order; those of stages that run at the same time are mixed. A step that is stopped, or fails,
+ * before it was queued has no event but `step-failed`. Of a build that is aborted, a slow listener may hear events that were on
+ * their way when the build had settled.
+ */
 export type BuildEvent = BuildNews & {
   /** When it happened, which a slow listener hears later. */
   readonly at: Date;
