@@ -1,7 +1,7 @@
 /**
  * Runs all tests that show that nobody reads what is not theirs, and tells how often it was tried: `npm run test:reads`.
  * Directories are exchanged thousands of times; core dumps are tried in a virtual machine. `npm test` has all of it, with
- * fewer tries. Arguments go to vitest, and then only the tests of whole files run: `-- packages/fetcher-oci`.
+ * fewer tries. Arguments go to vitest, and then neither the guest nor the tests of parts of files run: `-- -t exchanged`.
  */
 import { leftovers, privateTemp } from './checks/leftovers.ts';
 import { READ_FILES, READ_TESTS } from './checks/read-tests.ts';
