@@ -5,7 +5,7 @@ import { detachImages } from './hdiutil.ts';
 import { removeIpc } from './ipcs.ts';
 import { bootOutUser } from './launchctl.ts';
 import type { MacosUser } from './macos-user.ts';
-import { endProcesses } from './pkill.ts';
+import { endLogins, endProcesses } from './pkill.ts';
 import { type Premises, removeFiles } from './residue.ts';
 
 const debug = createDebug('snapstep:sandbox');
@@ -22,6 +22,15 @@ export async function endUser({ name, uid, gid }: MacosUser): Promise<string | u
   const left = await endProcesses({ uid, gid });
   if (left.isErr()) return `cannot end the processes of ${name}: ${left.error.message}`;
   return left.value.length === 0 ? undefined : `processes ${left.value.join(', ')} of ${name} do not end`;
+}
+
+/** As {@link endUser}, for a user whose sessions nobody watches any more: one may be about to begin. */
+export async function endUnwatched(user: MacosUser): Promise<string | undefined> {
+  const left = await endLogins(user.name);
+  if (left.isErr()) return `cannot end the sessions of ${user.name}: ${left.error.message}`;
+  if (left.value.length > 0)
+    return `processes ${left.value.join(', ')}, which are su for ${user.name}, do not end`;
+  return endUser(user);
 }
 
 /** Takes away the file systems that the user has mounted, so that those they lie in can be unmounted. */

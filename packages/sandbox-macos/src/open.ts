@@ -12,7 +12,7 @@ import {
   type SandboxError,
 } from '@snapstep/core/backend';
 import { checkPlaces } from './check-places.ts';
-import { endUser, removeMounts, removeResidue } from './clean-up.ts';
+import { endUnwatched, removeMounts, removeResidue } from './clean-up.ts';
 import { findProgram } from './find-program.ts';
 import { ensureUser } from './local-user.ts';
 import { MacosSandbox } from './macos-sandbox.ts';
@@ -130,7 +130,7 @@ async function makeDirectory(
 /** Ends what a dead owner has left running, also as users that are not in the pool any more. */
 async function clear(records: RunRecords, premises: Premises): Promise<Result<void, SandboxError>> {
   for (const record of records.left()) {
-    const stuck = await endUser(record);
+    const stuck = await endUnwatched(record);
     if (stuck !== undefined) {
       return err({ type: 'stuck', message: `left by an earlier process: ${stuck}`, needsReboot: true });
     }

@@ -31,6 +31,26 @@ export async function endProcesses(
 }
 
 /**
+ * Kills what is about to begin a login session of the user: su(1) runs as root until then, so it is not among his processes.
+ * It is for sessions whose owner is dead; a session that is watched ends with its own `su`.
+ *
+ * @returns Those that are still there.
+ */
+export async function endLogins(name: string): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
+  const pattern = `(^|/)su -l ${name.replaceAll(/[^A-Za-z0-9]/g, '[$&]')} `;
+  const deadline = performance.now() + TEARDOWN_MS;
+  for (;;) {
+    const sent = await orNone(runCommand('pkill', ['-KILL', '-f', pattern]));
+    if (sent.isErr()) return err(sent.error);
+    if (sent.value === undefined) return ok([]);
+    await delay(ROUND_MS);
+    const left = await orNone(runCommand('pgrep', ['-f', pattern]));
+    if (left.isErr()) return err(left.error);
+    if (left.value === undefined || performance.now() > deadline) return ok(linesOf(left.value));
+  }
+}
+
+/**
  * Kills until nothing is left. `pkill` lists processes before it kills them, and those that start others stay ahead of
  * it for ever on a busy machine; so the kernel is told first to kill all that the user may kill, in one call.
  */
@@ -76,7 +96,11 @@ async function signalAll(
 /** The numbers of all processes of a real user id. */
 async function processesOf(uid: number): Promise<Result<readonly string[], CommandFailed | Cancelled>> {
   const found = await orNone(runCommand('pgrep', ['-U', `${uid}`]));
-  return found.map((output) => (output ?? '').split('\n').filter((line) => line !== ''));
+  return found.map(linesOf);
+}
+
+function linesOf(output: string | undefined): readonly string[] {
+  return (output ?? '').split('\n').filter((line) => line !== '');
 }
 
 /** Both programs exit with 1 where no process matched. */

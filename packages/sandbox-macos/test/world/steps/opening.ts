@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '@snapstep/core/backend';
 import { expectOk } from '@snapstep/test-support';
 import { Fixture, withPath } from '../fixture.ts';
@@ -77,6 +81,23 @@ describe('opening', () => {
   it('refuses places that a volume would hide, or that users cannot pass (M4)', async () => {
     await assert.rejects(Fixture.open({ homebrewPrefix: '/Volumes' as never }), /would be hidden/);
     await assert.rejects(Fixture.open({ stateDir: '/root/state' as never }), /cannot pass through \/root/);
+  });
+
+  it('ends a login session that a dead owner was about to begin', async () => {
+    await using mac = await Fixture.open();
+    await mac.sandbox[Symbol.asyncDispose]();
+    const record = { ...user, ownDirs: [], kept: [] };
+    await writeFile(join(mac.stateDir, 'runs', `${user.name}.json`), `${JSON.stringify(record)}\n`);
+    // It looks like su(1), which is root's until it has looked up the user.
+    const slowly = `$0 = "su -l ${user.name} -c sleep"; select(undef, undef, undef, 1);`;
+    const begins = `exec "setpriv", "--reuid", "${user.uid}", "--clear-groups", "sleep", "30"`;
+    const su = spawn('perl', ['-e', `${slowly} ${begins}`], { stdio: 'ignore' });
+    await Promise.race([once(su, 'exit'), delay(300)]);
+    assert.equal(su.exitCode, null);
+    await using _again = await Fixture.open({ stateDir: mac.stateDir });
+    await delay(1500);
+    // It exits with 1 where it finds nothing.
+    assert.equal(spawnSync('pgrep', ['-U', `${user.uid}`]).status, 1);
   });
 
   it('is refused to a second owner', async () => {
