@@ -21,7 +21,7 @@ needs('root', 'openzfs')(`${RESULTS} results on OpenZFS`, () => {
       const start = performance.now();
       await step(world, number);
       milliseconds.push(performance.now() - start);
-      if (number % (RESULTS / 10) === 0) {
+      if (number % (RESULTS / 4) === 0) {
         console.log(`${number} results: ${median(milliseconds.slice(-SAMPLE)).toFixed(0)} ms for a step`);
         await look(world, number);
       }
