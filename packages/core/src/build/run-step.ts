@@ -73,8 +73,8 @@ export async function runBody(
 }
 
 /**
- * Runs a command, unless there is hardly any room for it. Values of its secrets are masked in what it prints. What it did while a disk was full is not trusted, however it
- * exited: that is `no-space`.
+ * Runs a command, unless there is hardly any room for it. The values of its secrets are masked in what it prints. What it
+ * did while a disk was full is not trusted, however it exited: that is `no-space`.
  */
 export async function runWatched(
   { sandbox, features, stateDir }: Pick<Engine, 'sandbox' | 'features' | 'stateDir'>,

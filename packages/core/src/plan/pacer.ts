@@ -1,9 +1,9 @@
+// Tests of embedders fake the global one.
 import { setImmediate } from 'node:timers';
 
 /** So long may one build keep all others waiting. */
 const TURN_MS = 10;
 
-// The import is for programs whose tests fake the global timers: their builds go on.
 const waiting: (() => void)[] = [];
 
 /**

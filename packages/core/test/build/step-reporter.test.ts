@@ -86,9 +86,7 @@ describe('the report of a step that runs', () => {
 
   it('has what a step printed that fails before its turn', async () => {
     await using place = await openPlace();
-    const writer = place.begin();
-    const report = place.reporter.begin(PLACE);
-    report.queued('ran', writer.log);
+    const { writer, report } = place.queued('ran');
     await write(writer, 'why');
     await writer.end();
     await report.ended(err({ type: 'invalid-context', path: '', message: 'it changed' }));
@@ -97,9 +95,7 @@ describe('the report of a step that runs', () => {
 
   it('has no beginning where a step is cancelled before its turn', async () => {
     await using place = await openPlace();
-    const writer = place.begin();
-    const report = place.reporter.begin(PLACE);
-    report.queued('ran', writer.log);
+    const { writer, report } = place.queued('ran');
     await writer.end();
     await report.ended(err({ type: 'cancelled', message: 'enough', reason: new Error('enough') }));
     expect(place.heard).toEqual(['step-queued', 'step-failed']);
@@ -110,9 +106,7 @@ describe('the report of a step that runs', () => {
     ['tried again', 'again' as const],
   ])('leaves no file open where the step is %s before its turn', async (_, result) => {
     await using place = await openPlace();
-    const writer = place.begin();
-    const report = place.reporter.begin(PLACE);
-    report.queued('joined', writer.log);
+    const { writer, report } = place.queued('joined');
     await write(writer, 'before');
     await longEnough();
     if (result !== 'again') place.stop.abort(new Error('enough'));
@@ -249,10 +243,17 @@ async function openPlace({ slowAt, isHeard = true }: { slowAt?: string; isHeard?
   };
   const { signal } = stop;
   const queue = new EventQueue(isHeard ? onEvent : undefined, { onBug: () => {}, signal, clock });
+  const reporter = new StepReporter(queue, { logs, clock, signal, replays: true });
   return {
     ...{ logs, stop, clock, events, slow: slow.promise, goOn: goOn.resolve },
-    reporter: new StepReporter(queue, { logs, clock, signal, replays: true }),
+    reporter,
     begin: (limit = 10_000) => logs.begin(KEY, { limit }),
+    /** A step that waits for its turn. */
+    queued: (how: 'ran' | 'joined') => {
+      const [writer, report] = [logs.begin(KEY, { limit: 10_000 }), reporter.begin(PLACE)];
+      report.queued(how, writer.log);
+      return { writer, report };
+    },
     /** What was heard, in the order: the output and the notes as texts, and the types of the others. */
     get heard(): readonly string[] {
       return events.map(textOf);
